@@ -1,0 +1,95 @@
+// The Python face of the native core: checks shapes, validates, releases the GIL, calls.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "simulate.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <typename T, typename Shape>
+using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
+using Fanin = Input<std::int32_t, nb::shape<-1, 2>>;
+using Table = Input<std::uint8_t, nb::shape<-1>>;
+using Outputs = Input<std::int32_t, nb::shape<-1>>;
+using Words = Input<std::uint64_t, nb::shape<-1, -1>>;
+using Result = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
+
+gatewright::CircuitView view(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                             const std::int32_t* outputs, std::size_t num_outputs,
+                             const Words& words) {
+  if (num_inputs < 0) {
+    throw nb::value_error(("num_inputs is " + std::to_string(num_inputs)).c_str());
+  }
+  if (fanin.shape(0) != table.shape(0)) {
+    throw nb::value_error(("fanin has " + std::to_string(fanin.shape(0)) + " rows but table has " +
+                           std::to_string(table.shape(0)) + " entries: give one of each a gate")
+                              .c_str());
+  }
+  if (words.shape(0) != static_cast<std::size_t>(num_inputs)) {
+    throw nb::value_error(("words has " + std::to_string(words.shape(0)) +
+                           " rows but the circuit has " + std::to_string(num_inputs) +
+                           " inputs: give one row an input")
+                              .c_str());
+  }
+  return {static_cast<std::size_t>(num_inputs),
+          table.shape(0),
+          num_outputs,
+          fanin.data(),
+          table.data(),
+          outputs};
+}
+
+Result make_result(std::size_t num_rows, std::size_t num_words,
+                   std::unique_ptr<std::uint64_t[]> rows) {
+  nb::capsule owner(rows.get(),
+                    [](void* data) noexcept { delete[] static_cast<std::uint64_t*>(data); });
+  return Result(rows.release(), {num_rows, num_words}, owner);
+}
+
+template <typename Run>
+Result run(const gatewright::CircuitView& circuit, std::size_t num_rows, std::size_t num_words,
+           Run simulate) {
+  std::unique_ptr<std::uint64_t[]> rows(new std::uint64_t[num_rows * num_words]);
+  {
+    nb::gil_scoped_release release;
+    gatewright::validate(circuit);
+    simulate(rows.get());
+  }
+  return make_result(num_rows, num_words, std::move(rows));
+}
+
+Result simulate(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                const Outputs& outputs, const Words& words) {
+  const auto circuit = view(num_inputs, fanin, table, outputs.data(), outputs.shape(0), words);
+  return run(circuit, circuit.num_outputs, words.shape(1), [&](std::uint64_t* rows) {
+    gatewright::simulate(circuit, words.shape(1), words.data(), rows);
+  });
+}
+
+Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                      const Words& words) {
+  const auto circuit = view(num_inputs, fanin, table, nullptr, 0, words);
+  return run(circuit, circuit.num_nodes(), words.shape(1), [&](std::uint64_t* rows) {
+    gatewright::simulate_nodes(circuit, words.shape(1), words.data(), rows);
+  });
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+  module.doc() = "The native core of gatewright; gatewright.native holds its specification.";
+  module.def("simulate", &simulate, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
+             "outputs"_a.noconvert(), "words"_a.noconvert(), "Values of the outputs.");
+  module.def("simulate_nodes", &simulate_nodes, "num_inputs"_a, "fanin"_a.noconvert(),
+             "table"_a.noconvert(), "words"_a.noconvert(), "Values of all nodes.");
+  module.def("instruction_set", &gatewright::instruction_set,
+             "The widest instruction set in use: AVX-512, AVX2 or portable.");
+}

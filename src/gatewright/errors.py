@@ -1,0 +1,40 @@
+"""Errors that a user can act on: each names the input, the place and the mend.
+
+The command line maps each class to an exit code; everything else is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewrightError(Exception):
+    """Base of the errors that Gatewright raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(GatewrightError, ValueError):
+    """An argument, a file or a shape cannot be used."""
+
+    exit_code = 2
+
+
+class MissingTool(GatewrightError, RuntimeError):
+    """A program or package that this operation needs is not installed."""
+
+    exit_code = 3
+
+
+class Diverged(GatewrightError, ArithmeticError):
+    """Training met a loss that is not finite.
+
+    Attributes:
+        step: the first optimiser step (counted from 0) whose loss was not finite.
+    """
+
+    exit_code = 1
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step

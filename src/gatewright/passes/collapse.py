@@ -1,0 +1,239 @@
+"""collapse: forget the structure of a small circuit and build it again from its truth table.
+
+Functional decomposition in the manner of Ashenhurst (1957), Curtis (1962) and Roth and Karp (1962):
+where some of a function's variables matter only through fewer bits than they have, compute those bits
+first. If the 2**b assignments of b *bound* variables fall in mu classes that the function cannot tell
+apart, ceil(log2(mu)) new signals replace the b variables. A full adder is found so: of three votes the
+function sees only how many there are, and two bits say that. A beam search chooses which variables to
+bind and how to code the classes, by gates spent and variables left. Where none can be bound, the
+function is split on one variable (Shannon's expansion).
+
+A function is a pair (on, off) of row sets, integers whose bit r stands for row r; variable i of row r
+is bit i of r. Rows in neither set cannot occur. Each variable is a *slot* that carries a literal;
+signals take over the slots of the variables that they replace, and a slot that is not in use is 0 in
+every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import numpy as np
+
+from gatewright.circuit import FALSE, TRUE, Builder, Circuit
+from gatewright.passes.plan import Plan, find_plan
+
+#: Circuits with more inputs are returned as they are: the work grows with the truth table.
+MAX_INPUTS = 12
+#: Partial decompositions kept at each step of the search.
+BEAM = 40
+#: Variables bound at once.
+MAX_BOUND = 3
+
+
+def collapse(circuit: Circuit) -> Circuit:
+    """An equal circuit, rebuilt from its outputs' truth tables if that makes it smaller.
+
+    Circuits of over 12 inputs come back unchanged.
+    """
+    if circuit.num_inputs > MAX_INPUTS:
+        return circuit
+    table = circuit.truth_tables()
+    full = (1 << len(table)) - 1
+    builder = Builder(circuit.input_names, circuit.name)
+    carried = dict(enumerate(builder.inputs))
+    for o, name in enumerate(circuit.output_names):
+        on = int.from_bytes(np.packbits(table[:, o], bitorder="little").tobytes(), "little")
+        builder.output(name, _build(builder, _Function(on, full ^ on, tuple(carried)), carried))
+    rebuilt = builder.build()
+    return rebuilt if rebuilt.num_gates < circuit.num_gates else circuit
+
+
+@dataclass(frozen=True)
+class _Function:
+    """Row sets over the slots in use."""
+
+    on: int
+    off: int
+    slots: tuple[int, ...]
+
+    def cofactor(self, bound: Sequence[int], pattern: int) -> tuple[int, int]:
+        """(on, off) where the bound slots hold the pattern, moved to the rows where they are 0."""
+        shift = sum(1 << slot for i, slot in enumerate(bound) if pattern >> i & 1)
+        keep = _rows_with_zeros(bound, max(self.slots) + 1)
+        return self.on >> shift & keep, self.off >> shift & keep
+
+    def signature(self) -> tuple[tuple[int, int], ...]:
+        """How many rows are on and off, in all and where each slot is 1, slots in sorted order."""
+        ones = [self.cofactor((slot,), 1) for slot in self.slots]
+        counts = sorted((on.bit_count(), off.bit_count()) for on, off in ones)
+        return (self.on.bit_count(), self.off.bit_count()), *counts
+
+    def reduced(self) -> _Function:
+        """Without the slots that it does not depend on."""
+        function = self
+        for slot in self.slots:
+            (on0, off0), (on1, off1) = (function.cofactor((slot,), p) for p in (0, 1))
+            if not (on0 & off1 or off0 & on1):
+                slots = tuple(s for s in function.slots if s != slot)
+                function = _Function(on0 | on1, off0 | off1, slots)
+        return function
+
+
+@dataclass(frozen=True)
+class _State:
+    """A partly decomposed function, and the steps that led to it."""
+
+    function: _Function
+    steps: tuple[tuple[tuple[int, ...], Plan], ...] = ()
+    num_gates: int = 0
+
+    @property
+    def rank(self) -> int:
+        return self.num_gates + 3 * len(self.function.slots)
+
+
+def _build(builder: Builder, function: _Function, carried: dict[int, int]) -> int:
+    """The literal of a function whose slots carry the given literals."""
+    best = _decompose(function.reduced())
+    carried = dict(carried)
+    for bound, plan in best.steps:
+        literals = plan.emit(builder, [carried[slot] for slot in bound])
+        carried.update(zip(bound, literals, strict=False))
+    rest = best.function
+    if not rest.slots:
+        return TRUE if rest.on else FALSE
+    if len(rest.slots) == 1:
+        return carried[rest.slots[0]] ^ (rest.on & 1)
+    split, low, high = min((_split(rest, slot) for slot in rest.slots), key=_split_cost)
+    when_false = _build(builder, low, carried)
+    if low.on == high.off and low.off == high.on:
+        return builder.lxor(carried[split], when_false)
+    return builder.mux(carried[split], _build(builder, high, carried), when_false)
+
+
+def _split(function: _Function, slot: int) -> tuple[int, _Function, _Function]:
+    rest = tuple(s for s in function.slots if s != slot)
+    low, high = (_Function(*function.cofactor((slot,), p), rest).reduced() for p in (0, 1))
+    return slot, low, high
+
+
+def _split_cost(split: tuple[int, _Function, _Function]) -> int:
+    return sum(1 << len(half.slots) for half in split[1:])
+
+
+def _decompose(function: _Function) -> _State:
+    """The best state that a beam search over bindings reaches."""
+    beam = [_State(function)]
+    ended: list[_State] = []
+    while beam:
+        reached: dict[_Function, _State] = {}
+        for state in beam:
+            is_stuck = True
+            for following in _bindings(state):
+                is_stuck = False
+                known = reached.get(following.function)
+                if known is None or following.num_gates < known.num_gates:
+                    reached[following.function] = following
+            if is_stuck:
+                ended.append(state)
+        beam = _most_promising(reached.values())
+    return min(ended, key=lambda state: (len(state.function.slots) > 1, state.rank))
+
+
+def _most_promising(states: Iterable[_State]) -> list[_State]:
+    """The BEAM best states, but one alone of those that look alike up to the order of the slots."""
+    kept: dict[object, _State] = {}
+    for state in sorted(states, key=lambda state: state.rank):
+        kept.setdefault((state.rank, state.function.signature()), state)
+        if len(kept) == BEAM:
+            break
+    return list(kept.values())
+
+
+def _bindings(state: _State) -> Iterator[_State]:
+    """Every state one binding further, in a fixed order."""
+    function = state.function
+    for num_bound in range(2, MAX_BOUND + 1):
+        for bound in combinations(function.slots, num_bound):
+            classes, members = _classes(function, bound)
+            num_signals = (len(classes) - 1).bit_length()
+            if num_signals >= num_bound:
+                continue
+            for codes in _codes(len(classes), num_signals):
+                yield _bind(state, bound, classes, members, codes, num_signals)
+
+
+def _classes(
+    function: _Function, bound: tuple[int, ...]
+) -> tuple[list[tuple[int, int]], list[int | None]]:
+    """Classes of the bound slots' patterns that the function cannot tell apart.
+
+    Returns:
+        (on, off) of each class over the other slots, and each pattern's class; None if it cannot
+        occur.
+    """
+    classes: list[tuple[int, int]] = []
+    members: list[int | None] = []
+    for pattern in range(1 << len(bound)):
+        on, off = function.cofactor(bound, pattern)
+        if not on | off:
+            members.append(None)
+            continue
+        for c, (class_on, class_off) in enumerate(classes):
+            if not (on & class_off or off & class_on):
+                classes[c] = on | class_on, off | class_off
+                members.append(c)
+                break
+        else:
+            members.append(len(classes))
+            classes.append((on, off))
+    return classes, members
+
+
+def _codes(num_classes: int, num_signals: int) -> Iterator[tuple[int, ...]]:
+    """Ways to code the classes, but for exchanging and inverting the (at most two) signals."""
+    for rest in permutations(range(1, 1 << num_signals), num_classes - 1):
+        lone = [code for code in rest if code != 3]
+        if not lone or lone[0] == 1:
+            yield (0, *rest)
+
+
+def _bind(
+    state: _State,
+    bound: tuple[int, ...],
+    classes: list[tuple[int, int]],
+    members: list[int | None],
+    codes: tuple[int, ...],
+    num_signals: int,
+) -> _State:
+    targets: list[tuple[int, int]] = []
+    for signal in range(num_signals):
+        ones = [p for p, c in enumerate(members) if c is not None and codes[c] >> signal & 1]
+        zeros = [p for p, c in enumerate(members) if c is not None and not codes[c] >> signal & 1]
+        targets.append((sum(1 << p for p in ones), sum(1 << p for p in zeros)))
+    plan = find_plan(tuple(targets), len(bound))
+    on = off = 0
+    for (class_on, class_off), code in zip(classes, codes, strict=True):
+        shift = sum(1 << bound[i] for i in range(num_signals) if code >> i & 1)
+        on, off = on | class_on << shift, off | class_off << shift
+    slots = tuple(s for s in state.function.slots if s not in bound[num_signals:])
+    return _State(
+        _Function(on, off, slots).reduced(),
+        (*state.steps, (bound, plan)),
+        state.num_gates + plan.num_gates,
+    )
+
+
+_ZEROS: dict[tuple[tuple[int, ...], int], int] = {}
+
+
+def _rows_with_zeros(slots: Sequence[int], num_slots: int) -> int:
+    """The rows, of num_slots slots, in which all the given slots are 0."""
+    key = (tuple(slots), num_slots)
+    if key not in _ZEROS:
+        rows = range(1 << num_slots)
+        _ZEROS[key] = sum(1 << r for r in rows if not any(r >> s & 1 for s in slots))
+    return _ZEROS[key]

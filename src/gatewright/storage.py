@@ -1,0 +1,109 @@
+"""Files that are whole or not there: atomic writes, and pytrees of arrays in safetensors."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gatewright.errors import InputError
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents; InputError where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot make this folder ({error.strerror}); choose another"
+        ) from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file through a temporary one beside it, so that it is never seen half written."""
+    make_folder(path.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(
+            f"{path.parent}: cannot write in this folder ({error.strerror}); choose another"
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_tree(path: Path, tree: Any, metadata: dict[str, str]) -> None:
+    """A pytree's arrays in one safetensors file, named by their place in the tree."""
+    import jax
+    import numpy as np
+    from safetensors.numpy import save
+
+    leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
+    arrays = {
+        jax.tree_util.keystr(place): np.asarray(leaf) for place, leaf in leaves if _is_array(leaf)
+    }
+    del structure
+    write_atomic(path, save(arrays, metadata))
+
+
+def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, str]]:
+    """A tree of the same structure as `like` with the arrays of a file, and the file's metadata.
+
+    Raises:
+        InputError: the file is cut short or holds other arrays; the first difference is named.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    arrays, metadata = load_arrays(path)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    restored: list[Any] = []
+    for place, leaf in leaves:
+        if not _is_array(leaf):
+            restored.append(leaf)
+            continue
+        name = jax.tree_util.keystr(place)
+        found = arrays.pop(name, None)
+        if found is None or found.shape != leaf.shape or found.dtype != leaf.dtype:
+            held = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
+            raise InputError(
+                f"{path}: saved by another network or optimiser: {name} should be "
+                f"{leaf.dtype}{list(leaf.shape)} and the file holds {held}; "
+                "use the options it was made with, or another folder"
+            )
+        restored.append(jnp.asarray(found))
+    if arrays:
+        raise InputError(
+            f"{path}: saved by another network or optimiser: it also holds {min(arrays)}; "
+            "use the options it was made with, or another folder"
+        )
+    return jax.tree_util.tree_unflatten(structure, restored), metadata
+
+
+def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Arrays and metadata of a safetensors file; InputError when it is missing or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a whole safetensors file ({error}); restore it from a copy or make it anew"
+        ) from error
+
+
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")

@@ -1,0 +1,261 @@
+"""SAT sweeping: prove paired outputs of a circuit equal, or find the row where a pair differs.
+
+Nodes whose simulated values agree (up to complement) are candidates. They are visited from the
+inputs up, each is compared with the first node of its class by a SAT solver, and what is proved
+equal is merged, so that the cones above become alike and collapse by structural hashing alone. A
+pair is first compared in a small window below it whose leaves are free: what holds there holds in
+the circuit. Only where the window shows a difference does it grow, in the end to the inputs, where
+a difference is real. Real differences are simulated and split the classes. Pairs that are given up
+stay apart; a later round tries again with more conflicts. The first round has none at all: it only
+looks into small windows, which is enough after local rewriting.
+
+Sources: Kuehlmann and Krohm, DAC 1997; Mishchenko et al., "FRAIGs", 2005.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.candidates import Candidates
+from gatewright.circuit import Bits, Builder, Circuit, Words, pack, unpack
+from gatewright.window import Gate, Meter, Window, is_equal_locally
+
+#: Conflicts that a pair may cost: none in the first round, then this, then GROWTH times more.
+FIRST_BUDGET = 100
+GROWTH = 8
+
+#: Nodes of its class that a node is compared with in a small window.
+MAX_LOCAL_TRIES = 8
+
+#: Gates in a pair's window for SAT, before its whole cones are considered.
+NUM_WINDOW_GATES = 64
+
+#: Packed words of samples in a block, and the most blocks before the first pair is compared.
+BLOCK_WORDS = 32
+MAX_BLOCKS = 16
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What became of the pairs of outputs.
+
+    Attributes:
+        row: bool[num_inputs], an input on which some pair differs; None if none was found.
+        undecided: the pairs that are neither proved nor refuted (empty and no row: all are equal).
+        num_merged: pairs of nodes that the solver proved equal.
+    """
+
+    row: Bits | None
+    undecided: tuple[int, ...]
+    num_merged: int
+
+
+def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
+    """Prove output o equal to output m + o for every o < m, where the miter has 2m outputs."""
+    undecided = tuple(range(miter.num_outputs // 2))
+    words = _special_samples(miter.num_inputs, rng)
+    budget, num_merged = 0, 0
+    while True:
+        sweeping = _Round(_by_level(miter), words, meter, rng, budget)
+        row = sweeping.run()
+        num_merged += sweeping.num_merged
+        if row is not None:
+            return Swept(row, (), num_merged)
+        undecided = tuple(undecided[i] for i in sweeping.undecided)
+        if not undecided or meter.is_spent:
+            return Swept(None, undecided, num_merged)
+        miter, words = sweeping.remainder(), np.hstack(sweeping.words)
+        budget = budget * GROWTH or FIRST_BUDGET
+
+
+class _Differs(Exception):
+    """A row on which two literals differ: on the way up, a pair of outputs."""
+
+    def __init__(self, row: Bits) -> None:
+        self.row = row
+
+
+class _Round:
+    """One pass over the miter with one budget of conflicts for each pair of nodes."""
+
+    def __init__(
+        self, miter: Circuit, words: Words, meter: Meter, rng: np.random.Generator, budget: int
+    ) -> None:
+        self.miter, self.meter, self.rng, self.budget = miter, meter, rng, budget
+        self.words = [words]  # the samples worth keeping for the next round
+        self.num_merged = 0
+        self.undecided: list[int] = []
+        self._builder = Builder(miter.input_names)
+        # gate i of the builder is the node first_gate + i; (table, a, b) with literals a and b
+        self._gates: list[Gate] = []
+        self._whole = Window(miter.num_inputs, self._gates)
+        self._literal = [0, *self._builder.inputs]
+        self._given_up: set[tuple[int, int]] = set()
+        self._fanin: list[list[int]] = miter.fanin.tolist()
+        self._table: list[int] = miter.table.tolist()
+
+    def run(self) -> Bits | None:
+        """Visit every node, then every pair of outputs; a row where a pair differs, or None."""
+        try:
+            self._classify()
+            for node in range(self.miter.num_nodes):
+                self._visit(node)
+            self._decide_outputs()
+        except _Differs as found:
+            return found.row
+        finally:
+            self._whole.close()
+        return None
+
+    def remainder(self) -> Circuit:
+        """The merged miter of the pairs that are still undecided."""
+        literals = self._output_literals()
+        half = len(literals) // 2
+        for o in (*self.undecided, *(half + i for i in self.undecided)):
+            self._builder.output(str(o), literals[o])
+        return self._builder.build()
+
+    def _classify(self) -> None:
+        """Simulate samples until a block of them tells hardly any more nodes apart."""
+        self._candidates = Candidates(self._simulate(self.words[0]))
+        num_classes = 0
+        for _ in range(MAX_BLOCKS):
+            self._candidates.split(self._simulate(_random_samples(self.miter.num_inputs, self.rng)))
+            before, num_classes = num_classes, self._candidates.num_classes
+            if num_classes <= before + before // 1000 or self.meter.is_spent:
+                return
+
+    def _simulate(self, words: Words) -> Words:
+        """Values of all nodes, uint64[num_nodes, W]; raises _Differs if they tell outputs apart."""
+        values = self.miter.simulate_nodes(words)
+        outputs = self.miter.outputs
+        inverted = -(outputs & 1).astype(np.uint64)
+        result = values[outputs >> 1] ^ inverted[:, None]
+        half = len(outputs) // 2
+        wrong = np.bitwise_or.reduce(result[:half] ^ result[half:], axis=0, initial=np.uint64(0))
+        for w in np.flatnonzero(wrong)[:1]:
+            s = int(np.flatnonzero(unpack(wrong[None, w : w + 1], 64)[:, 0])[0])
+            raise _Differs(unpack(words[:, w : w + 1], 64)[s])
+        return values
+
+    def _visit(self, node: int) -> None:
+        """Give a node its literal in the builder: that of its class's first node where proved."""
+        gate = node - self.miter.first_gate
+        if gate >= 0:
+            (a, b), table = self._fanin[gate], self._table[gate]
+            self._literal.append(self._gate(table, self._literal[a], self._literal[b]))
+        phase = self._candidates.phase
+        while (leaders := self._candidates.leaders(node)) and not self.meter.is_spent:
+            own = self._literal[node]
+            targets = [self._literal[other] ^ phase[other] ^ phase[node] for other in leaders]
+            for target in targets[-MAX_LOCAL_TRIES:]:
+                if self._is_proved_locally(own, target):
+                    self._literal[node] = target
+                    return
+            try:
+                if self._is_proved_by_sat(own, targets[0]):
+                    self._literal[node] = targets[0]
+                    return
+                break
+            except _Differs as found:
+                self.words.append(_samples_around(found.row, self.rng))
+            self._candidates.split(self._simulate(self.words[-1]))
+            if leaders[0] in self._candidates.leaders(node):
+                raise RuntimeError(f"the solver tells nodes {leaders[0]} and {node} apart wrongly")
+        self._candidates.lead(node)
+
+    def _decide_outputs(self) -> None:
+        literals = self._output_literals()
+        half = len(literals) // 2
+        for i, (x, y) in enumerate(zip(literals[:half], literals[half:], strict=True)):
+            if not (self._is_proved_locally(x, y) or self._is_proved_by_sat(x, y)):
+                self.undecided.append(i)
+
+    def _output_literals(self) -> list[int]:
+        return [self._literal[o >> 1] ^ o & 1 for o in self.miter.outputs.tolist()]
+
+    def _gate(self, table: int, a: int, b: int) -> int:
+        literal = self._builder.gate(table, a, b)
+        if self._builder.num_gates > len(self._gates):
+            self._gates.append((table ^ 15 * (literal & 1), a, b))
+        return literal
+
+    def _is_proved_locally(self, x: int, y: int) -> bool:
+        if x == y:
+            return True
+        is_equal = is_equal_locally(self.miter.num_inputs, self._gates, x, y)
+        self.num_merged += is_equal
+        return is_equal
+
+    def _is_proved_by_sat(self, x: int, y: int) -> bool:
+        """Whether x and y are proved equal; raises _Differs with a row where they are not."""
+        pair = (min(x, y), max(x, y))
+        if not self.budget or pair in self._given_up:
+            return False
+        last = self.meter.conflicts + self.budget
+        with Window(self.miter.num_inputs, self._gates) as window:
+            can_differ = window.can_differ(x, y, NUM_WINDOW_GATES, self.meter, self.budget)
+            if can_differ:
+                whole = self._whole if self.budget == FIRST_BUDGET else window
+                budget = last - self.meter.conflicts
+                can_differ = whole.can_differ(x, y, None, self.meter, budget)
+                if can_differ:
+                    raise _Differs(whole.row(self.rng))
+        if can_differ is None:
+            self._given_up.add(pair)
+            return False
+        self.num_merged += 1
+        return True
+
+
+def _special_samples(k: int, rng: np.random.Generator) -> Words:
+    """Packed samples uint64[k, W]: all 0, all 1, one hot and one cold (of 1024 inputs at most)."""
+    chosen = rng.permutation(k)[:1024]
+    hot = np.zeros((1 + len(chosen), k), dtype=np.bool_)
+    hot[np.arange(1, len(hot)), chosen] = True
+    return pack(np.concatenate([hot, ~hot]))
+
+
+def _random_samples(k: int, rng: np.random.Generator) -> Words:
+    """Packed samples uint64[k, BLOCK_WORDS]: half of them with even odds, half with other odds."""
+    num_even = BLOCK_WORDS // 2
+    even = rng.integers(0, 1 << 64, size=(k, num_even), dtype=np.uint64)
+    num_rows = 64 * (BLOCK_WORDS - num_even)
+    odds = rng.random((num_rows, 1), dtype=np.float32)
+    return np.hstack([even, pack(rng.random((num_rows, k), dtype=np.float32) < odds)])
+
+
+def _samples_around(row: Bits, rng: np.random.Generator) -> Words:
+    """One word of samples, uint64[num_inputs, 1]: the row, and 63 with a bit or two flipped."""
+    flips = rng.random((64, len(row))) < 2 / len(row)
+    flips[0] = False
+    return pack(row ^ flips)
+
+
+def _by_level(circuit: Circuit) -> Circuit:
+    """The circuit without gates that no output needs, its gates in order of their levels."""
+    first = circuit.first_gate
+    is_needed = [True] * first + [False] * circuit.num_gates
+    for o in circuit.outputs.tolist():
+        is_needed[o >> 1] = True
+    fanin: list[list[int]] = circuit.fanin.tolist()
+    for gate in reversed(range(circuit.num_gates)):
+        if is_needed[first + gate]:
+            for operand in fanin[gate]:
+                is_needed[operand] = True
+    kept = np.flatnonzero(is_needed)
+    order = kept[np.argsort(circuit.levels[kept], kind="stable")]
+    # the constant and the inputs have level 0 and stay in front
+    new = np.zeros(circuit.num_nodes, dtype=np.int32)
+    new[order] = np.arange(len(order), dtype=np.int32)
+    chosen = order[first:] - first
+    return Circuit(
+        fanin=new[circuit.fanin[chosen]],
+        table=circuit.table[chosen],
+        outputs=2 * new[circuit.outputs >> 1] + (circuit.outputs & 1),
+        input_names=circuit.input_names,
+        output_names=circuit.output_names,
+        name=circuit.name,
+    )

@@ -1,0 +1,414 @@
+"""Training: `train` yields a state every few steps, `fit` runs it to the end, `evaluate` measures.
+
+Steps run compiled, `chunk` of them a call, so Python is not in the loop. Everything random comes from
+the seed and the step number alone, so a run that is cut and resumed continues bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+from jax import Array
+
+from gatewright import storage
+from gatewright.circuit import pack
+from gatewright.errors import Diverged, InputError
+from gatewright.network import Network
+
+Rows = npt.NDArray[np.bool_]
+Targets = npt.NDArray[Any]
+Loss = Callable[[Array, Array], Array]
+#: A constant, or a function of the step number (0-based, traced).
+Temperature = float | Callable[[Array], Array | float]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How far training is, measured on the evaluation rows after `step` optimiser steps.
+
+    Attributes:
+        loss: mean loss over the last chunk of steps.
+        soft_accuracy, hard_accuracy: share of rows decided right, before and after rounding gates.
+            Both on the held-out rows where there are any; else the soft one is the last step's, on
+            its batch and before its update, and the hard one on all training rows.
+        decided: share of gates whose most likely table has a probability above .85.
+        cpu_seconds, wall_seconds: since this process began to train, compilation included.
+    """
+
+    step: int
+    loss: float
+    soft_accuracy: float
+    hard_accuracy: float
+    decided: float
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """The discretisation gap: soft less hard accuracy."""
+        return self.soft_accuracy - self.hard_accuracy
+
+    def __str__(self) -> str:
+        return (
+            f"step {self.step}: loss {self.loss:.4f}, soft {self.soft_accuracy:.2%}, "
+            f"hard {self.hard_accuracy:.2%} (gap {self.gap:+.2%}), decided {self.decided:.1%}"
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """A point in training, enough to continue from."""
+
+    network: Network
+    optimizer_state: optax.OptState
+    metrics: Metrics
+
+    @property
+    def step(self) -> int:
+        return self.metrics.step
+
+
+def train(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int,
+    batch_size: int | None = None,
+    loss: Loss | None = None,
+    temperature: Temperature = 1.0,
+    mode: str = "training",
+    seed: int = 0,
+    chunk: int = 25,
+    held_out: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    start: State | None = None,
+) -> Iterator[State]:
+    """Train, yielding a State after each chunk of steps (and at the last step).
+
+    Args:
+        x: rows of bits [N, num_inputs].
+        y: targets, [N] class numbers for GroupSum or [N, m] bits for Bits.
+        optimizer: any optax transformation.
+        batch_size: rows a step, reshuffled every epoch; None takes all rows every step.
+        loss: function of (scores, y) -> mean loss; None is the head's own.
+        temperature: of the gates' parametrisation, constant or a schedule.
+        mode: how gates are evaluated in the loss: "training", "soft" or "straight_through".
+        held_out: (x, y) for the metrics; None measures on the training rows.
+        start: a state to continue from.
+
+    Raises:
+        InputError: shapes do not fit; Diverged: the loss is not finite, naming the first such step.
+    """
+    rows, targets = _data(network, x, y)
+    judged = _data(network, *(held_out or (x, y)))
+    words, wanted = pack(judged[0]), network.head.target_bits(judged[1])
+    if steps < 0 or chunk < 1:
+        raise InputError(f"steps is at least 0 and chunk at least 1, not {steps} and {chunk}")
+    if batch_size is not None and not 1 <= batch_size <= len(rows):
+        raise InputError(f"batch_size is between 1 and the {len(rows)} rows, not {batch_size}")
+    if mode not in ("training", "soft", "straight_through"):
+        raise InputError(f"mode is training, soft or straight_through in training, not {mode!r}")
+    full = batch_size is None or batch_size == len(rows)
+    begin_cpu, begin_wall = time.process_time(), time.perf_counter()
+    run = _compile(optimizer, loss or network.head.loss, temperature, mode, chunk, full)
+    trainable, fixed = eqx.partition(network, eqx.is_inexact_array)
+    if start is None:
+        optimizer_state, step = optimizer.init(trainable), 0
+    else:
+        trainable, _ = eqx.partition(start.network, eqx.is_inexact_array)
+        optimizer_state, step = start.optimizer_state, start.step
+    key = jax.random.key(seed)
+    while step < steps:
+        count = min(chunk, steps - step)
+        batches = _batches(seed, len(rows), len(rows) if full else batch_size, step, chunk, full)
+        trainable, optimizer_state, losses, soft, decided = run(
+            trainable, fixed, optimizer_state, jnp.asarray([step, count]), key, batches, rows, targets
+        )
+        losses = np.asarray(losses)[:count]
+        if not np.isfinite(losses).all():
+            raise _diverged(step + int(np.flatnonzero(~np.isfinite(losses))[0]), losses)
+        step += count
+        network = eqx.combine(trainable, fixed)
+        if held_out is not None:
+            soft = _soft_scores(network, *judged)[1]
+        metrics = Metrics(
+            step, float(losses.mean()), float(soft), network.hard_accuracy(words, wanted),
+            float(decided), time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
+        )  # fmt: skip
+        yield State(network, optimizer_state, metrics)
+
+
+def fit(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    optimizer: optax.GradientTransformation,
+    *,
+    steps: int,
+    stop: Callable[[Metrics], bool] | None = None,
+    progress: Callable[[Metrics], None] | None = None,
+    run: Path | str | None = None,
+    resume: bool = False,
+    save_seconds: float = 30.0,
+    **options: Any,
+) -> Network:
+    """Train a network and return it; the options of `train` apply.
+
+    Args:
+        stop: end early when this is true of the metrics, say `lambda m: m.hard_accuracy == 1`.
+        progress: called with the metrics after each chunk.
+        run: a folder for `metrics.jsonl` (a line a chunk) and `checkpoint.safetensors`, written
+            whole or not at all every save_seconds, at the end, and when training is interrupted.
+        resume: continue from the run's checkpoint, if it has one, bit for bit.
+
+    Raises:
+        InputError: the checkpoint is of another network, or unreadable.
+        Diverged: the loss is not finite; the last good checkpoint stays.
+        KeyboardInterrupt: after the state has been saved.
+    """
+    start = None
+    journal = None if run is None else Journal(Path(run))
+    if resume and journal is None:
+        raise InputError("resume=True needs run=, the folder of the run to continue")
+    if journal is not None:
+        start = journal.open(network, optimizer, resume)
+    state = start
+    saved_at = time.monotonic()
+    with _deferred_interrupt() as is_interrupted:
+        if start is not None and stop is not None and stop(start.metrics):
+            return start.network
+        for state in train(network, x, y, optimizer, steps=steps, start=start, **options):
+            if progress is not None:
+                progress(state.metrics)
+            is_last = state.step >= steps or (stop is not None and stop(state.metrics))
+            if journal is not None:
+                journal.record(state.metrics)
+                is_due = time.monotonic() - saved_at >= save_seconds
+                if is_due or is_last or is_interrupted():
+                    journal.save(state)
+                    saved_at = time.monotonic()
+            if is_last:
+                break
+            if is_interrupted():
+                raise KeyboardInterrupt(f"interrupted after step {state.step}")
+    return network if state is None else state.network
+
+
+def evaluate(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike, *, batch_size: int = 4096
+) -> Metrics:
+    """Soft and hard accuracy, loss and share of decided gates on rows x [N, k], targets y."""
+    rows, targets = _data(network, x, y)
+    loss, soft = _soft_scores(network, rows, targets, batch_size)
+    hard = network.hard_accuracy(pack(rows), network.head.target_bits(targets))
+    return Metrics(0, loss, soft, hard, float(network.decided()))
+
+
+def _soft_scores(
+    network: Network, rows: Rows, targets: Targets, batch_size: int = 4096
+) -> tuple[float, float]:
+    """(mean loss, accuracy) of the soft network."""
+    loss, correct = 0.0, 0.0
+    for begin in range(0, len(rows), batch_size):
+        part = slice(begin, begin + batch_size)
+        one = _soft_batch(network, jnp.asarray(rows[part]), jnp.asarray(targets[part]))
+        loss += float(one[0]) * len(rows[part])
+        correct += float(one[1])
+    return loss / len(rows), correct / len(rows)
+
+
+@eqx.filter_jit
+def _soft_batch(network: Network, rows: Array, targets: Array) -> tuple[Array, Array]:
+    scores = network(rows)
+    return network.head.loss(scores, targets), network.head.is_correct(scores, targets).sum()
+
+
+class Journal:
+    """A run folder: metrics.jsonl and checkpoint.safetensors.
+
+    Metrics newer than the checkpoint are dropped on resume, since those steps are run again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.metrics_path = folder / "metrics.jsonl"
+        self.checkpoint_path = folder / "checkpoint.safetensors"
+        storage.make_folder(folder)
+
+    def open(
+        self, network: Network, optimizer: optax.GradientTransformation, resume: bool
+    ) -> State | None:
+        """Start afresh, or return the checkpoint's state."""
+        if not resume or not self.checkpoint_path.exists():
+            self.checkpoint_path.unlink(missing_ok=True)
+            storage.write_atomic(self.metrics_path, b"")
+            return None
+        like = (network, optimizer.init(eqx.filter(network, eqx.is_inexact_array)))
+        (restored, optimizer_state), metadata = storage.load_tree(self.checkpoint_path, like)
+        metrics = Metrics(**json.loads(metadata["metrics"]))
+        lines = self.metrics_path.read_text().splitlines() if self.metrics_path.exists() else []
+        kept = [line for line in lines if _step_of(line) <= metrics.step]
+        storage.write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept).encode())
+        return State(restored, optimizer_state, metrics)
+
+    def record(self, metrics: Metrics) -> None:
+        with self.metrics_path.open("a") as file:
+            file.write(json.dumps({**asdict(metrics), "gap": metrics.gap}) + "\n")
+
+    def save(self, state: State) -> None:
+        storage.save_tree(
+            self.checkpoint_path,
+            (state.network, state.optimizer_state),
+            {"metrics": json.dumps(asdict(state.metrics)), "kind": "gatewright checkpoint"},
+        )
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # a line cut short by a crash
+        return math.inf
+
+
+def _compile(
+    optimizer: optax.GradientTransformation,
+    loss: Loss,
+    temperature: Temperature,
+    mode: Any,
+    chunk: int,
+    full: bool,
+) -> Callable[..., Any]:
+    """The compiled chunk of steps, with the metrics after it."""
+
+    def temperature_at(step: Array) -> Array:
+        value = temperature(step) if callable(temperature) else temperature
+        return jnp.asarray(value, dtype=jnp.float32)
+
+    def run(
+        trainable: Network,
+        fixed: Network,
+        optimizer_state: optax.OptState,
+        span: Array,
+        key: Array,
+        batches: Array,
+        rows: Array,
+        targets: Array,
+    ) -> tuple[Network, optax.OptState, Array, Array, Array]:
+        begin, count = span[0], span[1]
+
+        def loss_of(trainable: Network, step: Array, batch: Array) -> tuple[Array, Array]:
+            network: Network = eqx.combine(trainable, fixed)
+            x, y = (rows, targets) if full else (rows[batch], targets[batch])
+            scores = network(
+                x, mode=mode, temperature=temperature_at(step), key=jax.random.fold_in(key, step)
+            )
+            return loss(scores, y), network.head.is_correct(scores, y).mean()
+
+        def update(carry: Any, step: Array, batch: Array) -> tuple[Any, Array]:
+            trainable, optimizer_state, _ = carry
+            (value, soft), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+                trainable, step, batch
+            )
+            with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+                change, optimizer_state = optimizer.update(gradient, optimizer_state, trainable)
+                return (optax.apply_updates(trainable, change), optimizer_state, soft), value
+
+        def body(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
+            step, batch = item
+            return jax.lax.cond(
+                step < begin + count,
+                lambda: update(carry, step, batch),
+                lambda: (carry, jnp.zeros((), dtype=jnp.float32)),
+            )
+
+        steps = begin + jnp.arange(chunk)
+        carry = (trainable, optimizer_state, jnp.zeros((), dtype=jnp.float32))
+        carry, losses = jax.lax.scan(body, carry, (steps, batches))
+        trainable, optimizer_state, soft = carry
+        decided = eqx.combine(trainable, fixed).decided(temperature_at(begin + count))
+        return trainable, optimizer_state, losses, soft, decided
+
+    return eqx.filter_jit(run)
+
+
+def _batches(
+    seed: int, num_rows: int, batch_size: int | None, step: int, chunk: int, full: bool
+) -> npt.NDArray[np.int32]:
+    """int32[chunk, batch_size]: the rows of each step; every epoch is a new permutation of all rows.
+
+    A batch that straddles two epochs takes the end of one and the beginning of the next.
+    """
+    if full or batch_size is None:
+        return np.zeros((chunk, 1), dtype=np.int32)
+    first, last = step * batch_size, (step + chunk) * batch_size
+    epochs = range(first // num_rows, -(-last // num_rows))
+    order = np.concatenate(
+        [np.random.default_rng((seed, epoch)).permutation(num_rows) for epoch in epochs]
+    )
+    begin = first - epochs.start * num_rows
+    return order[begin : begin + last - first].reshape(chunk, batch_size).astype(np.int32)
+
+
+def _data(network: Network, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Rows, Targets]:
+    rows, targets = np.asarray(x), np.asarray(y)
+    if rows.ndim != 2 or rows.shape[1] != network.num_inputs:
+        raise InputError(
+            f"x has shape {list(rows.shape)}; the network reads rows [N, {network.num_inputs}]"
+        )
+    if len(rows) == 0 or len(rows) != len(targets):
+        raise InputError(f"x has {len(rows)} rows, y {len(targets)}; both need the same, at least 1")
+    is_bit = (rows == 0) | (rows == 1)
+    if not is_bit.all():
+        where = np.argwhere(~is_bit)[0].tolist()
+        raise InputError(f"x{where} is {rows[tuple(where)]}; inputs are bits, 0 or 1: encode them")
+    network.head.check_targets(targets)
+    return rows.astype(np.bool_), targets
+
+
+def _diverged(step: int, losses: npt.NDArray[np.float32]) -> Diverged:
+    return Diverged(
+        step,
+        f"the loss became {losses[~np.isfinite(losses)][0]} at step {step}; try a smaller learning "
+        "rate (a third of it), gradient clipping (optax.clip_by_global_norm), or a higher "
+        "temperature; the last checkpoint before it is kept",
+    )
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Hold back the first SIGINT or SIGTERM until a chunk is complete; a second one strikes at once.
+
+    Only in the main thread, where Python delivers signals.
+    """
+    received = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield received.is_set
+        return
+
+    def receive(number: int, frame: Any) -> None:
+        del number, frame
+        if received.is_set():
+            raise KeyboardInterrupt
+        received.set()
+
+    previous = {s: signal.signal(s, receive) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received.is_set
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

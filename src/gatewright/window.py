@@ -1,0 +1,218 @@
+"""Are two literals of a growing circuit equal? Asked in a window below them whose leaves are free.
+
+What holds for free leaves holds in the circuit. What fails in a window may still hold: the window
+must grow, in the end to the inputs. Small windows are decided by truth tables, large ones by SAT.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pysolvers  # pyright: ignore[reportMissingTypeStubs]
+from pysat.solvers import Cadical195  # pyright: ignore[reportMissingTypeStubs]
+
+from gatewright import gates
+from gatewright.circuit import Bits
+
+SOLVER = "CaDiCaL 1.9.5"
+
+_SolverError: type[Exception] = vars(pysolvers)["error"]
+
+#: Seconds that one call of the solver should take at most: how fine the limits are kept.
+SLICE_SECONDS = 0.05
+
+
+class Meter:
+    """What a proof may still cost, in seconds and conflicts; None for conflicts is no limit."""
+
+    def __init__(self, seconds: float, conflicts: int | None) -> None:
+        self.started = time.perf_counter()
+        self.conflicts = 0
+        self._seconds = seconds
+        self._max_conflicts = conflicts
+        self._slice = 100
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+    @property
+    def is_spent(self) -> bool:
+        return self.seconds >= self._seconds or (
+            self._max_conflicts is not None and self.conflicts >= self._max_conflicts
+        )
+
+    def solve(self, solver: Any, assumptions: Sequence[int], budget: int) -> bool | None:
+        """Satisfiable or not, or None once `budget` conflicts or the meter are spent."""
+        while budget > 0 and not self.is_spent:
+            allowed = min(budget, self._slice)
+            if self._max_conflicts is not None:
+                allowed = min(allowed, self._max_conflicts - self.conflicts)
+            before, start = solver.accum_stats()["conflicts"], time.perf_counter()
+            solver.conf_budget(allowed)
+            try:
+                verdict = solver.solve_limited(assumptions)
+            except _SolverError:  # how it reports Ctrl-C
+                raise KeyboardInterrupt from None
+            self.conflicts += solver.accum_stats()["conflicts"] - before
+            if verdict is not None:
+                return verdict
+            budget -= allowed
+            took = time.perf_counter() - start
+            if took > SLICE_SECONDS:
+                self._slice = max(10, self._slice // 2)
+            elif took < SLICE_SECONDS / 4 and allowed == self._slice:
+                self._slice *= 2
+        return None
+
+
+#: A window that is decided by truth tables has at most this many gates, and leaves.
+MAX_LOCAL_GATES = 24
+MAX_LOCAL_LEAVES = 8
+
+#: Variable i of a truth table over MAX_LOCAL_LEAVES variables.
+_TABLE_OF_LEAF = tuple(
+    sum(1 << row for row in range(1 << MAX_LOCAL_LEAVES) if row >> i & 1)
+    for i in range(MAX_LOCAL_LEAVES)
+)
+
+#: Two-input gates on truth tables; ~ on Python's integers repeats row 0, the same on both sides.
+_ON_TABLES: dict[int, Callable[[int, int], int]] = {
+    0x1: lambda a, b: ~(a | b),
+    0x2: lambda a, b: a & ~b,
+    0x4: lambda a, b: ~a & b,
+    0x6: lambda a, b: a ^ b,
+    0x7: lambda a, b: ~(a & b),
+    0x8: lambda a, b: a & b,
+    0x9: lambda a, b: ~(a ^ b),
+    0xB: lambda a, b: a | ~b,
+    0xD: lambda a, b: ~a | b,
+    0xE: lambda a, b: a | b,
+}
+
+#: A gate over literals: (table, a, b), the table depending on both.
+Gate = tuple[int, int, int]
+
+
+def is_equal_locally(num_inputs: int, gate_list: Sequence[Gate], x: int, y: int) -> bool:
+    """True if the literals x and y are equal as functions of a small cut below them.
+
+    Gate i is node 1 + num_inputs + i. False says nothing.
+    """
+    leaves = [-(x >> 1), -(y >> 1)]  # a heap: operands have smaller nodes than their readers
+    heapq.heapify(leaves)
+    seen = {x >> 1, y >> 1}
+    inside: list[int] = []
+    evaluate_at = 4
+    while len(inside) < MAX_LOCAL_GATES and -leaves[0] > num_inputs:
+        node = -heapq.heappop(leaves)
+        inside.append(node)
+        for literal in gate_list[node - num_inputs - 1][1:]:
+            if literal >> 1 not in seen:
+                seen.add(literal >> 1)
+                heapq.heappush(leaves, -(literal >> 1))
+        if len(inside) == evaluate_at or len(leaves) == 1 or -leaves[0] <= num_inputs:
+            evaluate_at *= 2
+            if len(leaves) <= MAX_LOCAL_LEAVES and _is_equal_over(
+                [-leaf for leaf in leaves], inside, num_inputs, gate_list, x, y
+            ):
+                return True
+    return False
+
+
+def _is_equal_over(
+    leaves: list[int],
+    inside: list[int],
+    num_inputs: int,
+    gate_list: Sequence[Gate],
+    x: int,
+    y: int,
+) -> bool:
+    value = dict(zip(leaves, _TABLE_OF_LEAF, strict=False))
+    if 0 in value:
+        value[0] = 0
+    for node in reversed(inside):
+        table, a, b = gate_list[node - num_inputs - 1]
+        left, right = value[a >> 1], value[b >> 1]
+        value[node] = _ON_TABLES[table](~left if a & 1 else left, ~right if b & 1 else right)
+    return value[x >> 1] ^ value[y >> 1] == -((x ^ y) & 1)
+
+
+class Window:
+    """Clauses for part of a growing circuit, to ask a solver whether two literals can differ."""
+
+    def __init__(self, num_inputs: int, gate_list: Sequence[Gate]) -> None:
+        self._solver: Any = Cadical195()
+        self._num_inputs = num_inputs
+        self._gates = gate_list
+        self._variable: dict[int, int] = {0: 1}  # node 0 is the constant false
+        self._solver.add_clause([-1])
+        self._leaves: list[int] = []  # a heap of gates, as -node: operands come after their readers
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the solver."""
+        self._solver.delete()
+
+    def can_differ(
+        self, x: int, y: int, num_gates: int | None, meter: Meter, budget: int
+    ) -> bool | None:
+        """Whether x and y can differ when that many more gates below them are constrained.
+
+        None for num_gates constrains both whole cones: then True is final, and `row` tells where.
+        Returns None once `budget` conflicts or the meter are spent.
+        """
+        u, v = self._signed(x), self._signed(y)
+        self._constrain(num_gates)
+        last = meter.conflicts + budget
+        for assumed in ((u, -v), (-u, v)):
+            verdict = meter.solve(self._solver, assumed, last - meter.conflicts)
+            if verdict is not False:
+                return verdict
+        return False
+
+    def _constrain(self, num_gates: int | None) -> None:
+        while self._leaves and num_gates != 0:
+            num_gates = None if num_gates is None else num_gates - 1
+            node = -heapq.heappop(self._leaves)
+            table, a, b = self._gates[node - self._num_inputs - 1]
+            u, v, out = self._signed(a), self._signed(b), self._variable[node]
+            signed = (0, u, v, out, -out, -v, -u)
+            for clause in _clauses(table):
+                self._solver.add_clause([signed[i] for i in clause])
+
+    def row(self, rng: np.random.Generator) -> Bits:
+        """The solver's model as a row bool[num_inputs]; inputs without clauses are random."""
+        row = rng.random(self._num_inputs) < 0.5
+        model = self._solver.get_model()
+        for i in range(self._num_inputs):
+            variable = self._variable.get(1 + i)
+            if variable is not None:
+                row[i] = model[variable - 1] > 0
+        return row
+
+    def _signed(self, literal: int) -> int:
+        """The solver's literal for one of the circuit."""
+        node = literal >> 1
+        variable = self._variable.get(node)
+        if variable is None:
+            variable = self._variable[node] = 1 + len(self._variable)
+            if node > self._num_inputs:
+                heapq.heappush(self._leaves, -node)
+        return -variable if literal & 1 else variable
+
+
+@cache
+def _clauses(table: int) -> tuple[tuple[int, ...], ...]:
+    return gates.clauses(table)

@@ -1,0 +1,148 @@
+"""Fixed wiring: which two inputs each gate of a layer reads.
+
+Every scheme is a function `(num_inputs, num_outputs, rng) -> int32[num_outputs, 2]`, registered by
+name in `SCHEMES`. Column 0 feeds operand a, column 1 operand b; the two always differ. A scheme that
+cannot serve a shape raises InputError naming the shape and a scheme that can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.errors import InputError
+
+Fanin = npt.NDArray[np.int32]
+Scheme = Callable[[int, int, np.random.Generator], Fanin]
+
+
+def random(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """Random pairs with balanced fan-out: a permutation of the 2n operand slots, modulo the inputs.
+
+    Petersen et al. 2022, reference implementation. A slot pair that would meet the same input twice
+    takes another for operand b.
+    """
+    slots = rng.permutation(2 * num_outputs) % num_inputs
+    a, b = rng.permutation(num_inputs)[slots].reshape(2, num_outputs)
+    shift = rng.integers(1, num_inputs, num_outputs)
+    return _fanin(a, np.where(a == b, (b + shift) % num_inputs, b))
+
+
+def unique(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """Pairs of neighbours at growing offsets, each pair once, in random order.
+
+    (0, 1) (2, 3) ..., then (1, 2) (3, 4) ..., then offsets 2, 3, ... (Petersen et al. 2022, reference
+    implementation); inputs and gates are then permuted. All pairs are distinct.
+    """
+    num_pairs = num_inputs * (num_inputs - 1) // 2
+    if num_outputs > num_pairs:
+        raise InputError(
+            f"wiring 'unique' has {num_pairs} different pairs of {num_inputs} inputs, fewer than "
+            f"the {num_outputs} gates asked for; use 'random' or a narrower layer"
+        )
+    if 2 * num_outputs < num_inputs:
+        raise InputError(
+            f"wiring 'unique' with {num_outputs} gates cannot read all {num_inputs} inputs; "
+            f"use 'random' or at least {-(-num_inputs // 2)} gates"
+        )
+    index = np.arange(num_inputs)
+    blocks = [
+        np.stack([index[:-1:2], index[1::2]], axis=1),
+        np.stack([index[1:-1:2], index[2::2]], axis=1),
+    ]
+    count = sum(map(len, blocks))
+    for offset in range(2, num_inputs):
+        if count >= num_outputs:
+            break
+        blocks.append(np.stack([index[:-offset], index[offset:]], axis=1))
+        count += num_inputs - offset
+    if num_inputs % 2 and num_outputs < num_inputs:  # the last input is read in the second block
+        blocks[0], blocks[1] = np.concatenate([blocks[0], blocks[1][-1:]]), blocks[1][:-1]
+    pairs = np.concatenate(blocks)[:num_outputs]
+    pairs = rng.permutation(num_inputs)[pairs]
+    return _fanin(*pairs[rng.permutation(num_outputs)].T)
+
+
+def comb(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """Each input beside its next neighbours: gate g reads g and g + 1 + g // n, modulo n.
+
+    Deterministic. The first n gates join neighbours, the next n those two apart, and so on.
+    """
+    del rng
+    gate = np.arange(num_outputs)
+    offset = 1 + gate // num_inputs % (num_inputs - 1)
+    return _fanin(gate % num_inputs, (gate + offset) % num_inputs)
+
+
+def tree(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """Adjacent pairs, one level of a binary tree: 2n inputs to n gates. Deterministic."""
+    del rng
+    if num_inputs != 2 * num_outputs:
+        raise InputError(
+            f"wiring 'tree' halves: {num_inputs} inputs need {num_inputs / 2:g} gates, not "
+            f"{num_outputs}; use 'random' for other shapes"
+        )
+    return _fanin(*np.arange(num_inputs).reshape(-1, 2).T)
+
+
+def butterfly(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """Gate g reads input g and the one a power of two away, with balanced fan-out.
+
+    With n inputs and stage s = g // n, operand b is (g + 2**((r + s) mod log2 n)) mod n for a stride
+    r drawn per layer; the gates' order is an affine permutation, so that stacked layers mix (after
+    the balanced wiring reported for logic gate networks on CIFAR-10).
+    """
+    levels = max(1, (num_inputs - 1).bit_length())
+    gate = np.arange(num_outputs)
+    stride = 1 << (int(rng.integers(levels)) + gate // num_inputs) % levels
+    pairs = np.stack([gate % num_inputs, (gate + stride) % num_inputs], axis=1)
+    factor = int(rng.integers(1, max(2, num_outputs)))
+    while np.gcd(factor, num_outputs) != 1:
+        factor += 1
+    order = (factor * gate.astype(np.int64) + int(rng.integers(num_outputs))) % num_outputs
+    return _fanin(*pairs[order].T)
+
+
+def moore(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """Centre against neighbour: the input in the middle with each of the others in turn.
+
+    For an odd number of inputs (9 for the cells around a cell, row by row); neighbours are taken in
+    turn, over and over (DiffLogic CA's first layer, 2506.04912). Deterministic.
+    """
+    del rng
+    if num_inputs % 2 == 0:
+        raise InputError(
+            f"wiring 'moore' pairs the middle input with each other one, so their number is odd, "
+            f"not {num_inputs}; use 'random' or 'unique'"
+        )
+    neighbours = num_inputs - 1
+    centre = num_inputs // 2
+    gate = np.arange(num_outputs) % neighbours
+    return _fanin(np.full(num_outputs, centre), gate + (gate >= centre))
+
+
+SCHEMES: dict[str, Scheme] = {
+    "random": random,
+    "unique": unique,
+    "comb": comb,
+    "tree": tree,
+    "butterfly": butterfly,
+    "moore": moore,
+}
+
+
+def connect(scheme: str, num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
+    """int32[num_outputs, 2]: the wiring of one layer by a named scheme."""
+    if scheme not in SCHEMES:
+        raise InputError(f"unknown wiring {scheme!r}; known: {', '.join(SCHEMES)}")
+    if num_inputs < 2 or num_outputs < 1:
+        raise InputError(
+            f"a layer has at least 2 inputs and 1 gate, not {num_inputs} and {num_outputs}"
+        )
+    return SCHEMES[scheme](num_inputs, num_outputs, rng)
+
+
+def _fanin(a: npt.ArrayLike, b: npt.ArrayLike) -> Fanin:
+    return np.stack([np.asarray(a), np.asarray(b)], axis=1).astype(np.int32)

@@ -1,0 +1,42 @@
+"""Hypothesis strategies for circuits, shared by the tests of everything that takes one."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from gatewright.circuit import Builder, Circuit
+
+
+@st.composite
+def built_circuits(draw: st.DrawFn, max_inputs: int = 5, max_gates: int = 14) -> Circuit:
+    """Canonical circuits: what `Builder` makes. Some gates drive nothing, outputs repeat."""
+    num_inputs = draw(st.integers(0, max_inputs))
+    builder = Builder([f"x{i}" for i in range(num_inputs)])
+    literals = [0, *builder.inputs]
+    for _ in range(draw(st.integers(0, max_gates))):
+        table = draw(st.integers(0, 15))
+        a, b = (draw(st.sampled_from(literals)) ^ draw(st.integers(0, 1)) for _ in range(2))
+        literals.append(builder.gate(table, a, b))
+    for i in range(draw(st.integers(0, 4))):
+        builder.output(f"y{i}", draw(st.sampled_from(literals)) ^ draw(st.integers(0, 1)))
+    return builder.build()
+
+
+@st.composite
+def raw_circuits(draw: st.DrawFn, max_inputs: int = 5, max_gates: int = 14) -> Circuit:
+    """Any valid arrays: gates that read constants, one node twice, or ignore an operand."""
+    num_inputs = draw(st.integers(0, max_inputs))
+    num_gates = draw(st.integers(0, max_gates))
+    first = 1 + num_inputs
+    fanin = [[draw(st.integers(0, first + g - 1)) for _ in range(2)] for g in range(num_gates)]
+    table = [draw(st.integers(0, 15)) for _ in range(num_gates)]
+    num_outputs = draw(st.integers(0, 4))
+    outputs = [draw(st.integers(0, 2 * (first + num_gates) - 1)) for _ in range(num_outputs)]
+    return Circuit(
+        np.array(fanin, np.int32).reshape(-1, 2),
+        np.array(table, np.uint8),
+        np.array(outputs, np.int32),
+        tuple(f"x{i}" for i in range(num_inputs)),
+        tuple(f"y{i}" for i in range(num_outputs)),
+    )
