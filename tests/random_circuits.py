@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -40,3 +42,16 @@ def raw_circuits(draw: st.DrawFn, max_inputs: int = 5, max_gates: int = 14) -> C
         tuple(f"x{i}" for i in range(num_inputs)),
         tuple(f"y{i}" for i in range(num_outputs)),
     )
+
+
+def large(num_gates: int, num_inputs: int = 12, seed: int = 1) -> Circuit:
+    """One circuit of that many gates, each near the one before; 15 outputs."""
+    rng = random.Random(seed)
+    b = Builder([f"in{i}" for i in range(num_inputs)], "large")
+    literals = list(b.inputs)
+    while b.num_gates < num_gates:
+        x, y = (rng.choice(literals[-60:]) ^ rng.getrandbits(1) for _ in range(2))
+        literals.append(b.gate(rng.choice((2, 4, 6, 8, 14)), x, y))
+    for i, literal in enumerate(literals[-15:]):
+        b.output(f"out{i}", literal ^ i % 2)
+    return b.build()

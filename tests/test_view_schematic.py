@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
@@ -9,17 +8,14 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
+from drawn_lines import Line, Point, crossing, ends, holds, reached, touch
 from gatewright.circuit import Builder, Circuit
-from gatewright.view.channels import Wire, route
 from gatewright.view.schematic import SHAPES, schematic
-from random_circuits import built_circuits, raw_circuits
+from random_circuits import built_circuits, large, raw_circuits
 
 SVG = "{http://www.w3.org/2000/svg}"
-Point = tuple[float, float]
-Line = tuple[float, float, float, float]
 
 
 def life() -> Circuit:
@@ -38,18 +34,6 @@ def life() -> Circuit:
     twos, fours1 = b.lxor(twos3, twos2), b.land(twos3, twos2)
     two_or_three = b.land(twos, b.lor(fours0, fours1) ^ 1)
     b.output("next", b.land(two_or_three, b.lor(ones, x[4])))
-    return b.build()
-
-
-def large(num_gates: int, num_inputs: int = 12, seed: int = 1) -> Circuit:
-    rng = random.Random(seed)
-    b = Builder([f"in{i}" for i in range(num_inputs)], "large")
-    literals = list(b.inputs)
-    while b.num_gates < num_gates:
-        x, y = (rng.choice(literals[-60:]) ^ rng.getrandbits(1) for _ in range(2))
-        literals.append(b.gate(rng.choice((2, 4, 6, 8, 14)), x, y))
-    for i, literal in enumerate(literals[-15:]):
-        b.output(f"out{i}", literal ^ i % 2)
     return b.build()
 
 
@@ -105,39 +89,6 @@ def seen(text: str) -> Picture:
             at = float(node.attrib["cx"]), float(node.attrib["cy"])
             picture.joins[int(node.attrib["data-node"])].add(at)
     return picture
-
-
-def ends(line: Line) -> tuple[Point, Point]:
-    return line[:2], line[2:]
-
-
-def holds(line: Line, point: Point) -> bool:
-    x0, y0, x1, y1 = line
-    return min(x0, x1) <= point[0] <= max(x0, x1) and min(y0, y1) <= point[1] <= max(y0, y1)
-
-
-def touch(a: Line, b: Line) -> bool:
-    """Whether an end of one line lies on the other."""
-    return any(holds(b, end) for end in ends(a)) or any(holds(a, end) for end in ends(b))
-
-
-def crossing(a: Line, b: Line) -> Point | None:
-    """Where a level and an upright line meet."""
-    for level, upright in ((a, b), (b, a)):
-        point = (upright[0], level[1])
-        if level[1] == level[3] and upright[0] == upright[2] and level != upright:
-            return point if holds(level, point) and holds(upright, point) else None
-    return None
-
-
-def reached(lines: list[Line], start: Point, joins: set[Point]) -> list[Line]:
-    """The lines that a finger reaches from a point without leaving the wire."""
-    found = [line for line in lines if holds(line, start)]
-    for line in found:
-        for other in lines:
-            if other not in found and (touch(line, other) or crossing(line, other) in joins):
-                found.append(other)
-    return found
 
 
 def net_at(picture: Picture, x: tuple[float, float], y: float) -> tuple[int, float]:
@@ -283,6 +234,17 @@ def test_the_picture_of_life() -> None:
     assert width < 900 and height < 450  # fits a README
 
 
+def num_crossings(picture: Picture) -> int:
+    owned = [(node, line) for node, lines in picture.wires.items() for line in lines]
+    pairs = combinations(owned, 2)
+    return sum(n != m and crossing(a, b) is not None for (n, a), (m, b) in pairs)
+
+
+def test_few_wires_cross() -> None:
+    assert num_crossings(seen(schematic(life()))) <= 18
+    assert num_crossings(seen(schematic(large(60)))) <= 165
+
+
 @pytest.mark.parametrize("num_gates", [60, 200])
 def test_larger_pictures(num_gates: int) -> None:
     check(large(num_gates))
@@ -337,113 +299,3 @@ def test_a_deep_circuit() -> None:
     circuit = b.build()
     assert circuit.depth == 120
     check(circuit)
-
-
-def drawn(wires: list[Wire], last_track: int) -> dict[int, list[Line]]:
-    """The lines of routed wires in a channel from x = -1 to last_track + 1."""
-    lines: dict[int, list[Line]] = defaultdict(list)
-    turn = {wire.node: wire.track for wire in wires if wire.half == 1}
-    for wire in wires:
-        begin = turn[wire.node] if wire.half == 2 else -1
-        if wire.track < 0:
-            assert wire.rights == (wire.left,)
-            lines[wire.node].append((begin, wire.left, last_track + 1, wire.left))
-            continue
-        lines[wire.node].append((begin, wire.left, wire.track, wire.left))
-        lines[wire.node].append((wire.track, wire.top, wire.track, wire.bottom))
-        if wire.half != 1:
-            lines[wire.node] += [(wire.track, y, last_track + 1, y) for y in wire.rights]
-    return lines
-
-
-@st.composite
-def channels(draw: st.DrawFn) -> list[Wire]:
-    """Wires with distinct heights on the left, and distinct ones on the right."""
-    size = draw(st.integers(1, 12))
-    lefts = draw(st.permutations(range(size)))
-    rights = draw(st.permutations(range(size + 6)))
-    wires: list[Wire] = []
-    at = 0
-    for node, left in enumerate(lefts):
-        num = draw(st.integers(1, 3))
-        ends = tuple(sorted(6 * y for y in rights[at : at + num]))
-        at += num
-        if ends:
-            wires.append(Wire(node, 6 * left, ends))
-    return wires
-
-
-@settings(max_examples=300)
-@given(channels())
-@example([Wire(0, 0, (6,)), Wire(1, 6, (0,))])
-@example([Wire(0, 0, (6,)), Wire(1, 6, (12, 18)), Wire(2, 12, (0,))])
-def test_wires_in_a_channel_keep_apart(wires: list[Wire]) -> None:
-    routed = route(wires, 6)
-    last = max(wire.track for wire in routed)
-    lines = drawn(routed, last)
-    for (node, some), (other, others) in combinations(lines.items(), 2):
-        for a in some:
-            for b in others:
-                assert not touch(a, b), f"wires {node} and {other} touch"
-    for wire in wires:
-        assert sorted(reached(lines[wire.node], (-1, wire.left), set())) == sorted(lines[wire.node])
-        ended = {y1 for _, _, x1, y1 in lines[wire.node] if x1 == last + 1}
-        assert ended == set(wire.rights)
-
-
-def test_a_swap_splits_one_wire_and_parallel_wires_share_tracks() -> None:
-    swap = route([Wire(0, 0, (6,)), Wire(1, 6, (0,))], 6)
-    assert sorted(wire.half for wire in swap) == [0, 1, 2]
-    apart = route([Wire(0, 0, (6,)), Wire(1, 60, (66,)), Wire(2, 90, (90,))], 6)
-    assert {wire.node: wire.track for wire in apart} == {0: 0, 1: 0, 2: -1}
-
-
-def test_nested_wires_do_not_cross() -> None:
-    falling = route([Wire(0, 0, (60,)), Wire(1, 12, (72,)), Wire(2, 24, (84,))], 6)
-    assert {wire.node: wire.track for wire in falling} == {0: 2, 1: 1, 2: 0}
-
-
-def bars(text: str) -> list[tuple[str, int, str, float]]:
-    found: list[tuple[str, int, str, float]] = []
-    for rect in ElementTree.fromstring(text).iter(f"{SVG}rect"):
-        if rect.get("class") == "bar":
-            said = re.fullmatch(r"(levels? .*): ([\d,]+) (.+)", rect.findtext(f"{SVG}title"))
-            levels, num, kind = said.groups()
-            found.append((levels, int(num.replace(",", "")), kind, float(rect.attrib["height"])))
-    return found
-
-
-def test_large_circuits_become_a_count_of_gates_by_level() -> None:
-    circuit = large(900)
-    text = schematic(circuit)
-    assert 'class="wire"' not in text
-    level = circuit.levels[circuit.first_gate :]
-    for levels, num, kind, _ in bars(text):
-        tables = {"and": [8], "and not": [2, 4], "or": [14], "xor": [6]}[kind]
-        first, last = (re.findall(r"\d+", levels) * 2)[:2]
-        among = circuit.table[(level >= int(first)) & (level <= int(last))]
-        assert num == np.isin(among, tables).sum()
-    assert sum(num for _, num, _, _ in bars(text)) == 900
-    per_gate = [height / num for _, num, _, height in bars(text)]
-    assert max(per_gate) - min(per_gate) < 0.02
-    words = [node.text for node in ElementTree.fromstring(text).iter(f"{SVG}text")]
-    assert words[words.index("and not") + 1] == str(np.isin(circuit.table, [2, 4]).sum())
-
-
-def test_very_deep_circuits_have_levels_put_together() -> None:
-    chain = Circuit(
-        np.array([[i + 1, i + 2] for i in range(1000)], np.int32),
-        np.full(1000, 8, np.uint8),
-        np.array([2 * 1002], np.int32),
-        ("p", "q"),
-        ("y",),
-    )
-    shown = bars(schematic(chain))
-    assert 32 <= len(shown) <= 64 and sum(num for _, num, _, _ in shown) == 1000
-    assert shown[0][0] == "levels 1 to 16" and shown[-1][0] == "levels 993 to 1000"
-
-
-def test_many_inputs_and_no_gates() -> None:
-    b = Builder([f"x{i}" for i in range(500)])
-    b.output("y", 2)
-    assert bars(schematic(b.build())) == []

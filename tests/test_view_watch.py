@@ -25,7 +25,17 @@ from textual.pilot import Pilot
 from gatewright.automata import PATTERN_NAMES, Board, life_circuit, load_pattern, read_rle, step
 from gatewright.errors import InputError
 from gatewright.view.app import MAX_SPEED, WatchApp
-from gatewright.view.board import BRAILLE, HALF_BLOCK, NEWBORN, SETTLED, age, braille
+from gatewright.view.board import (
+    BRAILLE,
+    CURSOR_DEAD,
+    CURSOR_LIVE,
+    HALF_BLOCK,
+    NEWBORN,
+    PALETTE,
+    SETTLED,
+    age,
+    braille,
+)
 from gatewright.view.learning import Snapshot, Trainer
 from gatewright.view.watch import LearningApp, draw_curve, draw_map, watch
 
@@ -240,16 +250,31 @@ def test_a_click_toggles_in_edit_mode_only() -> None:
     drive(app, act)
 
 
-def test_the_cursor_stays_visible_on_a_large_board() -> None:
+def test_the_cursor_is_on_its_cell_and_stays_visible() -> None:
     app = paused(Board.empty(400, 300))
+    view = app._view
+
+    def halves(x: int, y: int) -> tuple[str, str]:
+        """Colours of the upper and the lower cell of the character that holds a cell."""
+        strip = view.render_line(y // 2 - view.scroll_offset.y)
+        (segment,) = strip.crop(x - view.scroll_offset.x, x - view.scroll_offset.x + 1)
+        assert segment.text == "▀"
+        assert segment.style is not None
+        assert segment.style.color is not None
+        assert segment.style.bgcolor is not None
+        return segment.style.color.name, segment.style.bgcolor.name
 
     async def act(pilot: Pilot[None]) -> None:
-        await pilot.press("e", "space")
-        assert app._view.scale == HALF_BLOCK
+        await pilot.press("e")
         await pilot.pause()
-        top = app._view.scroll_offset.y
-        assert top <= 150 // 2 < top + app._view.size.height
-        assert "▀" in app._view.render_line(150 // 2 - top).text
+        assert view.scale == HALF_BLOCK
+        top = view.scroll_offset.y
+        assert top <= 150 // 2 < top + view.size.height
+        assert halves(200, 150) == (CURSOR_DEAD, PALETTE[0])
+        await pilot.press("enter", "down")
+        assert halves(200, 151) == (PALETTE[NEWBORN], CURSOR_DEAD)
+        await pilot.press("enter", "up")
+        assert halves(200, 150) == (CURSOR_LIVE, PALETTE[NEWBORN])
 
     drive(app, act)
 
@@ -449,8 +474,9 @@ def test_a_board_at_rest_begins_again_while_learning() -> None:
         assert app.board == GLIDER
         gate.release()
         await wait_until(lambda: app.is_learned)
-        await pilot.press("n", "n", "n")
-        assert app.board.population == 0
+        for _ in range(3):
+            await pilot.press("n")
+            assert app.board.population == 0
 
     with Trainer(gated([death], gate)) as trainer:
         app = LearningApp(trainer, GLIDER, name="life")

@@ -278,6 +278,17 @@ class Journal:
         )
 
 
+def last_metrics(folder: Path) -> Metrics:
+    """The last metrics that a run folder holds; InputError where there are none."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    if not lines:
+        raise InputError(f"{path}: holds no metrics; has the run begun?")
+    content = json.loads(lines[-1])
+    content.pop("gap")
+    return Metrics(**content)
+
+
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"])

@@ -117,7 +117,7 @@ class Undecided(GatewrightError):
         self.conflicts = meter.conflicts
         super().__init__(
             f"undecided after {self.seconds:.1f} s and {self.conflicts} conflicts: {reason}; "
-            "give more time (--seconds)"
+            + ("allow more conflicts" if meter.is_out_of_conflicts else "allow more --seconds")
         )
 
 
@@ -138,8 +138,9 @@ def prove(
     Args:
         a: the first side; its names and order are the ones reported.
         b: the second side.
-        seconds: the most time to spend.
-        conflicts: the most conflicts that the SAT solver may spend; None for no limit.
+        seconds: the most time to spend; a step of some hundredths of a second is finished.
+        conflicts: the most conflicts that the SAT solver may spend, up to the few that it makes
+            before it stops; None for no limit.
         seed: of the random samples.
 
     Raises:

@@ -44,9 +44,11 @@ class Meter:
 
     @property
     def is_spent(self) -> bool:
-        return self.seconds >= self._seconds or (
-            self._max_conflicts is not None and self.conflicts >= self._max_conflicts
-        )
+        return self.seconds >= self._seconds or self.is_out_of_conflicts
+
+    @property
+    def is_out_of_conflicts(self) -> bool:
+        return self._max_conflicts is not None and self.conflicts >= self._max_conflicts
 
     def solve(self, solver: Any, assumptions: Sequence[int], budget: int) -> bool | None:
         """Satisfiable or not, or None once `budget` conflicts or the meter are spent."""

@@ -16,6 +16,7 @@ every row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -28,7 +29,7 @@ from gatewright.passes.plan import Plan, find_plan
 #: Circuits with more inputs are returned as they are: the work grows with the truth table.
 MAX_INPUTS = 12
 #: Partial decompositions kept at each step of the search.
-BEAM = 40
+BEAM = 16
 #: Variables bound at once.
 MAX_BOUND = 3
 
@@ -40,15 +41,25 @@ def collapse(circuit: Circuit) -> Circuit:
     """
     if circuit.num_inputs > MAX_INPUTS:
         return circuit
+    rebuilt = rebuild(circuit)
+    return rebuilt if rebuilt.num_gates < circuit.num_gates else circuit
+
+
+def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
+    """An equal circuit (up to 12 inputs), made from its outputs' truth tables.
+
+    Args:
+        groups: sets of inputs, by index, to bind before all others, each where that is possible.
+    """
     table = circuit.truth_tables()
     full = (1 << len(table)) - 1
     builder = Builder(circuit.input_names, circuit.name)
     carried = dict(enumerate(builder.inputs))
     for o, name in enumerate(circuit.output_names):
         on = int.from_bytes(np.packbits(table[:, o], bitorder="little").tobytes(), "little")
-        builder.output(name, _build(builder, _Function(on, full ^ on, tuple(carried)), carried))
-    rebuilt = builder.build()
-    return rebuilt if rebuilt.num_gates < circuit.num_gates else circuit
+        function = _Function(on, full ^ on, tuple(carried))
+        builder.output(name, _build(builder, function, carried, groups))
+    return builder.build()
 
 
 @dataclass(frozen=True)
@@ -91,13 +102,19 @@ class _State:
     num_gates: int = 0
 
     @property
-    def rank(self) -> int:
-        return self.num_gates + 3 * len(self.function.slots)
+    def rank(self) -> float:
+        rows = (self.function.on | self.function.off).bit_count()
+        return self.num_gates + 3 * math.log2(rows + 1)
 
 
-def _build(builder: Builder, function: _Function, carried: dict[int, int]) -> int:
+def _build(
+    builder: Builder,
+    function: _Function,
+    carried: dict[int, int],
+    groups: Sequence[Sequence[int]] = (),
+) -> int:
     """The literal of a function whose slots carry the given literals."""
-    best = _decompose(function.reduced())
+    best = _decompose(function.reduced(), groups)
     carried = dict(carried)
     for bound, plan in best.steps:
         literals = plan.emit(builder, [carried[slot] for slot in bound])
@@ -124,9 +141,15 @@ def _split_cost(split: tuple[int, _Function, _Function]) -> int:
     return sum(1 << len(half.slots) for half in split[1:])
 
 
-def _decompose(function: _Function) -> _State:
-    """The best state that a beam search over bindings reaches."""
+def _decompose(function: _Function, groups: Sequence[Sequence[int]]) -> _State:
+    """The best state that a beam search over bindings reaches, the groups bound first."""
     beam = [_State(function)]
+    for group in groups:
+        beam = [
+            after
+            for state in beam
+            for after in (list(_bindings_of(state, _in_use(state, group), True)) or [state])
+        ]
     ended: list[_State] = []
     while beam:
         reached: dict[_Function, _State] = {}
@@ -153,17 +176,30 @@ def _most_promising(states: Iterable[_State]) -> list[_State]:
     return list(kept.values())
 
 
+def _in_use(state: _State, group: Sequence[int]) -> tuple[int, ...]:
+    return tuple(slot for slot in group if slot in state.function.slots)
+
+
 def _bindings(state: _State) -> Iterator[_State]:
     """Every state one binding further, in a fixed order."""
-    function = state.function
     for num_bound in range(2, MAX_BOUND + 1):
-        for bound in combinations(function.slots, num_bound):
-            classes, members = _classes(function, bound)
-            num_signals = (len(classes) - 1).bit_length()
-            if num_signals >= num_bound:
-                continue
-            for codes in _codes(len(classes), num_signals):
-                yield _bind(state, bound, classes, members, codes, num_signals)
+        for bound in combinations(state.function.slots, num_bound):
+            yield from _bindings_of(state, bound, True)
+
+
+def _bindings_of(
+    state: _State, bound: tuple[int, ...], may_recode: bool = False
+) -> Iterator[_State]:
+    """Every state that binds these slots, a state for each way to code the classes.
+
+    Recoding, into as many signals of which some combinations never occur, leaves as many slots.
+    """
+    classes, members = _classes(state.function, bound)
+    num_signals = (len(classes) - 1).bit_length()
+    is_gain = num_signals < len(bound) or (may_recode and len(bound) == 2 and len(classes) == 3 and None not in members)
+    if 1 < len(bound) <= MAX_BOUND and is_gain:
+        for codes in _codes(len(classes), num_signals):
+            yield _bind(state, bound, classes, members, codes, num_signals)
 
 
 def _classes(

@@ -1,0 +1,1 @@
+"""Pictures: circuits as SVG, boards and training in the terminal."""

@@ -85,7 +85,8 @@ class Trainer:
                 elif self.perfect_since is None:
                     self.perfect_since = snapshot.step
                 self.latest = snapshot
-                pass
+                if self._stop.is_set():
+                    break
             close = getattr(self._learner, "close", None)
             if close is not None:
                 close()

@@ -216,7 +216,7 @@ def draw_map(table: Table, target: Table) -> Text:
     """
     right = np.where(table, RIGHT_LIVE, RIGHT_DEAD)
     colors = np.where(table == target, right, WRONG).reshape(-1, 2, MAP_COLUMNS)
-    text = Text("the rule's 512 rows, red is wrong\n", style="#7f97a8", end="")
+    text = Text("rows of the rule, red: wrong\n", style="#7f97a8", end="")
     for top, bottom in colors.tolist():
         for above, below in zip(top, bottom, strict=True):
             text.append("▀", f"{above} on {below}")

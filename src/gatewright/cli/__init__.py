@@ -1,0 +1,79 @@
+"""The command `gatewright`: a thin shell, one module a subcommand.
+
+Data goes to stdout; progress and diagnostics to stderr. Exit codes: 0 done; 1 the answer is no;
+2 usage or bad input, one line; 3 a tool is missing; 4 undecided; 130 interrupted, all saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from gatewright import __version__
+from gatewright.errors import GatewrightError
+
+#: Subcommand -> one line about it. Each is a module here with `configure(parser,
+#: arguments)` `run(options) -> exit code`.
+COMMANDS: dict[str, str] = {
+    "life": "learn Conway's Game of Life, prove it, compile it, run it",
+    "train": "train a recipe into a run folder",
+    "optimize": "make a circuit smaller, proving every pass",
+    "prove": "prove that two circuits are equal, or show an input where they differ",
+    "emit": "write a circuit as C, BLIF, DOT, ...",
+    "show": "describe a circuit, or draw it",
+    "doctor": "say what this installation can do",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports usage errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser(arguments: Sequence[str]) -> Parser:
+    """The parser for these arguments: only the command that they name is loaded and configured."""
+    parser = Parser(prog="gatewright", description="Learn logic circuits, prove them, run them.")
+    parser.add_argument("--version", action="version", version=f"gatewright {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name != chosen:
+            commands.add_parser(name, help=summary, add_help=False)
+            continue
+        module = import_module(f"gatewright.cli.{name}")
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument("--json", action="store_true", help="print one JSON object")
+        sub.add_argument("--quiet", action="store_true", help="no progress, no remarks")
+        module.configure(sub, arguments)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    options = build_parser(given).parse_args(given)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except GatewrightError as error:
+        print(f"gatewright {options.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        print(f"gatewright {options.command}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,38 @@
+"""Say what this installation can do: versions, the native core, devices, the C compiler."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+
+from gatewright import __version__, native
+from gatewright.compiler import find_compiler
+from gatewright.errors import MissingTool
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    del parser, arguments
+
+
+def run(options: argparse.Namespace) -> int:
+    import jax
+
+    try:
+        compiler = " ".join(find_compiler())
+    except MissingTool as missing:
+        compiler = str(missing)
+    findings = {
+        "gatewright": __version__,
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "devices": ", ".join(str(device) for device in jax.devices()),
+        "circuits run on": native.describe(),
+        "C compiler": compiler,
+    }
+    if options.json:
+        print(json.dumps(findings))
+    else:
+        print("\n".join(f"{name + ':':17} {value}" for name, value in findings.items()))
+    return 0

@@ -1,0 +1,33 @@
+"""A recipe's fields as typed options."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import MISSING, fields
+from typing import Any, get_type_hints
+
+from gatewright.recipes import Recipe
+
+#: Types that a field may have, and how its text is read.
+READERS: dict[type, Any] = {int: int, float: float, str: str}
+
+
+def add_fields(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
+    """Add `--name VALUE` for every field of the recipe."""
+    group = parser.add_argument_group("fields of the recipe")
+    types = get_type_hints(kind)
+    for field in fields(kind):
+        assert field.default is not MISSING
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            dest=f"field_{field.name}",
+            type=READERS[types[field.name]],
+            default=field.default,
+            metavar=types[field.name].__name__.upper(),
+            help=f"({field.default})",
+        )
+
+
+def recipe_of(options: argparse.Namespace, kind: type[Recipe]) -> Recipe:
+    """The recipe with the options' values."""
+    return kind(**{field.name: getattr(options, f"field_{field.name}") for field in fields(kind)})

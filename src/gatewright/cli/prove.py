@@ -1,0 +1,47 @@
+"""Prove that two circuits compute the same function, or show an input where they differ.
+
+A and B are BLIF files, model files (.safetensors), run folders, or - (BLIF on stdin). Exit code 0:
+equal. 1: not equal, and the input is printed. 4: undecided within the budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from gatewright.errors import InputError
+from gatewright.runs import load_model
+from gatewright.verify import NotEquivalent, prove
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    del arguments
+    parser.add_argument("a", metavar="A")
+    parser.add_argument("b", metavar="B")
+    parser.add_argument("--seconds", type=float, default=60.0, help="time budget (60)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random simulation (0)")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.a == options.b == "-":
+        raise InputError("A and B are both -; stdin holds one circuit")
+    a, b = load_model(options.a), load_model(options.b)
+    try:
+        proof = prove(a, b, seconds=options.seconds, seed=options.seed)
+    except NotEquivalent as difference:
+        if not options.json:
+            print(difference)
+            return difference.exit_code
+        found = {
+            "equal": False,
+            "inputs": difference.inputs,
+            "outputs_a": difference.outputs_a,
+            "outputs_b": difference.outputs_b,
+            "differs": difference.differs,
+        }
+        print(json.dumps(found))
+        return difference.exit_code
+    print(json.dumps({"equal": True, **asdict(proof)}) if options.json else proof)
+    return 0

@@ -1,0 +1,69 @@
+"""Named recipes: data, network, schedule and when to stop, each in a file of its own.
+
+A recipe is a frozen dataclass whose fields are what a user may override (`gatewright train NAME
+--field value`), and whose methods build the rest.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from gatewright.errors import InputError
+
+if TYPE_CHECKING:
+    import optax
+
+    from gatewright.network import Network
+    from gatewright.train import Metrics
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every recipe has.
+
+    Attributes:
+        seed: of the network's wiring and parameters, and of everything random in training.
+        steps: optimiser steps at most.
+        learning_rate: of the optimiser.
+    """
+
+    seed: int = 0
+    steps: int = 1000
+    learning_rate: float = 0.01
+
+    @abstractmethod
+    def data(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Training rows x [N, k] and targets y."""
+
+    @abstractmethod
+    def network(self) -> Network:
+        """The network before training."""
+
+    @abstractmethod
+    def optimizer(self) -> optax.GradientTransformation:
+        """The optimiser."""
+
+    def is_done(self, metrics: Metrics) -> bool:
+        """True when training may stop early."""
+        del metrics
+        return False
+
+
+#: Recipe name -> (module, class).
+RECIPES: dict[str, tuple[str, str]] = {
+    "life": ("life", "Life"),
+    "life-tree": ("life", "LifeTree"),
+}
+
+
+def recipe(name: str) -> type[Recipe]:
+    """The class of a named recipe; InputError lists the known ones."""
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}; known: {', '.join(RECIPES)}")
+    module, attribute = RECIPES[name]
+    return getattr(import_module(f"gatewright.recipes.{module}"), attribute)

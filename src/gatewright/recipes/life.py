@@ -1,0 +1,120 @@
+"""Conway's Game of Life from the 512 rows of its rule: nine cells in, the next state of the middle one.
+
+`life` is a wide, shallow net whose last gates vote for dead or alive; it learns every row within
+seconds. `life-tree` is the shape in which logic gate networks first learnt Life: a tree narrowing to
+one output and squared error. One output at the end of a tree is what makes that hard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.automata import life_rule
+from gatewright.circuit import all_inputs, unpack
+from gatewright.recipes import Recipe
+
+if TYPE_CHECKING:
+    import optax
+
+    from gatewright.network import Network
+    from gatewright.train import Metrics
+
+
+@dataclass(frozen=True)
+class _LifeRows(Recipe):
+    def data(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        rows = unpack(all_inputs(9), 512)
+        return rows, life_rule(rows)[:, 0].astype(np.int32)
+
+    def is_done(self, metrics: Metrics) -> bool:
+        return metrics.hard_accuracy == 1.0
+
+
+@dataclass(frozen=True)
+class Life(_LifeRows):
+    """Two classes that vote: `depth` layers of `width` gates, cross-entropy, all rows every step.
+
+    Attributes:
+        width, depth: gates a layer, layers.
+        tau: temperature of the group sum.
+        strength: logit of the passing gate at the start (residual initialisation).
+    """
+
+    steps: int = 4000
+    learning_rate: float = 0.2
+    width: int = 512
+    depth: int = 4
+    tau: float = 8.0
+    strength: float = 5.0
+
+    def network(self) -> Network:
+        import jax
+
+        from gatewright.layers import Gates, GroupSum
+        from gatewright.network import Network
+
+        keys = jax.random.split(jax.random.key(self.seed), self.depth)
+        widths = [9, *[self.width] * self.depth]
+        return Network(
+            *(
+                Gates(widths[i], widths[i + 1], key=keys[i], strength=self.strength)
+                for i in range(self.depth)
+            ),
+            head=GroupSum(2, tau=self.tau),
+        )
+
+    def optimizer(self) -> optax.GradientTransformation:
+        import optax
+
+        return optax.adamw(self.learning_rate, weight_decay=0.01)
+
+
+@dataclass(frozen=True)
+class LifeTree(_LifeRows):
+    """The reference's shape: 9, 128 x 17, 64, 32, 16, 8, 4, 2, 1, `unique` wiring, squared error.
+
+    Attributes:
+        width: gates in each of the 17 wide layers; a power of two, halved from there to 1.
+        strength: logit of the passing gate at the start (residual initialisation).
+    """
+
+    steps: int = 6000
+    learning_rate: float = 0.05
+    width: int = 128
+    strength: float = 10.0
+
+    def network(self) -> Network:
+        import jax
+
+        from gatewright.layers import Bits, Gates
+        from gatewright.network import Network
+
+        widths = [9, *[self.width] * 17]
+        while widths[-1] > 1:
+            widths.append(widths[-1] // 2)
+        keys = jax.random.split(jax.random.key(self.seed), len(widths) - 1)
+        return Network(
+            *(
+                Gates(
+                    below,
+                    above,
+                    key=key,
+                    wiring="random" if above > below * (below - 1) // 2 else "unique",
+                    strength=self.strength,
+                )
+                for below, above, key in zip(widths, widths[1:], keys, strict=False)
+            ),
+            head=Bits(),
+        )
+
+    def optimizer(self) -> optax.GradientTransformation:
+        import optax
+
+        return optax.chain(
+            optax.clip_by_global_norm(100.0),
+            optax.adamw(self.learning_rate, b2=0.99, weight_decay=0.01),
+        )
