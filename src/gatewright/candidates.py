@@ -1,4 +1,4 @@
-"""Which nodes of a circuit may be equal up to complement: those that no sample tells apart."""
+"""Which nodes of a circuit may be equal: those that no sample tells apart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from gatewright.circuit import Words
 class Candidates:
     """Classes of nodes that agree on all samples, with the nodes that lead them.
 
-    A node's phase is its value in the first sample; samples are compared after an exclusive or
-    with the phase, so a node and its complement are in one class. Samples are kept as a hash of 64
-    bits: to find nodes in one class is a guess to be proved.
+    Samples are kept as a hash of 64 bits: that nodes are in one class is a guess, to be proved.
     """
 
     def __init__(self, values: Words) -> None:
-        """Start from some samples of all nodes, uint64[num_nodes, W], W at least 1."""
-        self._phase = values[:, 0] & np.uint64(1)
-        self.phase: list[int] = self._phase.tolist()
+        """Start from some samples of all nodes, uint64[num_nodes, W]."""
         self._hash = np.zeros(len(values), dtype=np.uint64)
         self._num_splits = 0
         # by bucket: the leaders sorted into classes, and the number of splits at that time
@@ -35,7 +31,7 @@ class Candidates:
         """Take more samples of all nodes, uint64[num_nodes, W]."""
         self._num_splits += 1
         for column in values.T:
-            mixed = (self._hash ^ column ^ -self._phase) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (self._hash ^ column) * np.uint64(0x9E3779B97F4A7C15)
             self._hash = mixed << np.uint64(29) | mixed >> np.uint64(35)
 
     def leaders(self, node: int) -> list[int]:

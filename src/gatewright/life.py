@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -182,6 +183,46 @@ def _report(learned: Learned, speed: dict[str, Any] | None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def describe(learned: Learned, speed: dict[str, Any] | None) -> None:
+    """The same as tables on stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    metrics = learned.metrics
+    console.print(
+        f"seed {learned.recipe.seed}: {learned.wrong_rows} of 512 rows wrong after {metrics.step} "
+        f"steps, {learned.cpu_seconds:.2f} s of CPU time with compilation"
+    )
+    table = Table("after", box=SIMPLE_HEAD)
+    for heading in ("gates", "depth", "ANDs"):
+        table.add_column(heading, justify="right")
+    table.add_column("by kind")
+    table.add_column("proof")
+    steps = [("extract", learned.extracted.stats(), "")]
+    steps += [(record.name, record.after, str(record.proof)) for record in learned.records]
+    for name, stats, proof in steps:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in stats.kinds.items())
+        table.add_row(name, str(stats.gates), str(stats.depth), str(stats.ands), kinds, proof)
+    console.print(table)
+    for claim, proof in learned.proofs.items():
+        console.print(f"{claim}: {proof}")
+    if speed is None:
+        return
+    table = Table("", "board", box=SIMPLE_HEAD)
+    for heading in ("million cells/s", "min", "max", "x reference"):
+        table.add_column(heading, justify="right")
+    table.add_column("counted")
+    for row in speed["rows"]:
+        rate = row["cells_per_second"]
+        numbers = (f"{rate[key] / 1e6:,.2f}" for key in ("median", "min", "max"))
+        ratio = f"{row['ratio_to_reference']:.3g}"
+        table.add_row(row["name"], row["board"], *numbers, ratio, row["counted"])
+    console.print(table)
+    console.print(speed["about"])
 
 
 def _row(name: str, stats: Stats, cpu_seconds: float | None, proof: str) -> str:

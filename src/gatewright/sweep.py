@@ -1,13 +1,14 @@
 """SAT sweeping: prove paired outputs of a circuit equal, or find the row where a pair differs.
 
-Nodes whose simulated values agree (up to complement) are candidates. They are visited from the
-inputs up, each is compared with the first node of its class by a SAT solver, and what is proved
-equal is merged, so that the cones above become alike and collapse by structural hashing alone. A
-pair is first compared in a small window below it whose leaves are free: what holds there holds in
-the circuit. Only where the window shows a difference does it grow, in the end to the inputs, where
-a difference is real. Real differences are simulated and split the classes. Pairs that are given up
-stay apart; a later round tries again with more conflicts. The first round has none at all: it only
-looks into small windows, which is enough after local rewriting.
+Nodes whose simulated values agree are candidates. (Gates that `Builder` made are 0 where all inputs
+are 0, so no two of them are complements.) They are visited from the inputs up and compared with
+earlier ones of their class, and what is proved equal is merged, so that the cones above become
+alike and collapse by structural hashing alone. A pair is first compared in a small window below it
+whose leaves are free: what holds there holds in the circuit. Only where the window shows a
+difference are the whole cones given to the SAT solver; a difference there is real, is simulated,
+and splits the classes. Pairs that are given up stay apart; a later round tries again with more
+conflicts. The first round has none at all: it only looks into small windows, which is enough after
+local rewriting.
 
 Sources: Kuehlmann and Krohm, DAC 1997; Mishchenko et al., "FRAIGs", 2005.
 """
@@ -53,7 +54,12 @@ class Swept:
 
 
 def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
-    """Prove output o equal to output m + o for every o < m, where the miter has 2m outputs."""
+    """Prove output o equal to output m + o for every o < m.
+
+    The miter has 2m outputs and comes from `Builder`.
+    """
+    if (miter.table & 1).any():
+        raise ValueError("only circuits that Builder made can be swept")
     undecided = tuple(range(miter.num_outputs // 2))
     words = _special_samples(miter.num_inputs, rng)
     budget, num_merged = 0, 0
@@ -71,7 +77,7 @@ def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
 
 
 class _Differs(Exception):
-    """A row on which two literals differ: on the way up, a pair of outputs."""
+    """A row on which two nodes differ: where it leaves a round, two outputs."""
 
     def __init__(self, row: Bits) -> None:
         self.row = row
@@ -88,10 +94,9 @@ class _Round:
         self.num_merged = 0
         self.undecided: list[int] = []
         self._builder = Builder(miter.input_names)
-        # gate i of the builder is the node first_gate + i; (table, a, b) with literals a and b
-        self._gates: list[Gate] = []
+        self._gates: list[Gate] = []  # the builder's
         self._whole = Window(miter.num_inputs, self._gates)
-        self._literal = [0, *self._builder.inputs]
+        self._merged = list(range(miter.first_gate))  # the builder's node for each node visited
         self._given_up: set[tuple[int, int]] = set()
         self._fanin: list[list[int]] = miter.fanin.tolist()
         self._table: list[int] = miter.table.tolist()
@@ -100,8 +105,10 @@ class _Round:
         """Visit every node, then every pair of outputs; a row where a pair differs, or None."""
         try:
             self._classify()
-            for node in range(self.miter.num_nodes):
-                self._visit(node)
+            for node in range(self.miter.first_gate):
+                self._candidates.lead(node)
+            for gate in range(self.miter.num_gates):
+                self._visit(gate)
             self._decide_outputs()
         except _Differs as found:
             return found.row
@@ -111,10 +118,10 @@ class _Round:
 
     def remainder(self) -> Circuit:
         """The merged miter of the pairs that are still undecided."""
-        literals = self._output_literals()
-        half = len(literals) // 2
-        for o in (*self.undecided, *(half + i for i in self.undecided)):
-            self._builder.output(str(o), literals[o])
+        outputs: list[int] = self.miter.outputs.tolist()
+        half = len(outputs) // 2
+        for i in (*self.undecided, *(half + i for i in self.undecided)):
+            self._builder.output(str(i), 2 * self._merged[outputs[i] >> 1] + (outputs[i] & 1))
         return self._builder.build()
 
     def _classify(self) -> None:
@@ -140,23 +147,20 @@ class _Round:
             raise _Differs(unpack(words[:, w : w + 1], 64)[s])
         return values
 
-    def _visit(self, node: int) -> None:
-        """Give a node its literal in the builder: that of its class's first node where proved."""
-        gate = node - self.miter.first_gate
-        if gate >= 0:
-            (a, b), table = self._fanin[gate], self._table[gate]
-            self._literal.append(self._gate(table, self._literal[a], self._literal[b]))
-        phase = self._candidates.phase
+    def _visit(self, gate: int) -> None:
+        """Find the builder's node for a gate: one that it is proved equal to, or a new one."""
+        node = self.miter.first_gate + gate
+        a, b = (self._merged[operand] for operand in self._fanin[gate])
+        own = self._gate(self._table[gate], a, b)
+        self._merged.append(own)
         while (leaders := self._candidates.leaders(node)) and not self.meter.is_spent:
-            own = self._literal[node]
-            targets = [self._literal[other] ^ phase[other] ^ phase[node] for other in leaders]
-            for target in targets[-MAX_LOCAL_TRIES:]:
-                if self._is_proved_locally(own, target):
-                    self._literal[node] = target
+            for leader in leaders[-MAX_LOCAL_TRIES:]:
+                if self._is_proved_locally(own, self._merged[leader]):
+                    self._merged[node] = self._merged[leader]
                     return
             try:
-                if self._is_proved_by_sat(own, targets[0]):
-                    self._literal[node] = targets[0]
+                if self._is_proved_by_sat(own, self._merged[leaders[0]]):
+                    self._merged[node] = self._merged[leaders[0]]
                     return
                 break
             except _Differs as found:
@@ -166,21 +170,20 @@ class _Round:
                 raise RuntimeError(f"the solver tells nodes {leaders[0]} and {node} apart wrongly")
         self._candidates.lead(node)
 
+    def _gate(self, table: int, a: int, b: int) -> int:
+        node = self._builder.gate(table, 2 * a, 2 * b) >> 1
+        if self._builder.num_gates > len(self._gates):
+            self._gates.append((table, a, b))
+        return node
+
     def _decide_outputs(self) -> None:
-        literals = self._output_literals()
-        half = len(literals) // 2
-        for i, (x, y) in enumerate(zip(literals[:half], literals[half:], strict=True)):
+        """Compare the nodes of each pair; samples have shown that both or none are inverted."""
+        outputs: list[int] = self.miter.outputs.tolist()
+        nodes = [self._merged[o >> 1] for o in outputs]
+        half = len(nodes) // 2
+        for i, (x, y) in enumerate(zip(nodes[:half], nodes[half:], strict=True)):
             if not (self._is_proved_locally(x, y) or self._is_proved_by_sat(x, y)):
                 self.undecided.append(i)
-
-    def _output_literals(self) -> list[int]:
-        return [self._literal[o >> 1] ^ o & 1 for o in self.miter.outputs.tolist()]
-
-    def _gate(self, table: int, a: int, b: int) -> int:
-        literal = self._builder.gate(table, a, b)
-        if self._builder.num_gates > len(self._gates):
-            self._gates.append((table ^ 15 * (literal & 1), a, b))
-        return literal
 
     def _is_proved_locally(self, x: int, y: int) -> bool:
         if x == y:

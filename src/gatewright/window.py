@@ -1,4 +1,4 @@
-"""Are two literals of a growing circuit equal? Asked in a window below them whose leaves are free.
+"""Are two nodes of a growing circuit equal? Asked in a window below them whose leaves are free.
 
 What holds for free leaves holds in the circuit. What fails in a window may still hold: the window
 must grow, in the end to the inputs. Small windows are decided by truth tables, large ones by SAT.
@@ -84,70 +84,50 @@ _TABLE_OF_LEAF = tuple(
     for i in range(MAX_LOCAL_LEAVES)
 )
 
-#: Two-input gates on truth tables; ~ on Python's integers repeats row 0, the same on both sides.
+#: The gates that `Builder` makes, on truth tables that are Python integers.
 _ON_TABLES: dict[int, Callable[[int, int], int]] = {
-    0x1: lambda a, b: ~(a | b),
     0x2: lambda a, b: a & ~b,
     0x4: lambda a, b: ~a & b,
     0x6: lambda a, b: a ^ b,
-    0x7: lambda a, b: ~(a & b),
     0x8: lambda a, b: a & b,
-    0x9: lambda a, b: ~(a ^ b),
-    0xB: lambda a, b: a | ~b,
-    0xD: lambda a, b: ~a | b,
     0xE: lambda a, b: a | b,
 }
 
-#: A gate over literals: (table, a, b), the table depending on both.
+#: A gate: (table, a, b) for nodes a and b. Gate i is the node 1 + num_inputs + i; node 0 is false.
 Gate = tuple[int, int, int]
 
 
 def is_equal_locally(num_inputs: int, gate_list: Sequence[Gate], x: int, y: int) -> bool:
-    """True if the literals x and y are equal as functions of a small cut below them.
-
-    Gate i is node 1 + num_inputs + i. False says nothing.
-    """
-    leaves = [-(x >> 1), -(y >> 1)]  # a heap: operands have smaller nodes than their readers
+    """True if the nodes x and y are equal as functions of a small cut; False says nothing."""
+    leaves = [-x, -y]  # a heap of -node: operands are smaller than their readers
     heapq.heapify(leaves)
-    seen = {x >> 1, y >> 1}
+    seen = {x, y}
     inside: list[int] = []
     evaluate_at = 4
     while len(inside) < MAX_LOCAL_GATES and -leaves[0] > num_inputs:
         node = -heapq.heappop(leaves)
         inside.append(node)
-        for literal in gate_list[node - num_inputs - 1][1:]:
-            if literal >> 1 not in seen:
-                seen.add(literal >> 1)
-                heapq.heappush(leaves, -(literal >> 1))
+        for operand in gate_list[node - num_inputs - 1][1:]:
+            if operand not in seen:
+                seen.add(operand)
+                heapq.heappush(leaves, -operand)
         if len(inside) == evaluate_at or len(leaves) == 1 or -leaves[0] <= num_inputs:
             evaluate_at *= 2
-            if len(leaves) <= MAX_LOCAL_LEAVES and _is_equal_over(
-                [-leaf for leaf in leaves], inside, num_inputs, gate_list, x, y
-            ):
+            if len(leaves) > MAX_LOCAL_LEAVES:
+                continue
+            value = {-leaf: table for leaf, table in zip(leaves, _TABLE_OF_LEAF, strict=False)}
+            if 0 in value:
+                value[0] = 0
+            for node in reversed(inside):
+                table, a, b = gate_list[node - num_inputs - 1]
+                value[node] = _ON_TABLES[table](value[a], value[b])
+            if value[x] == value[y]:
                 return True
     return False
 
 
-def _is_equal_over(
-    leaves: list[int],
-    inside: list[int],
-    num_inputs: int,
-    gate_list: Sequence[Gate],
-    x: int,
-    y: int,
-) -> bool:
-    value = dict(zip(leaves, _TABLE_OF_LEAF, strict=False))
-    if 0 in value:
-        value[0] = 0
-    for node in reversed(inside):
-        table, a, b = gate_list[node - num_inputs - 1]
-        left, right = value[a >> 1], value[b >> 1]
-        value[node] = _ON_TABLES[table](~left if a & 1 else left, ~right if b & 1 else right)
-    return value[x >> 1] ^ value[y >> 1] == -((x ^ y) & 1)
-
-
 class Window:
-    """Clauses for part of a growing circuit, to ask a solver whether two literals can differ."""
+    """Clauses for part of a growing circuit, to ask a solver whether two nodes can differ."""
 
     def __init__(self, num_inputs: int, gate_list: Sequence[Gate]) -> None:
         self._solver: Any = Cadical195()
@@ -155,7 +135,7 @@ class Window:
         self._gates = gate_list
         self._variable: dict[int, int] = {0: 1}  # node 0 is the constant false
         self._solver.add_clause([-1])
-        self._leaves: list[int] = []  # a heap of gates, as -node: operands come after their readers
+        self._leaves: list[int] = []  # a heap of gates, as -node
 
     def __enter__(self) -> Window:
         return self
@@ -175,7 +155,7 @@ class Window:
         None for num_gates constrains both whole cones: then True is final, and `row` tells where.
         Returns None once `budget` conflicts or the meter are spent.
         """
-        u, v = self._signed(x), self._signed(y)
+        u, v = self._variable_of(x), self._variable_of(y)
         self._constrain(num_gates)
         last = meter.conflicts + budget
         for assumed in ((u, -v), (-u, v)):
@@ -189,7 +169,7 @@ class Window:
             num_gates = None if num_gates is None else num_gates - 1
             node = -heapq.heappop(self._leaves)
             table, a, b = self._gates[node - self._num_inputs - 1]
-            u, v, out = self._signed(a), self._signed(b), self._variable[node]
+            u, v, out = (self._variable_of(n) for n in (a, b, node))
             signed = (0, u, v, out, -out, -v, -u)
             for clause in _clauses(table):
                 self._solver.add_clause([signed[i] for i in clause])
@@ -204,15 +184,13 @@ class Window:
                 row[i] = model[variable - 1] > 0
         return row
 
-    def _signed(self, literal: int) -> int:
-        """The solver's literal for one of the circuit."""
-        node = literal >> 1
+    def _variable_of(self, node: int) -> int:
         variable = self._variable.get(node)
         if variable is None:
             variable = self._variable[node] = 1 + len(self._variable)
             if node > self._num_inputs:
                 heapq.heappush(self._leaves, -node)
-        return -variable if literal & 1 else variable
+        return variable
 
 
 @cache
