@@ -94,7 +94,7 @@ def learn(
     network = fit(
         recipe.network(), x, y, recipe.optimizer(),
         steps=recipe.steps, seed=recipe.seed, stop=recipe.is_done,
-        run=folder, resume=resume, progress=progress,
+        run=folder, resume=resume, progress=progress, **recipe.options(),
     )  # fmt: skip
     cpu_seconds = time.process_time() - begin
     metrics = last_metrics(folder)
@@ -146,10 +146,10 @@ def _report(learned: Learned, speed: dict[str, Any] | None) -> str:
     lines = [
         "# Conway's Game of Life, learned",
         "",
-        f"Seed {recipe.seed}: after {metrics.step} steps and {learned.cpu_seconds:.2f} s of CPU time "
-        f"(compilation included) the hard network {outcome}.",
+        f"Seed {recipe.seed}: after {metrics.step} steps and {learned.cpu_seconds:.2f} s of CPU "
+        f"time (compilation included) the hard network {outcome}.",
         "",
-        f"![the circuit](circuit.svg)",
+        "![the circuit](circuit.svg)",
         "",
         "## Gates",
         "",
@@ -170,7 +170,7 @@ def _report(learned: Learned, speed: dict[str, Any] | None) -> str:
     lines += [
         "## Files",
         "",
-        "- `life.blif`, `life.c`, `life.h`: the circuit; `life_test.c` and `life_vectors.h` test it.",
+        "- `life.blif`, `life.c`, `life.h`: the circuit; `life_test.c`: its test.",
         "- `life_board.c`, `life_board.h`: a stepper of whole boards.",
         "- `model.safetensors`: the trained network's circuit before any pass.",
         "- `metrics.jsonl`, `checkpoint.safetensors`, `recipe.json`: the training run.",
@@ -229,7 +229,9 @@ def _row(name: str, stats: Stats, cpu_seconds: float | None, proof: str) -> str:
     kinds = ", ".join(f"{number} {kind}" for kind, number in stats.kinds.items())
     spent = "" if cpu_seconds is None else f"{cpu_seconds:.2f}"
     kinds = kinds.replace("|", "\\|")
-    return f"| {name} | {stats.gates} | {stats.depth} | {stats.ands} | {kinds} | {spent} | {proof} |"
+    return (
+        f"| {name} | {stats.gates} | {stats.depth} | {stats.ands} | {kinds} | {spent} | {proof} |"
+    )
 
 
 def speed_lines(speed: dict[str, Any]) -> list[str]:
@@ -237,7 +239,7 @@ def speed_lines(speed: dict[str, Any]) -> list[str]:
     lines = [
         speed["about"],
         "",
-        "| | board | million cells/s: median (min to max) | against the reference's way | counted |",
+        "| | board | million cells/s: median (min to max) | to the reference's way | counted |",
         "|---|---|---|---|---|",
     ]
     for row in speed["rows"]:
@@ -248,5 +250,3 @@ def speed_lines(speed: dict[str, Any]) -> list[str]:
             f"{row['ratio_to_reference']:.3g} x | {row['counted']} |"
         )
     return lines
-
-

@@ -1,9 +1,8 @@
 """How many cells a second: the network, the compiled circuit, and two yardsticks, in one run.
 
-All run on one thread on a torus, from the same random board. A generation is counted with everything
-it needs, board in and board out, but for the one conversion of a board's layout at each end of a call,
-which the calls on compiled code spread over many generations and which is inside the timing as well.
-Rounds alternate between the contenders, so that a change of the machine's speed meets all of them.
+All run on one thread on a torus, from a random board. A call steps a board by many generations, and
+the whole call is timed, the conversion of the board's layout at both ends included. Rounds
+alternate between the contenders, so that a change of the machine's speed meets all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -54,7 +53,9 @@ class Contender:
     is_exact: bool = True
 
 
-def measure(circuit: Circuit, network: Network | None, folder: Path) -> dict[str, Any]:
+def measure(
+    circuit: Circuit, network: Network | None, folder: Path, *, rounds: int = ROUNDS
+) -> dict[str, Any]:
     """The speed table as JSON; builds its C in the folder.
 
     Raises:
@@ -71,7 +72,7 @@ def measure(circuit: Circuit, network: Network | None, folder: Path) -> dict[str
         generations[contender.name] = _calibrate(contender, board)
     walls: dict[str, list[float]] = {c.name: [] for c in contenders}
     cpus: dict[str, list[float]] = {c.name: [] for c in contenders}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for contender in contenders:
             number = generations[contender.name]
             wall, cpu = _timed(contender, boards[contender.name], number)
@@ -94,7 +95,7 @@ def measure(circuit: Circuit, network: Network | None, folder: Path) -> dict[str
         for contender in sorted(contenders, key=lambda c: statistics.median(walls[c.name]))
     ]
     return {
-        "about": f"Cell updates a second of wall time, one thread, {ROUNDS} alternating calls of "
+        "about": f"Cell updates a second of wall time, one thread, {rounds} alternating calls of "
         f"about {CALL_SECONDS} s each; a ratio is the median of the rounds' ratios.",
         "processor": _processor(),
         "rows": rows,
@@ -194,7 +195,7 @@ def _networks(network: Network) -> list[Contender]:
 
     def runner(mode: Any) -> Run:
         @eqx.filter_jit
-        def run(network: Network, cells: jax.Array, generations: jax.Array) -> jax.Array:
+        def advance(network: Network, cells: jax.Array, generations: jax.Array) -> jax.Array:
             def generation(_: int, cells: jax.Array) -> jax.Array:
                 around = [
                     jnp.roll(cells, (-dy, -dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
@@ -202,11 +203,12 @@ def _networks(network: Network) -> list[Contender]:
                 rows = jnp.stack(around, axis=-1).reshape(-1, 9)
                 return network.head.decide(network(rows, mode=mode)).reshape(cells.shape)
 
-            return jax.lax.fori_loop(0, generations, generation, cells)
+            last = cast(jax.Array, jax.lax.fori_loop(0, generations, generation, cells))
+            return last
 
         def step_board(board: Board, generations: int) -> Board:
             cells = jnp.asarray(board.cells())
-            return Board.from_cells(np.asarray(run(network, cells, jnp.asarray(generations))))
+            return Board.from_cells(np.asarray(advance(network, cells, jnp.asarray(generations))))
 
         return step_board
 
@@ -257,4 +259,6 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "unknown")
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if "model name" in line), "unknown"
+    )
