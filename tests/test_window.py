@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.circuit import Builder, Circuit
-from gatewright.sweep import sweep
+from gatewright.sat_sweep import sweep
 from gatewright.window import Gate, Meter, Window, is_equal_locally
 from random_circuits import built_circuits, raw_circuits
 

@@ -1,7 +1,7 @@
 """Proof that two sides compute the same function, or an input on which they do not.
 
 Up to 20 inputs every row is evaluated. Beyond, random rows find most differences at once, and SAT
-sweeping (`gatewright.sweep`) proves the rest equal or finds a row. What was only sampled is never
+sweeping (`gatewright.sat_sweep`) proves the rest equal or finds a row. What was only sampled is never
 called proved.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from gatewright.circuit import Bits, Builder, Circuit, Words, pack, unpack
 from gatewright.errors import GatewrightError
 from gatewright.sides import Pair, Side, Subject, match, shorten
-from gatewright.sweep import sweep
+from gatewright.sat_sweep import sweep
 from gatewright.window import SOLVER, Meter
 
 #: Sides with up to this many inputs are compared row by row.
@@ -138,7 +138,8 @@ def prove(
     Args:
         a: the first side; its names and order are the ones reported.
         b: the second side.
-        seconds: the most time to spend; a step of some hundredths of a second is finished.
+        seconds: the most time to spend, but for the step under way: a slice of the solver or a
+            block of rows (hundredths of a second), or one pass over all gates.
         conflicts: the most conflicts that the SAT solver may spend, up to the few that it makes
             before it stops; None for no limit.
         seed: of the random samples.
