@@ -7,18 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewright.automata import rule
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
 from gatewright.errors import InputError
-from gatewright.targets.row_functions import (
-    CELLS,
-    CENTRE,
-    LEFT,
-    RIGHT,
-    Operand,
-    RowGate,
-    Sharing,
-    share,
-)
+from gatewright.targets.row_functions import Operand, Sharing, share
+from gatewright.targets.row_synthesis import CELLS, CENTRE, LEFT, RIGHT
 
 NAMES = tuple(f"x{i}" for i in range(9))
 
@@ -59,6 +52,20 @@ def life(order: list[int], adder: int) -> Circuit:
     return builder.build()
 
 
+def shannon(table: np.ndarray) -> Circuit:
+    """A circuit that knows nothing of the function's structure."""
+    builder = Builder(NAMES)
+
+    def choose(level: int, row: int) -> int:
+        if not level:
+            return int(table[row])
+        low, high = (choose(level - 1, row | bit << level - 1) for bit in (0, 1))
+        return low if low == high else builder.mux(builder.inputs[level - 1], high, low)
+
+    builder.output("y", choose(9, 0))
+    return builder.build()
+
+
 def evaluate(sharing: Sharing) -> np.ndarray:
     """The next state for all 512 rows, from the sharing alone."""
     cells = np.arange(512)[:, None] >> np.arange(9) & 1 == 1
@@ -85,17 +92,7 @@ def apply(table: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (table >> (a + 2 * b) & 1).astype(np.bool_)
 
 
-def function_of(gates: tuple[RowGate, ...], function: int) -> int:
-    """The table that the gates give what they call `function`."""
-    value = dict(zip(CELLS, CELLS, strict=True))
-    for gate in gates:
-        a, b = value[gate.a], value[gate.b]
-        bits = (gate.table >> ((a >> m & 1) + 2 * (b >> m & 1)) & 1 for m in range(8))
-        value[gate.function] = sum(bit << m for m, bit in enumerate(bits))
-    return value[function]
-
-
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), num_gates=st.sampled_from([1, 3, 10, 30, 100]))
 def test_sharing_computes_the_circuit(seed: int, num_gates: int) -> None:
     circuit = draw_cell(seed, num_gates)
@@ -103,8 +100,6 @@ def test_sharing_computes_the_circuit(seed: int, num_gates: int) -> None:
     np.testing.assert_array_equal(evaluate(sharing), circuit.truth_tables()[:, 0])
     live = {operand for gate in sharing.cell_gates for operand in (gate.a, gate.b)}
     assert set(sharing.carried) >= {o.index for o in live if o.row is not None}
-    for gate in sharing.row_gates:
-        assert function_of(sharing.row_gates, gate.function) == gate.function
 
 
 @pytest.mark.parametrize("literal", [FALSE, TRUE, 2, 3, 10, 19])
@@ -118,7 +113,7 @@ def test_wires_and_constants(literal: int) -> None:
 
 
 @pytest.mark.parametrize("adder", [0, 1])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_life_in_any_order_shares_as_by_hand(seed: int, adder: int) -> None:
     order = [0, 1, 2, 3, 5, 6, 7, 8]
     random.Random(seed).shuffle(order)
@@ -126,6 +121,23 @@ def test_life_in_any_order_shares_as_by_hand(seed: int, adder: int) -> None:
     sharing = share(circuit)
     np.testing.assert_array_equal(evaluate(sharing), circuit.truth_tables()[:, 0])
     assert (sharing.row_operations, sharing.cell_operations) == (5, 14)
+
+
+@pytest.mark.parametrize(
+    ("notation", "most"), [("B3/S23", 19), ("B36/S23", 20), ("B3678/S34678", 21)]
+)
+def test_rules_that_count_are_rebuilt_from_counts(notation: str, most: int) -> None:
+    table = np.asarray(rule(notation)(np.arange(512)[:, None] >> np.arange(9) & 1 == 1))
+    sharing = share(shannon(table.reshape(512)))
+    np.testing.assert_array_equal(evaluate(sharing), table.reshape(512))
+    assert sharing.row_operations + sharing.cell_operations <= most
+
+
+def test_rules_that_count_all_but_one_row_are_not() -> None:
+    rows = np.arange(512)[:, None] >> np.arange(9) & 1 == 1
+    weights = np.array([2, 1, 1, 1, 0, 1, 1, 1, 1])
+    table = rows @ weights >= 4
+    np.testing.assert_array_equal(evaluate(share(shannon(table))), table)
 
 
 def test_a_rule_without_symmetry_keeps_its_places() -> None:
@@ -149,20 +161,6 @@ def test_equal_functions_of_different_rows_are_one() -> None:
     builder.output("y", builder.mux(*rows))
     sharing = share(builder.build())
     assert (sharing.row_operations, sharing.cell_operations, len(sharing.carried)) == (2, 3, 1)
-
-
-@pytest.mark.parametrize(("spelling", "operations"), [("majority", 4), ("parity", 2), ("mux", 3)])
-def test_row_functions_are_computed_with_the_fewest_gates(spelling: str, operations: int) -> None:
-    builder = Builder(NAMES)
-    a, b, c = builder.inputs[:3]
-    both, one, other = builder.land(a, b), builder.land(a, c), builder.land(b, c)
-    literal = {
-        "majority": builder.lor(both, builder.lor(one, other)),
-        "parity": builder.lxor(builder.land(builder.lor(a, b), both ^ 1), c),
-        "mux": builder.lor(builder.land(a, b), builder.land(a ^ 1, c)),
-    }[spelling]
-    builder.output("y", literal)
-    assert share(builder.build()).row_operations == operations
 
 
 def test_equal_circuits_share_equally() -> None:

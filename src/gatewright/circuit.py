@@ -12,8 +12,8 @@ A circuit is four arrays and its names:
 Nodes stand in topological order, so one pass over the gates evaluates, and there can be no cycle.
 Inversions cost nothing: they live in tables and in output literals. `Circuit(...)` takes any arrays
 that keep these invariants; what `Builder` makes is canonical as well: every gate depends on both of
-its operands, a < b, table bit 0 is clear (so the kinds are a&~b, ~a&b, xor, and, or) and no two gates
-are alike.
+its operands, a < b, table bit 0 is clear (so the kinds are a&~b, ~a&b, xor, and, or) and no two
+gates are alike.
 
 Samples are evaluated 64 at a time: in a packed array uint64[k, W], sample s is bit s % 64 of word
 s // 64.
@@ -62,9 +62,9 @@ class Circuit:
     name: str = "circuit"
 
     def __post_init__(self) -> None:
-        fanin = _frozen(self.fanin, np.int32).reshape(-1, 2)
-        table = _frozen(self.table, np.uint8)
-        outputs = _frozen(self.outputs, np.int32)
+        fanin = self._array("fanin", np.int32, 2)
+        table = self._array("table", np.uint8, 1)
+        outputs = self._array("outputs", np.int32, 1)
         object.__setattr__(self, "fanin", fanin)
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "outputs", outputs)
@@ -89,8 +89,29 @@ class Circuit:
         if (table > 15).any():
             g = int(np.flatnonzero(table > 15)[0])
             raise InputError(f"circuit {self.name}: gate {g} has table {table[g]}, over 15")
-        if ((outputs < 0) | (outputs >= 2 * self.num_nodes)).any():
-            raise InputError(f"circuit {self.name}: an output literal names no node")
+        wrong = np.flatnonzero((outputs < 0) | (outputs >= 2 * self.num_nodes))
+        if len(wrong):
+            o = int(wrong[0])
+            raise InputError(
+                f"circuit {self.name}: output {self.output_names[o]!r} is literal {outputs[o]}; "
+                f"there are {self.num_nodes} nodes, so literals end at {2 * self.num_nodes - 1}"
+            )
+
+    def _array(self, attribute: str, dtype: Any, num_axes: int) -> npt.NDArray[Any]:
+        given = np.asarray(getattr(self, attribute))
+        if given.ndim != num_axes or (num_axes == 2 and given.shape[1] != 2):
+            wanted = "[n, 2]" if num_axes == 2 else "[n]"
+            raise InputError(
+                f"circuit {self.name}: {attribute} has shape {list(given.shape)}, not {wanted}"
+            )
+        array = _frozen(given.astype(dtype), dtype)
+        if not np.array_equal(array, given):
+            where = np.argwhere(array != given)[0].tolist()
+            raise InputError(
+                f"circuit {self.name}: {attribute}{where} is {given[tuple(where)]}, "
+                f"which does not fit {np.dtype(dtype)}"
+            )
+        return array
 
     @property
     def num_inputs(self) -> int:
@@ -117,7 +138,8 @@ class Circuit:
     def levels(self) -> npt.NDArray[np.int32]:
         """int32[num_nodes]: 0 for the constant and the inputs, else 1 + the deepest operand's."""
         level = [0] * self.num_nodes
-        for node, (a, b) in enumerate(self.fanin.tolist(), self.first_gate):
+        pairs: list[tuple[int, int]] = self.fanin.tolist()
+        for node, (a, b) in enumerate(pairs, self.first_gate):
             level[node] = 1 + max(level[a], level[b])
         return _frozen(level, np.int32)
 
@@ -310,7 +332,8 @@ class Builder:
                 f"circuit {circuit.name} has {circuit.num_inputs} inputs, not {len(inputs)}"
             )
         literal = [FALSE, *inputs]
-        for table, (a, b) in zip(circuit.table.tolist(), circuit.fanin.tolist(), strict=True):
+        pairs: list[tuple[int, int]] = circuit.fanin.tolist()
+        for table, (a, b) in zip(circuit.table.tolist(), pairs, strict=True):
             literal.append(self.gate(table, literal[a], literal[b]))
         return [literal[o >> 1] ^ o & 1 for o in circuit.outputs.tolist()]
 

@@ -1,9 +1,9 @@
 """A gate is its truth table; a soft gate is a truth table with entries in [0, 1].
 
-A table of k inputs is an integer whose bit m is the output for the input row m, where input i of the
-row is bit i of m (for two inputs m = a + 2b: AND is 0x8, OR 0xE, XOR 0x6, a 0xA, b 0xC). The soft form
-of a gate is the array of its 2**k *corner values*, or equally the 2**k *coefficients* of the one
-multilinear polynomial that passes through the corners; the two are related by the Moebius transform.
+A table of k inputs is an integer whose bit m is the output for the input row m, where input i of
+the row is bit i of m (for two inputs m = a + 2b: AND is 0x8, OR 0xE, XOR 0x6, a 0xA, b 0xC). The
+soft form of a gate is the array of its 2**k *corner values*, or equally the 2**k *coefficients* of
+the one multilinear polynomial that passes through the corners; the Moebius transform relates them.
 Everything another format wants to know of a gate is derived here from the table.
 """
 
@@ -61,20 +61,20 @@ def coefficients(corners: FloatArray) -> FloatArray:
     Coefficient m multiplies the product of the inputs i with bit i of m set. For two inputs:
     c0 = q0, c1 = q1 - q0, c2 = q2 - q0, c3 = q3 - q2 - q1 + q0 (Petersen et al. 2022, table 1).
     """
-    return _butterfly(corners, lambda low, high: high - low)
+    return _butterfly(corners, -1)
 
 
 def corners(coefficients: FloatArray) -> FloatArray:
     """Coefficients [2**k, ...] back to corner values [2**k, ...]; the inverse of `coefficients`."""
-    return _butterfly(coefficients, lambda low, high: high + low)
+    return _butterfly(coefficients, 1)
 
 
-def _butterfly(values: FloatArray, combine: Any) -> FloatArray:
+def _butterfly(values: FloatArray, sign: int) -> FloatArray:
     k = num_inputs_of(values.shape[0])
-    out = np.array(values)
+    out = np.array(values, dtype=np.result_type(values, np.float32))
     for i in range(k):
         pairs = out.reshape(-1, 2, 1 << i, *out.shape[1:])
-        pairs[:, 1] = combine(pairs[:, 0].copy(), pairs[:, 1].copy())
+        pairs[:, 1] += sign * pairs[:, 0]
     return out
 
 
@@ -113,9 +113,9 @@ def prime_cubes(table: int, k: int = 2) -> tuple[str, ...]:
     Greedy: the prime that covers most of what is left, then redundant ones dropped.
 
     >>> prime_cubes(0xE)
-    ('1-', '-1')
+    ('-1', '1-')
     """
-    onset = {m for m in range(1 << k) if table >> m & 1}
+    onset = {int(m) for m in np.flatnonzero(rows(table, k))}
     primes = _primes(onset, k)
     cover: list[tuple[str, set[int]]] = []
     uncovered = set(onset)
@@ -132,12 +132,9 @@ def prime_cubes(table: int, k: int = 2) -> tuple[str, ...]:
 
 def _primes(onset: set[int], k: int) -> list[tuple[str, set[int]]]:
     primes: list[tuple[str, set[int]]] = []
-    for cube in product("-10", repeat=k):
+    for cube in product("-10", repeat=k):  # a cube comes after every cube that holds it
         covered = _cube_rows(cube)
-        if not covered <= onset:
-            continue
-        if not any(covered < other for _, other in primes):
-            primes = [item for item in primes if not item[1] < covered]
+        if covered <= onset and not any(covered < other for _, other in primes):
             primes.append(("".join(cube), covered))
     return primes
 
@@ -148,12 +145,12 @@ def _cube_rows(cube: Sequence[str]) -> set[int]:
 
 
 def clauses(table: int, k: int = 2) -> tuple[tuple[int, ...], ...]:
-    """CNF of `output <-> gate(inputs)`: literals +-(i + 1) for input i and +-(k + 1) for the output.
+    """CNF of `output <-> gate(inputs)`: literals +-(i + 1) for input i, +-(k + 1) for the output.
 
     One clause for each prime cube of the gate and of its complement (Tseitin's encoding).
 
     >>> clauses(0x8)
-    ((-1, -2, 3), (1, -3), (2, -3))
+    ((-1, -2, 3), (2, -3), (1, -3))
     """
     complement = ~table & (1 << (1 << k)) - 1
     found: list[tuple[int, ...]] = []
@@ -173,7 +170,7 @@ def expression(
     names: Sequence[str] = ("a", "b"),
     operators: tuple[str, str, str, str, str, str] = C_OPERATORS,
 ) -> str:
-    """The gate as an infix expression over the named inputs, with the fewest operators.
+    """The gate as an infix expression over the named inputs.
 
     Two-input gates use one binary operator at most; larger tables are expanded by Shannon's rule.
     """
@@ -211,21 +208,31 @@ def expression(
 def _shannon(
     table: int, names: Sequence[str], operators: tuple[str, str, str, str, str, str]
 ) -> str:
-    invert, conj, disj, exclusive, false, true = operators
+    invert, conj, disj, exclusive, _, _ = operators
     half = 1 << (len(names) - 1)
-    low, high = table & (1 << half) - 1, table >> half
+    true = (1 << half) - 1
+    low, high = table & true, table >> half
     last, rest = names[-1], names[:-1]
+    not_last = invert.format(last)
     if low == high:
         return expression(low, rest, operators)
-    if low == ~high & (1 << half) - 1:
-        return exclusive.format(last, _bracket(expression(low, rest, operators)))
-    when = conj.format(last, _bracket(expression(high, rest, operators)))
-    unless = conj.format(invert.format(last), _bracket(expression(low, rest, operators)))
-    if expression(low, rest, operators) == false:
-        return when if expression(high, rest, operators) != true else last
-    if expression(high, rest, operators) == false:
-        return unless if expression(low, rest, operators) != true else invert.format(last)
-    return disj.format(f"({when})", f"({unless})")
+    if (low, high) == (0, true):
+        return last
+    if (low, high) == (true, 0):
+        return not_last
+    when_low, when_high = (_bracket(expression(side, rest, operators)) for side in (low, high))
+    if low == high ^ true:
+        return exclusive.format(last, when_low)
+    if low == 0:
+        return conj.format(last, when_high)
+    if high == 0:
+        return conj.format(not_last, when_low)
+    if low == true:
+        return disj.format(not_last, when_high)
+    if high == true:
+        return disj.format(last, when_low)
+    either = conj.format(last, when_high), conj.format(not_last, when_low)
+    return disj.format(*(f"({part})" for part in either))
 
 
 def _bracket(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import equinox as eqx
 import jax
@@ -19,12 +19,16 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from gatewright import wiring as wirings
-from gatewright.circuit import Builder, Circuit
 from gatewright.arith import argmax, popcount
+from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError
 from gatewright.parametrisations import parametrisation
 
 Mode = Literal["soft", "training", "straight_through", "hard"]
+
+#: Where an input has more readers than this, the backward pass scatters: every reader is a gather
+#: of its own in the compiled step, and compiling takes minutes for thousands of them.
+MAX_GATHERS = 64
 
 
 class Gates(eqx.Module):
@@ -34,7 +38,7 @@ class Gates(eqx.Module):
         parameters: float32[p, n], trainable; p depends on the parametrisation.
         fanin: int32[n, 2], the inputs that each gate reads.
         readers: int32[num_inputs, r], the operand slots (a: g, b: n + g) that read each input,
-            padded with 2n; the inverse of fanin, so that the backward pass gathers and never scatters.
+            padded with 2n; the inverse of fanin, so that the backward pass gathers.
     """
 
     parameters: Array
@@ -87,7 +91,8 @@ class Gates(eqx.Module):
         key: Array | None = None,
     ) -> Array:
         """[num_inputs, batch] -> [n, batch]."""
-        return evaluate_gates(self.corners(mode, temperature, key), x, self.fanin, self.readers)
+        corners = self.corners(mode, temperature, key)
+        return cast(Array, evaluate_gates(corners, x, self.fanin, self.readers))
 
     def tables(self) -> Array:
         """uint8[n]: the hard gates."""
@@ -138,6 +143,9 @@ def _backward(residuals: Residuals, g: Array) -> tuple[Array, Array, None, None]
     d0, d1, d2, d3 = g.sum(1), ga.sum(1), gb.sum(1), (ga * b).sum(1)
     d_corners = jnp.stack([d0 - d1 - d2 + d3, d1 - d3, d2 - d3, d3])
     slots = jnp.concatenate([g * (c1 + c3 * b), g * (c2 + c3 * a), jnp.zeros_like(g[:1])])
+    if readers.shape[1] > MAX_GATHERS:
+        d_x = jnp.zeros_like(x).at[fanin.T.reshape(-1)].add(slots[:-1])
+        return d_corners, d_x, None, None
     d_x = slots[readers[:, 0]]
     for reader in range(1, readers.shape[1]):
         d_x = d_x + slots[readers[:, reader]]
@@ -166,8 +174,8 @@ class Head(eqx.Module):
     def check(self, num_outputs: int) -> None:
         """InputError where the head cannot serve this many outputs."""
 
-    def check_targets(self, y: npt.NDArray[Any]) -> None:
-        """InputError where the targets are not what the head decides about."""
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        """InputError where the targets are not what the head decides from this many outputs."""
 
     def scores(self, x: Array) -> Array:
         """Last layer [n, batch] -> scores [batch, s]."""
@@ -197,7 +205,12 @@ class Head(eqx.Module):
 class Bits(Head):
     """Every output is a bit of the answer; squared error against 0/1 targets [batch, m]."""
 
-    def check_targets(self, y: npt.NDArray[Any]) -> None:
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        if y.size != len(y) * num_outputs:
+            raise InputError(
+                f"the head Bits() learns {num_outputs} bits a row, one for each output of the last "
+                f"layer; y has shape {list(y.shape)}"
+            )
         if not np.isin(y, (0, 1)).all():
             raise InputError("the head Bits() learns targets of 0 and 1; y holds other values")
 
@@ -252,7 +265,7 @@ class GroupSum(Head):
                 f"the last layer has {num_outputs}"
             )
 
-    def check_targets(self, y: npt.NDArray[Any]) -> None:
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
         whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
         if not whole or y.min() < 0 or y.max() >= self.num_classes:
             raise InputError(

@@ -38,7 +38,8 @@ class Model:
         outputs = self.circuit(bits)
         if self.num_classes is None:
             return outputs
-        return (outputs.astype(np.int64) << np.arange(outputs.shape[1])).sum(axis=1)
+        weights = 1 << np.arange(outputs.shape[1], dtype=np.int64)
+        return outputs.astype(np.int64) @ weights
 
     def save(self, path: Path | str) -> None:
         """Write one safetensors file, whole or not at all."""
@@ -61,7 +62,7 @@ class Model:
 
     @staticmethod
     def load(path: Path | str) -> Model:
-        """Read what `save` wrote; InputError when the file is missing, damaged or something else."""
+        """Read what `save` wrote; InputError where the file is missing, damaged or not a model."""
         path = Path(path)
         arrays, metadata = storage.load_arrays(path)
         if metadata.get("format") != FORMAT:

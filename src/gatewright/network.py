@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -12,8 +13,8 @@ import numpy.typing as npt
 from jax import Array
 from jax.typing import ArrayLike
 
-from gatewright.circuit import Circuit, Words, unpack
 from gatewright.circuit import Bits as BitRows
+from gatewright.circuit import Circuit, Words, unpack
 from gatewright.errors import InputError
 from gatewright.layers import Bits, Gates, Head, Mode
 
@@ -35,7 +36,7 @@ class Network(eqx.Module):
     def __init__(self, *layers: Gates, head: Head | None = None) -> None:
         if not layers:
             raise InputError("a network has at least one layer")
-        for i, (below, above) in enumerate(zip(layers, layers[1:], strict=False), 1):
+        for i, (below, above) in enumerate(pairwise(layers), 1):
             if below.num_outputs != above.num_inputs:
                 raise InputError(
                     f"layer {i} reads {above.num_inputs} inputs, layer {i - 1} has "
@@ -110,7 +111,7 @@ class Network(eqx.Module):
         return Circuit(
             fanin=np.concatenate(fanin),
             table=np.concatenate([np.asarray(layer.tables()) for layer in self.layers]),
-            outputs=2 * (1 + k + self.num_gates - last + np.arange(last)),
+            outputs=2 * (1 + k + self.num_gates - last + np.arange(last, dtype=np.int32)),
             input_names=names,
             output_names=tuple(f"y{i}" for i in range(last)) if last > 1 else ("y",),
             name="network",

@@ -1,8 +1,8 @@
 """How trainable parameters give a soft gate its four corner values.
 
-Every published form of a differentiable two-input gate is one entry of `PARAMETRISATIONS`: a map from
-parameters [p, n] to corner values [4, n] in [0, 1] (row m = a + 2b), a rounding to hard tables, and an
-initialisation. The layer that evaluates gates knows none of this; it sees the corners.
+Every published form of a differentiable two-input gate is one entry of `PARAMETRISATIONS`: a map
+from parameters [p, n] to corner values [4, n] in [0, 1] (row m = a + 2b), a rounding to hard
+tables, and an initialisation. The layer that evaluates gates knows none of this: it sees corners.
 
 temperature is T in the formulas; smaller is harder.
 """
@@ -51,7 +51,7 @@ class Parametrisation:
     noise: float
 
     def residual(self, strength: float) -> Vector:
-        """float32[p]: parameters of a gate that passes operand a, strength away from indifference."""
+        """float32[p]: a gate that passes operand a, strength away from indifference."""
         raise NotImplementedError
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Parametrisation:
     def straight_through(self, parameters: Array, temperature: ArrayLike) -> Array:
         """Hard corner values forward, the gradient of the soft ones backward."""
         soft = self.soft(parameters, temperature)
-        return soft + jax.lax.stop_gradient(self.hard(parameters) - soft)
+        return self.hard(parameters) + (soft - jax.lax.stop_gradient(soft))  # exactly hard
 
     def training(self, parameters: Array, temperature: ArrayLike, key: Array | None) -> Array:
         """Corner values that training sees; the soft ones unless the form says otherwise."""
@@ -90,7 +90,7 @@ class Parametrisation:
         if how != "residual":
             raise InputError(f"unknown initialisation {how!r}; known: {', '.join(INITS)}")
         mean = self.residual(self.strength if strength is None else strength)
-        return mean[:, None] + np.float32(self.noise) * noise
+        return (mean[:, None] + self.noise * noise).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,10 @@ class StraightThrough(Softmax):
 
 @dataclass(frozen=True)
 class Gumbel(Softmax):
-    """The softmax form with a gate sampled each step: one_hot(argmax(w + g)) forward,
-    softmax((w + g) / T) backward, g standard Gumbel noise (2506.07500)."""
+    """The softmax form with a gate sampled each step (2506.07500).
+
+    one_hot(argmax(w + g)) forward, softmax((w + g) / T) backward, g standard Gumbel noise.
+    """
 
     def training(self, parameters: Array, temperature: ArrayLike, key: Array | None) -> Array:
         if key is None:
@@ -190,8 +192,10 @@ class Walsh(Corners):
 
 @dataclass(frozen=True)
 class CovJac(Parametrisation):
-    """A free polynomial c in R^4, mixed from the sixteen gates by softmax(-|c - G_j|^2 / T), where
-    G_j holds the coefficients of gate j; the nearest gate is deployed (2605.08657)."""
+    """A free polynomial c in R^4; the gate nearest to it is deployed (2605.08657).
+
+    The sixteen gates are mixed by softmax(-|c - G_j|^2 / T), where G_j holds gate j's coefficients.
+    """
 
     num_parameters: int = 4
     strength: float = 1.0

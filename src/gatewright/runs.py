@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gatewright import storage, targets
 from gatewright.errors import InputError
@@ -26,8 +26,8 @@ def save_recipe(folder: Path, chosen: Recipe, resume: bool) -> None:
         for field, value in content.items():
             if field != "steps" and found.get(field) != value:
                 raise InputError(
-                    f"{path}: this run has {field} {found.get(field)!r}, not {value!r}; resume with "
-                    "the options it began with, or choose another folder"
+                    f"{path}: this run has {field} {found.get(field)!r}, not {value!r}; "
+                    "resume with the options it began with, or choose another folder"
                 )
     storage.write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -45,11 +45,12 @@ def load_recipe(folder: Path) -> Recipe:
     try:
         return recipe(content.pop("recipe"))(**content)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / 'recipe.json'}: not a recipe of this version ({error})") from error
+        path = folder / "recipe.json"
+        raise InputError(f"{path}: not a recipe of this version ({error})") from error
 
 
 def load_model(source: str) -> Model:
-    """A model from a run folder (its trained network), a model file, BLIF, or "-" (BLIF on stdin)."""
+    """A model from a run folder (its trained network), a model file, or BLIF ("-" for stdin)."""
     path = Path(source)
     if source != "-" and path.is_dir():
         path = path / "model.safetensors"
@@ -69,4 +70,4 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a JSON object")
-    return content
+    return cast(dict[str, Any], content)

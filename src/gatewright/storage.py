@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gatewright.errors import InputError
 
@@ -36,22 +36,21 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot write this file ({error.strerror}); choose another"
+        ) from error
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def save_tree(path: Path, tree: Any, metadata: dict[str, str]) -> None:
     """A pytree's arrays in one safetensors file, named by their place in the tree."""
-    import jax
     import numpy as np
     from safetensors.numpy import save
 
-    leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
-    arrays = {
-        jax.tree_util.keystr(place): np.asarray(leaf) for place, leaf in leaves if _is_array(leaf)
-    }
-    del structure
+    leaves, _ = _named_leaves(tree)
+    arrays = {name: np.asarray(leaf) for name, leaf in leaves if _is_array(leaf)}
     write_atomic(path, save(arrays, metadata))
 
 
@@ -65,13 +64,12 @@ def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, str]]:
     import jax.numpy as jnp
 
     arrays, metadata = load_arrays(path)
-    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    leaves, structure = _named_leaves(like)
     restored: list[Any] = []
-    for place, leaf in leaves:
+    for name, leaf in leaves:
         if not _is_array(leaf):
             restored.append(leaf)
             continue
-        name = jax.tree_util.keystr(place)
         found = arrays.pop(name, None)
         if found is None or found.shape != leaf.shape or found.dtype != leaf.dtype:
             held = "nothing" if found is None else f"{found.dtype}{list(found.shape)}"
@@ -96,13 +94,21 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        with safe_open(path, framework="numpy") as file:
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+        opened: Any = safe_open(path, framework="numpy")
+        with opened as file:
+            arrays = {str(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(
-            f"{path}: not a whole safetensors file ({error}); restore it from a copy or make it anew"
+            f"{path}: not a whole safetensors file ({error}); restore it or make it anew"
         ) from error
+
+
+def _named_leaves(tree: Any) -> tuple[list[tuple[str, Any]], Any]:
+    import jax
+
+    leaves, structure = cast(tuple[Any, Any], jax.tree_util.tree_flatten_with_path(tree))
+    return [(jax.tree_util.keystr(place), leaf) for place, leaf in leaves], structure
 
 
 def _is_array(leaf: Any) -> bool:

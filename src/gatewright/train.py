@@ -1,7 +1,7 @@
 """Training: `train` yields a state every few steps, `fit` runs it to the end, `evaluate` measures.
 
-Steps run compiled, `chunk` of them a call, so Python is not in the loop. Everything random comes from
-the seed and the step number alone, so a run that is cut and resumed continues bit for bit.
+Steps run compiled, `chunk` of them a call, so Python is not in the loop. Everything random comes
+from the seed and the step number alone, so a run that is cut and resumed continues bit for bit.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -47,7 +47,7 @@ class Metrics:
             Both on the held-out rows where there are any; else the soft one is the last step's, on
             its batch and before its update, and the hard one on all training rows.
         decided: share of gates whose most likely table has a probability above .85.
-        cpu_seconds, wall_seconds: since this process began to train, compilation included.
+        cpu_seconds, wall_seconds: spent training, compilation included; a resumed run adds to them.
     """
 
     step: int
@@ -110,11 +110,14 @@ def train(
         temperature: of the gates' parametrisation, constant or a schedule.
         mode: how gates are evaluated in the loss: "training", "soft" or "straight_through".
         held_out: (x, y) for the metrics; None measures on the training rows.
-        start: a state to continue from.
+        start: a state to continue from; its network takes the place of the one given.
 
     Raises:
-        InputError: shapes do not fit; Diverged: the loss is not finite, naming the first such step.
+        InputError: shapes do not fit.
+        Diverged: the loss or a parameter is not finite, naming the first such step.
     """
+    if start is not None:
+        network = start.network
     rows, targets = _data(network, x, y)
     judged = _data(network, *(held_out or (x, y)))
     words, wanted = pack(judged[0]), network.head.target_bits(judged[1])
@@ -127,26 +130,33 @@ def train(
     full = batch_size is None or batch_size == len(rows)
     begin_cpu, begin_wall = time.process_time(), time.perf_counter()
     run = _compile(optimizer, loss or network.head.loss, temperature, mode, chunk, full)
-    trainable, fixed = eqx.partition(network, eqx.is_inexact_array)
+    trainable, fixed = _partition(network)
     if start is None:
         optimizer_state, step = optimizer.init(trainable), 0
     else:
-        trainable, _ = eqx.partition(start.network, eqx.is_inexact_array)
         optimizer_state, step = start.optimizer_state, start.step
+        begin_cpu -= start.metrics.cpu_seconds
+        begin_wall -= start.metrics.wall_seconds
+    data = jnp.asarray(rows), jnp.asarray(targets)
     key = jax.random.key(seed)
     while step < steps:
         count = min(chunk, steps - step)
         batches = _batches(seed, len(rows), len(rows) if full else batch_size, step, chunk, full)
-        trainable, optimizer_state, losses, soft, decided = run(
-            trainable, fixed, optimizer_state, jnp.asarray([step, count]), key, batches, rows, targets
+        span = jnp.asarray([step, count])
+        trainable, optimizer_state, losses, soft, decided, is_finite = run(
+            trainable, fixed, optimizer_state, span, key, batches, data
         )
         losses = np.asarray(losses)[:count]
         if not np.isfinite(losses).all():
-            raise _diverged(step + int(np.flatnonzero(~np.isfinite(losses))[0]), losses)
+            first = int(np.flatnonzero(~np.isfinite(losses))[0])
+            raise _diverged(step + first, f"the loss became {losses[first]} at")
         step += count
+        if not is_finite:
+            raise _diverged(step, "a parameter became infinite or not a number before")
         network = eqx.combine(trainable, fixed)
         if held_out is not None:
-            soft = _soft_scores(network, *judged)[1]
+            now = _temperature_at(temperature, jnp.asarray(step))
+            soft = _soft_scores(network, *judged, now)[1]
         metrics = Metrics(
             step, float(losses.mean()), float(soft), network.hard_accuracy(words, wanted),
             float(decided), time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
@@ -180,7 +190,7 @@ def fit(
     Raises:
         InputError: the checkpoint is of another network, or unreadable.
         Diverged: the loss is not finite; the last good checkpoint stays.
-        KeyboardInterrupt: after the state has been saved.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after the state has been saved.
     """
     start = None
     journal = None if run is None else Journal(Path(run))
@@ -197,45 +207,55 @@ def fit(
             if progress is not None:
                 progress(state.metrics)
             is_last = state.step >= steps or (stop is not None and stop(state.metrics))
+            is_over = is_last or is_interrupted()
             if journal is not None:
                 journal.record(state.metrics)
-                is_due = time.monotonic() - saved_at >= save_seconds
-                if is_due or is_last or is_interrupted():
+                if is_over or time.monotonic() - saved_at >= save_seconds:
                     journal.save(state)
                     saved_at = time.monotonic()
-            if is_last:
+            if is_over:
                 break
-            if is_interrupted():
-                raise KeyboardInterrupt(f"interrupted after step {state.step}")
     return network if state is None else state.network
 
 
 def evaluate(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike, *, batch_size: int = 4096
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    temperature: float = 1.0,
+    batch_size: int = 4096,
 ) -> Metrics:
-    """Soft and hard accuracy, loss and share of decided gates on rows x [N, k], targets y."""
+    """Soft and hard accuracy, loss and share of decided gates on rows x [N, k], targets y.
+
+    temperature is that of the soft network: the one that training ended with.
+    """
     rows, targets = _data(network, x, y)
-    loss, soft = _soft_scores(network, rows, targets, batch_size)
+    now = jnp.asarray(temperature, dtype=jnp.float32)
+    loss, soft = _soft_scores(network, rows, targets, now, batch_size)
     hard = network.hard_accuracy(pack(rows), network.head.target_bits(targets))
-    return Metrics(0, loss, soft, hard, float(network.decided()))
+    return Metrics(0, loss, soft, hard, float(network.decided(now)))
 
 
 def _soft_scores(
-    network: Network, rows: Rows, targets: Targets, batch_size: int = 4096
+    network: Network, rows: Rows, targets: Targets, temperature: Array, batch_size: int = 4096
 ) -> tuple[float, float]:
     """(mean loss, accuracy) of the soft network."""
     loss, correct = 0.0, 0.0
     for begin in range(0, len(rows), batch_size):
         part = slice(begin, begin + batch_size)
-        one = _soft_batch(network, jnp.asarray(rows[part]), jnp.asarray(targets[part]))
+        batch = jnp.asarray(rows[part]), jnp.asarray(targets[part])
+        one = _soft_batch(network, *batch, temperature)
         loss += float(one[0]) * len(rows[part])
         correct += float(one[1])
     return loss / len(rows), correct / len(rows)
 
 
 @eqx.filter_jit
-def _soft_batch(network: Network, rows: Array, targets: Array) -> tuple[Array, Array]:
-    scores = network(rows)
+def _soft_batch(
+    network: Network, rows: Array, targets: Array, temperature: Array
+) -> tuple[Array, Array]:
+    scores = network(rows, temperature=temperature)
     return network.head.loss(scores, targets), network.head.is_correct(scores, targets).sum()
 
 
@@ -258,9 +278,14 @@ class Journal:
             self.checkpoint_path.unlink(missing_ok=True)
             storage.write_atomic(self.metrics_path, b"")
             return None
-        like = (network, optimizer.init(eqx.filter(network, eqx.is_inexact_array)))
+        like = (network, optimizer.init(_partition(network)[0]))
         (restored, optimizer_state), metadata = storage.load_tree(self.checkpoint_path, like)
-        metrics = Metrics(**json.loads(metadata["metrics"]))
+        try:
+            metrics = Metrics(**json.loads(metadata["metrics"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.checkpoint_path}: not a training checkpoint of this version ({error})"
+            ) from error
         lines = self.metrics_path.read_text().splitlines() if self.metrics_path.exists() else []
         kept = [line for line in lines if _step_of(line) <= metrics.step]
         storage.write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept).encode())
@@ -282,11 +307,17 @@ def last_metrics(folder: Path) -> Metrics:
     """The last metrics that a run folder holds; InputError where there are none."""
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
+    lines = [line for line in lines if _step_of(line) < math.inf]
     if not lines:
         raise InputError(f"{path}: holds no metrics; has the run begun?")
     content = json.loads(lines[-1])
     content.pop("gap")
     return Metrics(**content)
+
+
+def _partition(network: Network) -> tuple[Any, Any]:
+    """The trainable arrays and the rest, each None where the other is."""
+    return cast(tuple[Any, Any], eqx.partition(network, eqx.is_inexact_array))
 
 
 def _step_of(line: str) -> float:
@@ -303,12 +334,8 @@ def _compile(
     mode: Any,
     chunk: int,
     full: bool,
-) -> Callable[..., Any]:
+) -> Callable[..., tuple[Any, ...]]:
     """The compiled chunk of steps, with the metrics after it."""
-
-    def temperature_at(step: Array) -> Array:
-        value = temperature(step) if callable(temperature) else temperature
-        return jnp.asarray(value, dtype=jnp.float32)
 
     def run(
         trainable: Network,
@@ -317,17 +344,16 @@ def _compile(
         span: Array,
         key: Array,
         batches: Array,
-        rows: Array,
-        targets: Array,
-    ) -> tuple[Network, optax.OptState, Array, Array, Array]:
+        data: tuple[Array, Array],
+    ) -> tuple[Network, optax.OptState, Array, Array, Array, Array]:
         begin, count = span[0], span[1]
+        rows, targets = data
 
         def loss_of(trainable: Network, step: Array, batch: Array) -> tuple[Array, Array]:
             network: Network = eqx.combine(trainable, fixed)
             x, y = (rows, targets) if full else (rows[batch], targets[batch])
-            scores = network(
-                x, mode=mode, temperature=temperature_at(step), key=jax.random.fold_in(key, step)
-            )
+            now = _temperature_at(temperature, step)
+            scores = network(x, mode=mode, temperature=now, key=jax.random.fold_in(key, step))
             return loss(scores, y), network.head.is_correct(scores, y).mean()
 
         def update(carry: Any, step: Array, batch: Array) -> tuple[Any, Array]:
@@ -341,26 +367,33 @@ def _compile(
 
         def body(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
             step, batch = item
-            return jax.lax.cond(
-                step < begin + count,
-                lambda: update(carry, step, batch),
-                lambda: (carry, jnp.zeros((), dtype=jnp.float32)),
-            )
+            idle = carry, jnp.zeros((), dtype=jnp.float32)
+            is_due = step < begin + count
+            done = cast(Any, jax.lax.cond)(is_due, lambda: update(carry, step, batch), lambda: idle)
+            return done
 
         steps = begin + jnp.arange(chunk)
         carry = (trainable, optimizer_state, jnp.zeros((), dtype=jnp.float32))
         carry, losses = jax.lax.scan(body, carry, (steps, batches))
         trainable, optimizer_state, soft = carry
-        decided = eqx.combine(trainable, fixed).decided(temperature_at(begin + count))
-        return trainable, optimizer_state, losses, soft, decided
+        decided = eqx.combine(trainable, fixed).decided(_temperature_at(temperature, begin + count))
+        leaves = jax.tree_util.tree_leaves(trainable)
+        is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+        return trainable, optimizer_state, losses, soft, decided, is_finite
 
-    return eqx.filter_jit(run)
+    return cast(Any, eqx.filter_jit(run))
+
+
+def _temperature_at(temperature: Temperature, step: Array) -> Array:
+    with jax.numpy_dtype_promotion("standard"):  # schedules mix dtypes
+        value = temperature(step) if callable(temperature) else temperature
+        return jnp.asarray(value, dtype=jnp.float32)
 
 
 def _batches(
     seed: int, num_rows: int, batch_size: int | None, step: int, chunk: int, full: bool
 ) -> npt.NDArray[np.int32]:
-    """int32[chunk, batch_size]: the rows of each step; every epoch is a new permutation of all rows.
+    """int32[chunk, batch_size]: the rows of each step; every epoch permutes all rows anew.
 
     A batch that straddles two epochs takes the end of one and the beginning of the next.
     """
@@ -382,29 +415,30 @@ def _data(network: Network, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Rows, T
             f"x has shape {list(rows.shape)}; the network reads rows [N, {network.num_inputs}]"
         )
     if len(rows) == 0 or len(rows) != len(targets):
-        raise InputError(f"x has {len(rows)} rows, y {len(targets)}; both need the same, at least 1")
+        raise InputError(
+            f"x has {len(rows)} rows and y {len(targets)}; both have the same number, at least 1"
+        )
     is_bit = (rows == 0) | (rows == 1)
     if not is_bit.all():
         where = np.argwhere(~is_bit)[0].tolist()
         raise InputError(f"x{where} is {rows[tuple(where)]}; inputs are bits, 0 or 1: encode them")
-    network.head.check_targets(targets)
+    network.head.check_targets(targets, network.layers[-1].num_outputs)
     return rows.astype(np.bool_), targets
 
 
-def _diverged(step: int, losses: npt.NDArray[np.float32]) -> Diverged:
+def _diverged(step: int, what: str) -> Diverged:
     return Diverged(
         step,
-        f"the loss became {losses[~np.isfinite(losses)][0]} at step {step}; try a smaller learning "
-        "rate (a third of it), gradient clipping (optax.clip_by_global_norm), or a higher "
-        "temperature; the last checkpoint before it is kept",
+        f"{what} step {step}; try a smaller learning rate (a third of it), gradient clipping "
+        "(optax.clip_by_global_norm), or a higher temperature; the last checkpoint is kept",
     )
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold back the first SIGINT or SIGTERM until a chunk is complete; a second one strikes at once.
+def _deferred_interrupt() -> Generator[Callable[[], bool]]:
+    """Hold back SIGINT and SIGTERM until the block is left; a second one strikes at once.
 
-    Only in the main thread, where Python delivers signals.
+    Gives the question whether one came. Only in the main thread, where Python delivers signals.
     """
     received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -423,3 +457,5 @@ def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if received.is_set():
+        raise KeyboardInterrupt("interrupted; what was complete is saved")

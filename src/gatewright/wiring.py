@@ -1,8 +1,8 @@
 """Fixed wiring: which two inputs each gate of a layer reads.
 
 Every scheme is a function `(num_inputs, num_outputs, rng) -> int32[num_outputs, 2]`, registered by
-name in `SCHEMES`. Column 0 feeds operand a, column 1 operand b; the two always differ. A scheme that
-cannot serve a shape raises InputError naming the shape and a scheme that can.
+name in `SCHEMES`. Column 0 feeds operand a, column 1 operand b; the two always differ. A scheme
+that cannot serve a shape raises InputError naming the shape and a scheme that can.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def random(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin
 def unique(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
     """Pairs of neighbours at growing offsets, each pair once, in random order.
 
-    (0, 1) (2, 3) ..., then (1, 2) (3, 4) ..., then offsets 2, 3, ... (Petersen et al. 2022, reference
-    implementation); inputs and gates are then permuted. All pairs are distinct.
+    (0, 1) (2, 3) ..., then (1, 2) (3, 4) ..., then offsets 2, 3, ... (Petersen et al. 2022,
+    reference implementation); inputs and gates are then permuted. All pairs are distinct, and every
+    input is read.
     """
     num_pairs = num_inputs * (num_inputs - 1) // 2
     if num_outputs > num_pairs:
@@ -90,7 +91,7 @@ def tree(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
 def butterfly(num_inputs: int, num_outputs: int, rng: np.random.Generator) -> Fanin:
     """Gate g reads input g and the one a power of two away, with balanced fan-out.
 
-    With n inputs and stage s = g // n, operand b is (g + 2**((r + s) mod log2 n)) mod n for a stride
+    With n inputs and stage s = g // n, operand b is (g + 2**((r + s) mod log2 n)) mod n for an
     r drawn per layer; the gates' order is an affine permutation, so that stacked layers mix (after
     the balanced wiring reported for logic gate networks on CIFAR-10).
     """

@@ -16,8 +16,8 @@ from typing import NoReturn
 from gatewright import __version__
 from gatewright.errors import GatewrightError
 
-#: Subcommand -> one line about it. Each is a module here with `configure(parser,
-#: arguments)` `run(options) -> exit code`.
+#: Subcommand -> one line about it. Each is a module here with `configure(parser, arguments)` and
+#: `run(options) -> exit code`.
 COMMANDS: dict[str, str] = {
     "life": "learn Conway's Game of Life, prove it, compile it, run it",
     "train": "train a recipe into a run folder",
@@ -74,6 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(f"gatewright {options.command}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our output has had enough
+    except OSError as error:
+        # What is still in the buffer has nowhere to go, and Python would try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
+            return 0
+        place = error.filename or "standard output"
+        print(f"gatewright {options.command}: {place}: {error.strerror}", file=sys.stderr)
+        return 2

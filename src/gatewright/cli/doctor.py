@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from gatewright import __version__, native
 from gatewright.compiler import find_compiler
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(options: argparse.Namespace) -> int:
     import jax
 
+    devices = cast(Iterable[object], jax.devices())
     try:
         compiler = " ".join(find_compiler())
     except MissingTool as missing:
@@ -27,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         "gatewright": __version__,
         "python": platform.python_version(),
         "jax": jax.__version__,
-        "devices": ", ".join(str(device) for device in jax.devices()),
+        "devices": ", ".join(map(str, devices)),
         "circuits run on": native.describe(),
         "C compiler": compiler,
     }

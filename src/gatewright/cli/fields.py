@@ -12,6 +12,14 @@ from gatewright.recipes import Recipe
 READERS: dict[type, Any] = {int: int, float: float, str: str}
 
 
+def positive(text: str) -> float:
+    """The number in an option's text, over 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not over 0")
+    return value
+
+
 def add_fields(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
     """Add `--name VALUE` for every field of the recipe."""
     group = parser.add_argument_group("fields of the recipe")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gatewright.automata import PATTERN_NAMES, Board, load_pattern, step
 from gatewright.cli.fields import add_fields, recipe_of
 from gatewright.cli.progress import remark, training
+from gatewright.compiler import find_compiler
 from gatewright.errors import InputError
 from gatewright.recipes import Recipe, recipe
 from gatewright.runs import load_model
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("--quick", action="store_true", help="leave out the speed table")
     live = parser.add_argument_group("live in the terminal")
     live.add_argument("--watch", action="store_true", help="show a board; learn first if need be")
-    live.add_argument("--learn", action="store_true", help="with --watch: under the net as it learns")
+    live.add_argument("--learn", action="store_true", help="with --watch: as the net learns")
     live.add_argument("--circuit", metavar="FILE", help="with --watch: a 9-input circuit to run")
     live.add_argument(
         "--pattern",
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--learn goes with --watch")
     if options.watch:
         return _watch(options, chosen, folder)
+    if not options.quick:
+        find_compiler()  # rather now than after training
     learned = _learn(options, chosen, folder)
     speed = None
     if not options.quick:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gatewright import storage
+from gatewright.cli.fields import positive
 from gatewright.cli.progress import remark
 from gatewright.errors import InputError
 from gatewright.model import Model
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument(
         "-p", "--passes", metavar="LIST", help=f'such as "strash; sweep"; of {", ".join(PASSES)}'
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="for each proof (60)")
+    parser.add_argument("--seconds", type=positive, default=60.0, help="for each proof (60)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,9 +51,7 @@ def run(options: argparse.Namespace) -> int:
             options.quiet,
         )
 
-    smaller = optimize(
-        model, options.effort, passes=passes, seconds=options.seconds, record=note
-    )
+    smaller = optimize(model, options.effort, passes=passes, seconds=options.seconds, record=note)
     _write(smaller, output)
     if options.json and output != "-":
         summary = {

@@ -1,10 +1,10 @@
-"""Progress on stderr: a live line in a terminal, a line now and then elsewhere, nothing if quiet."""
+"""Progress on stderr: a live line in a terminal, one now and then elsewhere, none if quiet."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ def remark(text: str, quiet: bool) -> None:
 
 
 @contextmanager
-def training(num_steps: int, quiet: bool) -> Iterator[Callable[[Metrics], None] | None]:
+def training(num_steps: int, quiet: bool) -> Generator[Callable[[Metrics], None] | None]:
     """Shows metrics as they come; gives the function to call with them."""
     if quiet:
         yield None

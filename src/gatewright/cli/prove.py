@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from gatewright.cli.fields import positive
 from gatewright.errors import InputError
 from gatewright.runs import load_model
 from gatewright.verify import NotEquivalent, prove
@@ -20,7 +21,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     del arguments
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
-    parser.add_argument("--seconds", type=float, default=60.0, help="time budget (60)")
+    parser.add_argument("--seconds", type=positive, default=60.0, help="time budget (60)")
     parser.add_argument("--seed", type=int, default=0, help="of the random simulation (0)")
 
 

@@ -19,12 +19,17 @@ from gatewright.view.schematic import schematic
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     del arguments
     parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("--svg", metavar="FILE", help="draw the circuit into this file")
+    parser.add_argument(
+        "--svg", metavar="FILE", help="draw the circuit into this file, or - for stdout"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     circuit = load_model(options.source).circuit
     stats = circuit.stats()
+    if options.svg == "-":
+        print(schematic(circuit, circuit.name))
+        return 0
     if options.svg:
         storage.write_atomic(Path(options.svg), schematic(circuit, circuit.name).encode())
     if options.json:

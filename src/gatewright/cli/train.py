@@ -1,7 +1,7 @@
 """Train a recipe into a run folder: metrics.jsonl, checkpoint.safetensors, model.safetensors.
 
-Every field of the recipe is an option (`gatewright train life --help` lists them). An interrupted run
-is saved; --resume continues it bit for bit.
+Every field of the recipe is an option (`gatewright train life --help` lists them). An interrupted
+run is saved; --resume continues it bit for bit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from gatewright.cli.fields import add_fields, recipe_of
@@ -19,10 +20,17 @@ from gatewright.runs import save_recipe
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help=", ".join(RECIPES))
+    parser.add_argument("recipe", metavar="RECIPE", choices=RECIPES, help=", ".join(RECIPES))
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="run folder")
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
-    chosen = next((argument for argument in arguments[1:] if argument in RECIPES), None)
+    chosen = next(
+        (
+            argument
+            for before, argument in pairwise(arguments)
+            if argument in RECIPES and before not in ("-o", "--output")
+        ),
+        None,
+    )
     if chosen is not None:
         add_fields(parser, recipe(chosen))
 
@@ -39,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         network = fit(
             chosen.network(), x, y, chosen.optimizer(),
             steps=chosen.steps, seed=chosen.seed, stop=chosen.is_done,
-            run=folder, resume=options.resume, progress=progress,
+            run=folder, resume=options.resume, progress=progress, **chosen.options(),
         )  # fmt: skip
     model = extract(network, name=options.recipe.replace("-", "_"))
     model.save(folder / "model.safetensors")

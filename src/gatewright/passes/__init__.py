@@ -1,7 +1,7 @@
 """Optimisation: passes from circuit to circuit, each followed by a proof that it changed nothing.
 
-A pass is a function `Circuit -> Circuit` in a file of its own name, listed in `PASSES`. `optimize` runs
-a pipeline of them; after every pass the result is proved equal to what went in.
+A pass is a function `Circuit -> Circuit` in a file of its own name, listed in `PASSES`. `optimize`
+runs a pipeline of them; after every pass the result is proved equal to what went in.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def optimize(
         record: called with a Record after each pass.
 
     Raises:
+        InputError: there is no such effort or pass.
+        NotEquivalent: a pass has a defect, and the input that shows it.
         Undecided: a proof took longer than it may; nothing unproved is returned.
     """
     if isinstance(subject, Model):
-        smaller = optimize(
-            subject.circuit, effort, passes=passes, seconds=seconds, record=record
-        )
+        smaller = optimize(subject.circuit, effort, passes=passes, seconds=seconds, record=record)
         return replace(subject, circuit=smaller)
     if not 0 <= effort < len(PIPELINES):
         raise InputError(f"effort is from 0 to {len(PIPELINES) - 1}, not {effort}")

@@ -1,17 +1,17 @@
 """collapse: forget the structure of a small circuit and build it again from its truth table.
 
 Functional decomposition in the manner of Ashenhurst (1957), Curtis (1962) and Roth and Karp (1962):
-where some of a function's variables matter only through fewer bits than they have, compute those bits
-first. If the 2**b assignments of b *bound* variables fall in mu classes that the function cannot tell
-apart, ceil(log2(mu)) new signals replace the b variables. A full adder is found so: of three votes the
-function sees only how many there are, and two bits say that. A beam search chooses which variables to
-bind and how to code the classes, by gates spent and variables left. Where none can be bound, the
-function is split on one variable (Shannon's expansion).
+where some of a function's variables matter only through fewer bits than they have, compute those
+bits first. If the 2**b assignments of b *bound* variables fall in mu classes that the function
+cannot tell apart, ceil(log2(mu)) new signals replace the b variables. A full adder is found so: of
+three votes the function sees only how many there are, and two bits say that. A beam search chooses
+which variables to bind and how to code the classes, by gates spent and variables left. Where none
+can be bound, the function is split on one variable (Shannon's expansion).
 
-A function is a pair (on, off) of row sets, integers whose bit r stands for row r; variable i of row r
-is bit i of r. Rows in neither set cannot occur. Each variable is a *slot* that carries a literal;
-signals take over the slots of the variables that they replace, and a slot that is not in use is 0 in
-every row.
+A function is a pair (on, off) of row sets, integers whose bit r stands for row r; variable i of row
+r is bit i of r. Rows in neither set cannot occur. Each variable is a *slot* that carries a literal;
+signals take over the slots of the variables that they replace, and a slot that is not in use is 0
+in every row.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, permutations
 
 import numpy as np
@@ -55,10 +56,14 @@ def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
     full = (1 << len(table)) - 1
     builder = Builder(circuit.input_names, circuit.name)
     carried = dict(enumerate(builder.inputs))
+    known: dict[int, int] = {}
     for o, name in enumerate(circuit.output_names):
         on = int.from_bytes(np.packbits(table[:, o], bitorder="little").tobytes(), "little")
-        function = _Function(on, full ^ on, tuple(carried))
-        builder.output(name, _build(builder, function, carried, groups))
+        if on not in known:
+            function = _Function(on, full ^ on, tuple(carried))
+            literal = _build(builder, function, carried, groups)
+            known |= {on: literal, full ^ on: literal ^ 1}
+        builder.output(name, known[on])
     return builder.build()
 
 
@@ -70,11 +75,14 @@ class _Function:
     off: int
     slots: tuple[int, ...]
 
-    def cofactor(self, bound: Sequence[int], pattern: int) -> tuple[int, int]:
+    @property
+    def num_rows(self) -> int:
+        return (self.on | self.off).bit_count()
+
+    def cofactor(self, bound: tuple[int, ...], pattern: int) -> tuple[int, int]:
         """(on, off) where the bound slots hold the pattern, moved to the rows where they are 0."""
-        shift = sum(1 << slot for i, slot in enumerate(bound) if pattern >> i & 1)
-        keep = _rows_with_zeros(bound, max(self.slots) + 1)
-        return self.on >> shift & keep, self.off >> shift & keep
+        keep, shifts = _moves(bound)
+        return self.on >> shifts[pattern] & keep, self.off >> shifts[pattern] & keep
 
     def signature(self) -> tuple[tuple[int, int], ...]:
         """How many rows are on and off, in all and where each slot is 1, slots in sorted order."""
@@ -84,13 +92,13 @@ class _Function:
 
     def reduced(self) -> _Function:
         """Without the slots that it does not depend on."""
-        function = self
+        on, off, slots = self.on, self.off, list(self.slots)
         for slot in self.slots:
-            (on0, off0), (on1, off1) = (function.cofactor((slot,), p) for p in (0, 1))
-            if not (on0 & off1 or off0 & on1):
-                slots = tuple(s for s in function.slots if s != slot)
-                function = _Function(on0 | on1, off0 | off1, slots)
-        return function
+            keep, (_, shift) = _moves((slot,))
+            if not (on >> shift & off | off >> shift & on) & keep:
+                on, off = (on | on >> shift) & keep, (off | off >> shift) & keep
+                slots.remove(slot)
+        return _Function(on, off, tuple(slots))
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,7 @@ class _State:
 
     @property
     def rank(self) -> float:
-        rows = (self.function.on | self.function.off).bit_count()
-        return self.num_gates + 3 * math.log2(rows + 1)
+        return self.num_gates + 3 * math.log2(self.function.num_rows + 1)
 
 
 def _build(
@@ -148,7 +155,7 @@ def _decompose(function: _Function, groups: Sequence[Sequence[int]]) -> _State:
         beam = [
             after
             for state in beam
-            for after in (list(_bindings_of(state, _in_use(state, group), True)) or [state])
+            for after in (list(_bindings_of(state, _in_use(state, group))) or [state])
         ]
     ended: list[_State] = []
     while beam:
@@ -184,37 +191,40 @@ def _bindings(state: _State) -> Iterator[_State]:
     """Every state one binding further, in a fixed order."""
     for num_bound in range(2, MAX_BOUND + 1):
         for bound in combinations(state.function.slots, num_bound):
-            yield from _bindings_of(state, bound, True)
+            yield from _bindings_of(state, bound)
 
 
-def _bindings_of(
-    state: _State, bound: tuple[int, ...], may_recode: bool = False
-) -> Iterator[_State]:
+def _bindings_of(state: _State, bound: tuple[int, ...]) -> Iterator[_State]:
     """Every state that binds these slots, a state for each way to code the classes.
 
-    Recoding, into as many signals of which some combinations never occur, leaves as many slots.
+    Recoding, into as many signals of which some combinations never occur, leaves as many slots. It
+    must leave fewer rows, or a search could go round in a circle.
     """
+    if not 1 < len(bound) <= MAX_BOUND:
+        return
     classes, members = _classes(state.function, bound)
     num_signals = (len(classes) - 1).bit_length()
-    is_gain = num_signals < len(bound) or (may_recode and len(bound) == 2 and len(classes) == 3 and None not in members)
-    if 1 < len(bound) <= MAX_BOUND and is_gain:
+    num_rows = sum((on | off).bit_count() for on, off in classes)
+    is_recoding = num_signals == len(bound) == 2 and num_rows < state.function.num_rows
+    if num_signals < len(bound) or is_recoding:
         for codes in _codes(len(classes), num_signals):
-            yield _bind(state, bound, classes, members, codes, num_signals)
+            yield _bind(state, bound, classes, codes, _encoder(members, codes))
 
 
 def _classes(
     function: _Function, bound: tuple[int, ...]
-) -> tuple[list[tuple[int, int]], list[int | None]]:
+) -> tuple[list[tuple[int, int]], tuple[int | None, ...]]:
     """Classes of the bound slots' patterns that the function cannot tell apart.
 
     Returns:
         (on, off) of each class over the other slots, and each pattern's class; None if it cannot
         occur.
     """
+    keep, shifts = _moves(bound)
     classes: list[tuple[int, int]] = []
     members: list[int | None] = []
-    for pattern in range(1 << len(bound)):
-        on, off = function.cofactor(bound, pattern)
+    for shift in shifts:
+        on, off = function.on >> shift & keep, function.off >> shift & keep
         if not on | off:
             members.append(None)
             continue
@@ -226,36 +236,47 @@ def _classes(
         else:
             members.append(len(classes))
             classes.append((on, off))
-    return classes, members
+    return classes, tuple(members)
 
 
-def _codes(num_classes: int, num_signals: int) -> Iterator[tuple[int, ...]]:
+@cache
+def _codes(num_classes: int, num_signals: int) -> tuple[tuple[int, ...], ...]:
     """Ways to code the classes, but for exchanging and inverting the (at most two) signals."""
+    found: list[tuple[int, ...]] = []
     for rest in permutations(range(1, 1 << num_signals), num_classes - 1):
         lone = [code for code in rest if code != 3]
         if not lone or lone[0] == 1:
-            yield (0, *rest)
+            found.append((0, *rest))
+    return tuple(found)
+
+
+@cache
+def _encoder(members: tuple[int | None, ...], codes: tuple[int, ...]) -> Plan:
+    """The plan from the bound slots to the signals: each pattern to the code of its class."""
+    coded = [(p, codes[c]) for p, c in enumerate(members) if c is not None]
+    targets = tuple(
+        (
+            sum(1 << p for p, code in coded if code >> signal & 1),
+            sum(1 << p for p, code in coded if not code >> signal & 1),
+        )
+        for signal in range(max(codes).bit_length())
+    )
+    return find_plan(targets, (len(members) - 1).bit_length())
 
 
 def _bind(
     state: _State,
     bound: tuple[int, ...],
     classes: list[tuple[int, int]],
-    members: list[int | None],
     codes: tuple[int, ...],
-    num_signals: int,
+    plan: Plan,
 ) -> _State:
-    targets: list[tuple[int, int]] = []
-    for signal in range(num_signals):
-        ones = [p for p, c in enumerate(members) if c is not None and codes[c] >> signal & 1]
-        zeros = [p for p, c in enumerate(members) if c is not None and not codes[c] >> signal & 1]
-        targets.append((sum(1 << p for p in ones), sum(1 << p for p in zeros)))
-    plan = find_plan(tuple(targets), len(bound))
+    _, shifts = _moves(bound)
     on = off = 0
     for (class_on, class_off), code in zip(classes, codes, strict=True):
-        shift = sum(1 << bound[i] for i in range(num_signals) if code >> i & 1)
-        on, off = on | class_on << shift, off | class_off << shift
-    slots = tuple(s for s in state.function.slots if s not in bound[num_signals:])
+        on, off = on | class_on << shifts[code], off | class_off << shifts[code]
+    replaced = bound[len(plan.outputs) :]
+    slots = tuple(slot for slot in state.function.slots if slot not in replaced)
     return _State(
         _Function(on, off, slots).reduced(),
         (*state.steps, (bound, plan)),
@@ -263,13 +284,14 @@ def _bind(
     )
 
 
-_ZEROS: dict[tuple[tuple[int, ...], int], int] = {}
-
-
-def _rows_with_zeros(slots: Sequence[int], num_slots: int) -> int:
-    """The rows, of num_slots slots, in which all the given slots are 0."""
-    key = (tuple(slots), num_slots)
-    if key not in _ZEROS:
-        rows = range(1 << num_slots)
-        _ZEROS[key] = sum(1 << r for r in rows if not any(r >> s & 1 for s in slots))
-    return _ZEROS[key]
+@cache
+def _moves(bound: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """The rows where the bound slots are 0; and how far above such a row each pattern's row is."""
+    keep = (1 << (1 << MAX_INPUTS)) - 1
+    for slot in bound:
+        keep //= (1 << (1 << slot)) + 1  # these rows, and the same moved up by 1 << slot, were keep
+    shifts = (
+        sum(1 << slot for i, slot in enumerate(bound) if pattern >> i & 1)
+        for pattern in range(1 << len(bound))
+    )
+    return keep, tuple(shifts)

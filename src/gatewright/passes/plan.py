@@ -1,15 +1,18 @@
 """The fewest gates for one or two functions of up to three variables, don't-cares included.
 
-There are only some thousands of different sets of functions that three gates can compute, so they are
-written out once, each with the set of functions that one gate more can reach; a plan is then a look
-through that list.
+There are only some thousands of different sets of functions that three gates can compute, so they
+are written out once, each with the set of functions that one gate more can reach; a plan is then a
+look through that list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+
+import numpy as np
+import numpy.typing as npt
 
 from gatewright import gates
 from gatewright.circuit import Builder
@@ -50,42 +53,45 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Pool:
-    """A circuit with the functions that it computes.
+class _Pools:
+    """Every set of functions of k variables that up to MAX_GATES gates compute, fewest gates first.
+
+    A set of functions is uint64[4]: bit f % 64 of word f // 64 says that truth table f is in it.
 
     Attributes:
-        tables: of every node, the variables' first.
-        held: the set of functions that are there, up to inversion, as bits of an integer.
-        reached: those that one gate more computes, likewise.
+        gates: of each pool's circuit.
+        tables: of every node of it, the variables' first.
+        num_gates: int64[P].
+        held: uint64[P, 4], the functions that are there, up to inversion.
+        reached: uint64[P, 4], those that one gate more computes, likewise.
     """
 
-    gates: tuple[Gate, ...]
-    tables: tuple[int, ...]
-    held: int
-    reached: int
+    gates: tuple[tuple[Gate, ...], ...]
+    tables: tuple[tuple[int, ...], ...]
+    num_gates: npt.NDArray[np.int64]
+    held: npt.NDArray[np.uint64]
+    reached: npt.NDArray[np.uint64]
 
 
 @lru_cache(maxsize=1 << 16)
 def find_plan(targets: tuple[Target, ...], k: int) -> Plan:
-    """A plan for one or two targets over k <= 3 variables.
+    """A plan for one or two targets over k <= 3 variables, each met by more than a constant.
 
     No smaller one exists whose last gates, one a target at most, read nothing of one another; two
     targets that need more are planned one by one.
     """
+    pools = _pools(k)
     wanted = [_functions(target, k) for target in targets]
-    best: _Pool | None = None
-    best_cost = MAX_GATES + len(targets) + 1
-    for pool in _pools(k):
-        if len(pool.gates) >= best_cost:
-            break
-        missing = [functions for functions in wanted if not functions & pool.held]
-        cost = len(pool.gates) + len(missing)
-        if cost < best_cost and all(functions & pool.reached for functions in missing):
-            best, best_cost = pool, cost
-    if best is None:
+    cost, is_met = pools.num_gates.copy(), np.ones(len(pools.gates), np.bool_)
+    for functions in map(_words, wanted):
+        is_held = (pools.held & functions).any(axis=1)
+        cost += ~is_held
+        is_met &= is_held | (pools.reached & functions).any(axis=1)
+    if not is_met.any():
         first, second = (find_plan((target,), k) for target in targets)
         return _beside(first, second)
-    chosen, tables = list(best.gates), list(best.tables)
+    best = int(np.flatnonzero(is_met)[cost[is_met].argmin()])
+    chosen, tables = list(pools.gates[best]), list(pools.tables[best])
     outputs: list[int] = []
     full = (1 << (1 << k)) - 1
     for functions in wanted:
@@ -93,7 +99,7 @@ def find_plan(targets: tuple[Target, ...], k: int) -> Plan:
         if node is None:
             gate, table = next(
                 (gate, table)
-                for gate, table in _extensions(best.tables, full)
+                for gate, table in _extensions(pools.tables[best], full)
                 if functions >> table & 1
             )
             node = len(tables)
@@ -130,28 +136,38 @@ def _first(tables: Sequence[int], functions: int) -> int | None:
     return next((i for i, table in enumerate(tables) if functions >> table & 1), None)
 
 
-@lru_cache
-def _pools(k: int) -> tuple[_Pool, ...]:
-    """Every set of functions of k variables that up to MAX_GATES gates compute, fewest gates first."""
+def _words(functions: int) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(functions.to_bytes(32, "little"), "<u8").astype(np.uint64, copy=False)
+
+
+@cache
+def _pools(k: int) -> _Pools:
     full = (1 << (1 << k)) - 1
     variables = tuple(sum(1 << r for r in range(1 << k) if r >> i & 1) for i in range(k))
-    pools: list[_Pool] = []
-    level: dict[frozenset[int], tuple[tuple[Gate, ...], tuple[int, ...]]] = {
-        frozenset(variables): ((), variables)
-    }
+    found: list[tuple[tuple[Gate, ...], tuple[int, ...]]] = []
+    held: list[npt.NDArray[np.uint64]] = []
+    reached: list[npt.NDArray[np.uint64]] = []
+    level = {frozenset(variables): (tuple[Gate, ...](), variables)}
     for num_gates in range(MAX_GATES + 1):
         following: dict[frozenset[int], tuple[tuple[Gate, ...], tuple[int, ...]]] = {}
         for chosen, tables in level.values():
-            held = sum(1 << table | 1 << (table ^ full) for table in tables)
-            reached = 0
+            further = 0
             for gate, table in _extensions(tables, full):
-                reached |= 1 << table | 1 << (table ^ full)
+                further |= 1 << table | 1 << (table ^ full)
                 if num_gates < MAX_GATES:
                     extended = (*tables, table)
                     following.setdefault(frozenset(extended), ((*chosen, gate), extended))
-            pools.append(_Pool(chosen, tables, held, reached))
+            found.append((chosen, tables))
+            held.append(_words(sum(1 << table | 1 << (table ^ full) for table in tables)))
+            reached.append(_words(further))
         level = following
-    return tuple(pools)
+    return _Pools(
+        gates=tuple(chosen for chosen, _ in found),
+        tables=tuple(tables for _, tables in found),
+        num_gates=np.array([len(chosen) for chosen, _ in found], np.int64),
+        held=np.stack(held),
+        reached=np.stack(reached),
+    )
 
 
 def _extensions(tables: tuple[int, ...], full: int) -> Iterator[tuple[Gate, int]]:

@@ -48,6 +48,10 @@ class Recipe:
     def optimizer(self) -> optax.GradientTransformation:
         """The optimiser."""
 
+    def options(self) -> dict[str, Any]:
+        """More arguments for `gatewright.train.fit`: a temperature, a batch size, a mode, ..."""
+        return {}
+
     def is_done(self, metrics: Metrics) -> bool:
         """True when training may stop early."""
         del metrics

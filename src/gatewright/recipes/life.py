@@ -1,8 +1,8 @@
-"""Conway's Game of Life from the 512 rows of its rule: nine cells in, the next state of the middle one.
+"""Conway's Game of Life from the 512 rows of its rule: nine cells in, the middle one's next state.
 
 `life` is a wide, shallow net whose last gates vote for dead or alive; it learns every row within
-seconds. `life-tree` is the shape in which logic gate networks first learnt Life: a tree narrowing to
-one output and squared error. One output at the end of a tree is what makes that hard.
+seconds. `life-tree` is the shape in which logic gate networks first learnt Life: a tree narrowing
+to one output and squared error. One output at the end of a tree is what makes that hard.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 from gatewright import gates
 from gatewright.circuit import Circuit
 from gatewright.targets.c_names import identifier
-from gatewright.targets.row_functions import CELLS, Operand, Sharing, share
+from gatewright.targets.row_functions import Operand, Sharing, share
+from gatewright.targets.row_synthesis import CELLS
 
 _OPERATORS = ("~{}", "{} & {}", "{} | {}", "{} ^ {}", "zero", "~zero")
 _CELL_NAMES: dict[int, str] = dict(zip(CELLS, "lcr", strict=True))

@@ -16,34 +16,24 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
+import numpy as np
+
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError
-
-#: Tables of a row's left, centre and right cell, as functions of the three.
-LEFT, CENTRE, RIGHT = 0xAA, 0xCC, 0xF0
-CELLS = (LEFT, CENTRE, RIGHT)
-
-#: The gates that are 0 where both operands are; what they make of the cells is 0 on 0 too.
-_KINDS = (0x2, 0x4, 0x6, 0x8, 0xE)
+from gatewright.passes.collapse import rebuild
+from gatewright.targets.row_synthesis import RowGate, synthesize
 
 _ALL_ROWS = (1 << 512) - 1
 #: Tables of the nine inputs over the 512 rows.
 _INPUTS = tuple(sum(1 << m for m in range(512) if m >> i & 1) for i in range(9))
 
+#: Placements to try.
 _EVALUATIONS = 1500
-_EXTRA_GATES = 2
+#: Swaps of inputs that change nothing where all that counts of a row is how many are alive.
+_COUNTED_PAIRS = ((0, 1), (1, 2), (6, 7), (7, 8), (3, 5))
+_EXTRA_GATES = 3
 
 Placement = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class RowGate:
-    """A gate among a row's functions: all are named by their tables over (left, centre, right)."""
-
-    function: int
-    table: int
-    a: int
-    b: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +90,8 @@ class Sharing:
 def share(circuit: Circuit) -> Sharing:
     """Split a circuit of 9 inputs (row by row, x4 the cell) and 1 output for the fewest operations.
 
-    Deterministic; well under two seconds for circuits of up to a few hundred gates.
+    Where of each row only the number of neighbours alive matters, as in any rule that counts them,
+    circuits rebuilt from these numbers are tried too. Deterministic.
 
     Raises:
         InputError: the circuit has other numbers of inputs or outputs.
@@ -111,7 +102,48 @@ def share(circuit: Circuit) -> Sharing:
             "outputs; a cell has 9 (x0 to x8, row by row) and 1"
         )
     cone = _Cone.of(circuit)
-    return cone.split(_best_placement(cone), _EXTRA_GATES)
+    found = [cone.split(_best_placement(cone), _EXTRA_GATES)]
+    function = cone.function[cone.output] ^ (-cone.is_inverted & _ALL_ROWS)
+    if all(_permuted(function, _swapped([pair])) == function for pair in _COUNTED_PAIRS):
+        for spare in range(3):
+            rebuilt = _rebuild_from_counts(function, spare)
+            assert np.array_equal(rebuilt.truth_tables(), circuit.truth_tables())
+            counting = _Cone.of(rebuilt)
+            found.append(counting.split(tuple(range(9)), _EXTRA_GATES))
+    return min(found, key=_cost)
+
+
+def _cost(sharing: Sharing) -> tuple[int, int]:
+    return sharing.row_operations + sharing.cell_operations, len(sharing.carried)
+
+
+def _rebuild_from_counts(function: int, spare: int) -> Circuit:
+    """A circuit over the two-bit sums of each row's neighbours, and the cell.
+
+    Two neighbours in the cell's own row are never three: `spare` is the number that 3 stands for.
+    """
+    alive = (0, 0b1, 0b11, 0b111)
+    beside = (0, 0b1, 0b101, (0, 0b1, 0b101)[spare])
+    inner = Builder([f"s{i}" for i in range(7)])
+
+    def choose(level: int, sums: int) -> int:
+        if level:
+            low, high = (choose(level - 1, sums | bit << level - 1) for bit in (0, 1))
+            return low if low == high else inner.mux(inner.inputs[level - 1], high, low)
+        row = alive[sums & 3] | alive[sums >> 2 & 3] << 6 | beside[sums >> 4 & 3] << 3
+        return function >> (row | sums >> 6 << 4) & 1
+
+    inner.output("y", choose(7, 0))
+    builder = Builder([f"x{i}" for i in range(9)])
+    x = builder.inputs
+    sums: list[int] = []
+    for left, centre, right in (x[:3], x[6:]):
+        ones, twos = builder.lxor(left, right), builder.land(left, right)
+        carry = builder.land(ones, centre)
+        sums += [builder.lxor(ones, centre), builder.lor(twos, carry)]
+    sums += [builder.lxor(x[3], x[5]), builder.land(x[3], x[5]), x[4]]
+    builder.output("y", builder.copy(rebuild(inner.build()), sums)[0])
+    return builder.build()
 
 
 @dataclass(frozen=True)
@@ -180,7 +212,7 @@ class _Cone:
             read[node] = row
         carried = frozenset(operand.index for operand in read.values() if operand.row is not None)
         return Sharing(
-            _synthesize(carried, extra_gates),
+            synthesize(carried, extra_gates),
             tuple(sorted(carried)),
             tuple(cell_gates),
             read.get(self.output),
@@ -236,9 +268,7 @@ def _best_placement(cone: _Cone) -> Placement:
 
     def cost(placement: Placement) -> tuple[int, int]:
         if placement not in costs:
-            sharing = cone.split(placement, 1)
-            operations = sharing.row_operations + sharing.cell_operations
-            costs[placement] = (operations, len(sharing.carried))
+            costs[placement] = _cost(cone.split(placement, 1))
         return costs[placement]
 
     def climb(placement: Placement) -> Placement:
@@ -295,95 +325,3 @@ def _moved(placement: Placement, move: Placement) -> Placement:
 
 def _neighbours(placement: Placement, moves: list[Placement]) -> list[Placement]:
     return [_moved(placement, move) for move in moves]
-
-
-@cache
-def _synthesize(functions: frozenset[int], extra_gates: int) -> tuple[RowGate, ...]:
-    """Gates over a row's cells that compute the functions.
-
-    The fewest, where that takes up to extra_gates gates that are not asked for; else each function
-    by a formula of its own, with equal gates shared.
-    """
-    formulas = _formulas()
-    spelled: dict[int, RowGate] = {}
-
-    def spell(function: int) -> None:
-        if function in CELLS or function in spelled:
-            return
-        gate = formulas[function]
-        spell(gate.a)
-        spell(gate.b)
-        spelled[function] = gate
-
-    for function in sorted(functions):
-        spell(function)
-    missing = len(functions - set(CELLS))
-    for extra in range(min(extra_gates, len(spelled) - missing - 1) + 1):
-        found = _close({}, functions, extra)
-        if found is not None:
-            return tuple(found.values())
-    return tuple(spelled.values())
-
-
-def _close(
-    known: dict[int, RowGate], functions: frozenset[int], extra: int
-) -> dict[int, RowGate] | None:
-    """Known gates and those missing for the functions, with `extra` others; None if impossible.
-
-    A missing function that one gate gives is always taken: it costs that gate in any case.
-    """
-    known = dict(known)
-    reach = _reach(known)
-    while True:
-        given = sorted((functions - known.keys()) & reach.keys())
-        if not given:
-            break
-        for function in given:
-            known[function] = reach[function]
-        reach = _reach(known)
-    if functions <= known.keys() | set(CELLS):
-        return known
-    if extra == 0:
-        return None
-    for function in sorted(reach.keys() - known.keys()):
-        found = _close({**known, function: reach[function]}, functions, extra - 1)
-        if found is not None:
-            return found
-    return None
-
-
-def _reach(known: dict[int, RowGate]) -> dict[int, RowGate]:
-    """What one gate gives from a row's cells and the known gates."""
-    found: dict[int, RowGate] = {}
-    for a, b in combinations((*CELLS, *known), 2):
-        for gate in _joins(a, b):
-            if gate.function not in CELLS:
-                found.setdefault(gate.function, gate)
-    return found
-
-
-@cache
-def _joins(a: int, b: int) -> tuple[RowGate, ...]:
-    return tuple(
-        RowGate(value, table, a, b)
-        for table in _KINDS
-        if (value := _apply(table, a, b)) not in (0, a, b)
-    )
-
-
-@cache
-def _formulas() -> dict[int, RowGate]:
-    """For each function of a row that is 0 on 0, the last gate of a smallest formula."""
-    sizes: list[list[int]] = [list(CELLS)]
-    found: dict[int, RowGate] = {}
-    while len(found) < 127 - len(CELLS):
-        size = len(sizes)
-        sizes.append([])
-        for left in range(size):
-            for a in sizes[left]:
-                for b in sizes[size - 1 - left]:
-                    for gate in _joins(a, b):
-                        if gate.function not in found and gate.function not in CELLS:
-                            found[gate.function] = gate
-                            sizes[size].append(gate.function)
-    return found

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from gatewright.arith import argmax, full_adder, greater, half_adder, popcount
+from gatewright.circuit import Builder, Circuit, all_inputs, unpack
+
+
+def rows_of(k: int) -> np.ndarray:
+    """int[2**k, k]."""
+    return unpack(all_inputs(k), 1 << k).astype(np.int64)
+
+
+def finish(builder: Builder, literals: list[int]) -> Circuit:
+    for i, literal in enumerate(literals):
+        builder.output(f"y{i}", literal)
+    return builder.build()
+
+
+def values(circuit: Circuit) -> np.ndarray:
+    """The outputs of all rows, read as a number, least significant bit first."""
+    bits = circuit.truth_tables().astype(np.int64)
+    return bits @ (1 << np.arange(bits.shape[1], dtype=np.int64))
+
+
+def split(builder: Builder, widths: tuple[int, ...]) -> list[list[int]]:
+    inputs = iter(builder.inputs)
+    return [list(itertools.islice(inputs, width)) for width in widths]
+
+
+def numbers_of(rows: np.ndarray, widths: tuple[int, ...]) -> np.ndarray:
+    """int[N, len(widths)]: the numbers that `split` makes of the inputs."""
+    ends = np.cumsum(widths)
+    parts = [rows[:, end - width : end] for end, width in zip(ends, widths, strict=True)]
+    return np.stack([part @ (1 << np.arange(part.shape[1])) for part in parts], axis=1)
+
+
+def builder_of(num_inputs: int) -> Builder:
+    return Builder([f"x{i}" for i in range(num_inputs)])
+
+
+def test_adders_add_with_the_stated_number_of_gates():
+    b = builder_of(2)
+    half = finish(b, list(half_adder(b, *b.inputs)))
+    assert half.num_gates == 2
+    np.testing.assert_array_equal(values(half), rows_of(2).sum(1))
+    b = builder_of(3)
+    full = finish(b, list(full_adder(b, *b.inputs)))
+    assert full.num_gates == 5
+    np.testing.assert_array_equal(values(full), rows_of(3).sum(1))
+
+
+@pytest.mark.parametrize("k", range(13))
+def test_popcount_counts(k):
+    b = builder_of(k)
+    circuit = finish(b, popcount(b, b.inputs))
+    np.testing.assert_array_equal(values(circuit), rows_of(k).sum(1))
+    assert circuit.num_outputs == k.bit_length()
+    assert circuit.num_gates <= 5 * k
+
+
+def test_popcount_is_not_deep():
+    b = builder_of(256)
+    circuit = finish(b, popcount(b, b.inputs))
+    assert circuit.depth <= 45
+    rows = np.random.default_rng(0).integers(0, 2, (500, 256))
+    found = circuit(rows).astype(np.int64) @ (1 << np.arange(9))
+    np.testing.assert_array_equal(found, rows.sum(1))
+
+
+@pytest.mark.parametrize("widths", itertools.product(range(5), repeat=2))
+def test_greater_compares_numbers_of_any_widths(widths):
+    b = builder_of(sum(widths))
+    circuit = finish(b, [greater(b, *split(b, widths))])
+    x, y = numbers_of(rows_of(sum(widths)), widths).T
+    np.testing.assert_array_equal(values(circuit), x > y)
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [
+        (3,),
+        (2, 2),
+        (1, 3),
+        (3, 1),
+        (2, 2, 2),
+        (1, 1, 1, 1, 1),
+        (2, 3, 1, 2, 3),
+        (1,) * 7,
+        (0, 2, 0),
+        (2,) * 6,
+    ],
+)
+def test_argmax_is_the_lowest_index_of_the_largest(widths):
+    b = builder_of(sum(widths))
+    index = argmax(b, split(b, widths))
+    assert len(index) == (len(widths) - 1).bit_length()
+    expected = numbers_of(rows_of(sum(widths)), widths).argmax(axis=1)
+    np.testing.assert_array_equal(values(finish(b, index)), expected)
