@@ -1,6 +1,6 @@
 """Errors that a user can act on: each names the input, the place and the mend.
 
-The command line maps each class to an exit code; everything else is a defect and keeps its traceback.
+The command line maps each class to an exit code; anything else is a defect, with its traceback.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import equinox as eqx
@@ -39,6 +40,9 @@ class Gates(eqx.Module):
         fanin: int32[n, 2], the inputs that each gate reads.
         readers: int32[num_inputs, r], the operand slots (a: g, b: n + g) that read each input,
             padded with 2n; the inverse of fanin, so that the backward pass gathers.
+
+    Args:
+        key: of the wiring and the parameters: a JAX key, or integers to seed NumPy with.
     """
 
     parameters: Array
@@ -52,13 +56,14 @@ class Gates(eqx.Module):
         num_inputs: int,
         num_gates: int,
         *,
-        key: Array,
+        key: Array | Sequence[int],
         wiring: str = "random",
         parametrisation: str = "softmax",
         init: str = "residual",
         strength: float | None = None,
     ) -> None:
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        seed = np.asarray(jax.random.key_data(key)) if isinstance(key, jax.Array) else key
+        rng = np.random.default_rng(seed)
         fanin = wirings.connect(wiring, num_inputs, num_gates, rng)
         form = _form(parametrisation)
         self.parameters = jnp.asarray(form.init(rng, num_gates, init, strength))

@@ -129,7 +129,7 @@ def train(
         raise InputError(f"mode is training, soft or straight_through in training, not {mode!r}")
     full = batch_size is None or batch_size == len(rows)
     begin_cpu, begin_wall = time.process_time(), time.perf_counter()
-    run = _compile(optimizer, loss or network.head.loss, temperature, mode, chunk, full)
+    run = _compile(optimizer, loss or network.head.loss, temperature, mode, full)
     trainable, fixed = _partition(network)
     if start is None:
         optimizer_state, step = optimizer.init(trainable), 0
@@ -141,12 +141,11 @@ def train(
     key = jax.random.key(seed)
     while step < steps:
         count = min(chunk, steps - step)
-        batches = _batches(seed, len(rows), len(rows) if full else batch_size, step, chunk, full)
-        span = jnp.asarray([step, count])
+        batches = _batches(seed, len(rows), None if full else batch_size, step, count)
         trainable, optimizer_state, losses, soft, decided, is_finite = run(
-            trainable, fixed, optimizer_state, span, key, batches, data
+            trainable, fixed, optimizer_state, jnp.asarray(step), key, batches, data
         )
-        losses = np.asarray(losses)[:count]
+        losses = np.asarray(losses)
         if not np.isfinite(losses).all():
             first = int(np.flatnonzero(~np.isfinite(losses))[0])
             raise _diverged(step + first, f"the loss became {losses[first]} at")
@@ -332,22 +331,21 @@ def _compile(
     loss: Loss,
     temperature: Temperature,
     mode: Any,
-    chunk: int,
     full: bool,
 ) -> Callable[..., tuple[Any, ...]]:
-    """The compiled chunk of steps, with the metrics after it."""
+    """The compiled chunk of steps, with the metrics after it; `batches` holds a row a step."""
 
     def run(
         trainable: Network,
         fixed: Network,
         optimizer_state: optax.OptState,
-        span: Array,
+        begin: Array,
         key: Array,
         batches: Array,
         data: tuple[Array, Array],
     ) -> tuple[Network, optax.OptState, Array, Array, Array, Array]:
-        begin, count = span[0], span[1]
         rows, targets = data
+        steps = begin + jnp.arange(len(batches))
 
         def loss_of(trainable: Network, step: Array, batch: Array) -> tuple[Array, Array]:
             network: Network = eqx.combine(trainable, fixed)
@@ -356,8 +354,9 @@ def _compile(
             scores = network(x, mode=mode, temperature=now, key=jax.random.fold_in(key, step))
             return loss(scores, y), network.head.is_correct(scores, y).mean()
 
-        def update(carry: Any, step: Array, batch: Array) -> tuple[Any, Array]:
+        def update(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
             trainable, optimizer_state, _ = carry
+            step, batch = item
             (value, soft), gradient = jax.value_and_grad(loss_of, has_aux=True)(
                 trainable, step, batch
             )
@@ -365,18 +364,12 @@ def _compile(
                 change, optimizer_state = optimizer.update(gradient, optimizer_state, trainable)
                 return (optax.apply_updates(trainable, change), optimizer_state, soft), value
 
-        def body(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
-            step, batch = item
-            idle = carry, jnp.zeros((), dtype=jnp.float32)
-            is_due = step < begin + count
-            done = cast(Any, jax.lax.cond)(is_due, lambda: update(carry, step, batch), lambda: idle)
-            return done
-
-        steps = begin + jnp.arange(chunk)
         carry = (trainable, optimizer_state, jnp.zeros((), dtype=jnp.float32))
-        carry, losses = jax.lax.scan(body, carry, (steps, batches))
+        carry, losses = jax.lax.scan(update, carry, (steps, batches))
         trainable, optimizer_state, soft = carry
-        decided = eqx.combine(trainable, fixed).decided(_temperature_at(temperature, begin + count))
+        decided = eqx.combine(trainable, fixed).decided(
+            _temperature_at(temperature, begin + len(batches))
+        )
         leaves = jax.tree_util.tree_leaves(trainable)
         is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
         return trainable, optimizer_state, losses, soft, decided, is_finite
@@ -391,21 +384,22 @@ def _temperature_at(temperature: Temperature, step: Array) -> Array:
 
 
 def _batches(
-    seed: int, num_rows: int, batch_size: int | None, step: int, chunk: int, full: bool
+    seed: int, num_rows: int, batch_size: int | None, step: int, count: int
 ) -> npt.NDArray[np.int32]:
-    """int32[chunk, batch_size]: the rows of each step; every epoch permutes all rows anew.
+    """int32[count, batch_size]: the rows of each step; every epoch permutes all rows anew.
 
-    A batch that straddles two epochs takes the end of one and the beginning of the next.
+    A batch that straddles two epochs takes the end of one and the beginning of the next. None
+    takes all rows, which need no numbers.
     """
-    if full or batch_size is None:
-        return np.zeros((chunk, 1), dtype=np.int32)
-    first, last = step * batch_size, (step + chunk) * batch_size
+    if batch_size is None:
+        return np.zeros((count, 0), dtype=np.int32)
+    first, last = step * batch_size, (step + count) * batch_size
     epochs = range(first // num_rows, -(-last // num_rows))
     order = np.concatenate(
         [np.random.default_rng((seed, epoch)).permutation(num_rows) for epoch in epochs]
     )
     begin = first - epochs.start * num_rows
-    return order[begin : begin + last - first].reshape(chunk, batch_size).astype(np.int32)
+    return order[begin : begin + last - first].reshape(count, batch_size).astype(np.int32)
 
 
 def _data(network: Network, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Rows, Targets]:

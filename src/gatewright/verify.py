@@ -1,8 +1,8 @@
 """Proof that two sides compute the same function, or an input on which they do not.
 
 Up to 20 inputs every row is evaluated. Beyond, random rows find most differences at once, and SAT
-sweeping (`gatewright.sat_sweep`) proves the rest equal or finds a row. What was only sampled is never
-called proved.
+sweeping (`gatewright.sat_sweep`) proves the rest equal or finds a row. What was only sampled is
+never called proved.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from gatewright.circuit import Bits, Builder, Circuit, Words, pack, unpack
 from gatewright.errors import GatewrightError
-from gatewright.sides import Pair, Side, Subject, match, shorten
 from gatewright.sat_sweep import sweep
+from gatewright.sides import Pair, Side, Subject, match, shorten
 from gatewright.window import SOLVER, Meter
 
 #: Sides with up to this many inputs are compared row by row.

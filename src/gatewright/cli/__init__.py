@@ -63,7 +63,11 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    options = build_parser(given).parse_args(given)
+    options, unknown = build_parser(given).parse_known_args(given)
+    if unknown:
+        Parser(prog=f"gatewright {options.command}").error(
+            f"unrecognized arguments: {' '.join(unknown)}"
+        )
     try:
         code: int = options.run(options)
         sys.stdout.flush()

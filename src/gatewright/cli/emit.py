@@ -27,6 +27,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.json and options.output == "-":
+        raise InputError("--json and -o - both go to stdout; choose one")
     circuit = load_model(options.source).circuit
     if options.name:
         circuit = replace(circuit, name=options.name)

@@ -8,9 +8,6 @@ from typing import Any, get_type_hints
 
 from gatewright.recipes import Recipe
 
-#: Types that a field may have, and how its text is read.
-READERS: dict[type, Any] = {int: int, float: float, str: str}
-
 
 def positive(text: str) -> float:
     """The number in an option's text, over 0."""
@@ -18,6 +15,18 @@ def positive(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not over 0")
     return value
+
+
+def natural(text: str) -> int:
+    """The integer in an option's text, from 0 and of 63 bits at most."""
+    value = int(text)
+    if not 0 <= value < 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 2**63 - 1")
+    return value
+
+
+#: Types that a field may have, and how its text is read.
+READERS: dict[type, Any] = {int: natural, float: float, str: str}
 
 
 def add_fields(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:

@@ -38,6 +38,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(options: argparse.Namespace) -> int:
     passes = None if options.passes is None else pipeline(options.passes)
     output = options.output
+    if options.json and output == "-":
+        raise InputError("--json and -o - both go to stdout; choose one")
     if output not in (None, "-") and Path(output).suffix not in (".blif", ".safetensors"):
         raise InputError(f"{output}: write .blif, .safetensors or -; other formats by emit")
     model = load_model(options.source)
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     smaller = optimize(model, options.effort, passes=passes, seconds=options.seconds, record=note)
     _write(smaller, output)
-    if options.json and output != "-":
+    if options.json:
         summary = {
             "gates_before": model.circuit.num_gates,
             "gates": smaller.circuit.num_gates,

@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from gatewright.cli.fields import positive
+from gatewright.cli.fields import natural, positive
 from gatewright.errors import InputError
 from gatewright.runs import load_model
-from gatewright.verify import NotEquivalent, prove
+from gatewright.verify import NotEquivalent, Undecided, prove
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
     parser.add_argument("--seconds", type=positive, default=60.0, help="time budget (60)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random simulation (0)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the random simulation (0)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,5 +44,9 @@ def run(options: argparse.Namespace) -> int:
         }
         print(json.dumps(found))
         return difference.exit_code
+    except Undecided as undecided:
+        if options.json:
+            print(json.dumps({"equal": None, "open_outputs": undecided.open_outputs}))
+        raise
     print(json.dumps({"equal": True, **asdict(proof)}) if options.json else proof)
     return 0

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gatewright import storage
+from gatewright.errors import InputError
 from gatewright.runs import load_model
 from gatewright.view.schematic import schematic
 
@@ -25,6 +26,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.json and options.svg == "-":
+        raise InputError("--json and --svg - both go to stdout; choose one")
     circuit = load_model(options.source).circuit
     stats = circuit.stats()
     if options.svg == "-":

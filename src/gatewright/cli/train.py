@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gatewright.cli.fields import add_fields, recipe_of
 from gatewright.cli.progress import remark, training
+from gatewright.errors import InputError
 from gatewright.recipes import RECIPES, recipe
 from gatewright.runs import save_recipe
 
@@ -37,6 +38,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 def run(options: argparse.Namespace) -> int:
     chosen = recipe_of(options, recipe(options.recipe))
+    if chosen.steps < 1:
+        raise InputError(f"--steps {chosen.steps}: training takes at least 1 step")
     folder = Path(options.output)
     save_recipe(folder, chosen, options.resume)
     from gatewright.extract import extract

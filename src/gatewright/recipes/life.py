@@ -52,16 +52,13 @@ class Life(_LifeRows):
     strength: float = 5.0
 
     def network(self) -> Network:
-        import jax
-
         from gatewright.layers import Gates, GroupSum
         from gatewright.network import Network
 
-        keys = jax.random.split(jax.random.key(self.seed), self.depth)
         widths = [9, *[self.width] * self.depth]
         return Network(
             *(
-                Gates(widths[i], widths[i + 1], key=keys[i], strength=self.strength)
+                Gates(widths[i], widths[i + 1], key=(self.seed, i), strength=self.strength)
                 for i in range(self.depth)
             ),
             head=GroupSum(2, tau=self.tau),
@@ -88,25 +85,22 @@ class LifeTree(_LifeRows):
     strength: float = 10.0
 
     def network(self) -> Network:
-        import jax
-
         from gatewright.layers import Bits, Gates
         from gatewright.network import Network
 
         widths = [9, *[self.width] * 17]
         while widths[-1] > 1:
             widths.append(widths[-1] // 2)
-        keys = jax.random.split(jax.random.key(self.seed), len(widths) - 1)
         return Network(
             *(
                 Gates(
-                    below,
-                    above,
-                    key=key,
-                    wiring="random" if above > below * (below - 1) // 2 else "unique",
+                    widths[i],
+                    widths[i + 1],
+                    key=(self.seed, i),
+                    wiring="random" if i == 0 else "unique",
                     strength=self.strength,
                 )
-                for below, above, key in zip(widths, widths[1:], keys, strict=False)
+                for i in range(len(widths) - 1)
             ),
             head=Bits(),
         )
