@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ def life_seed(seed: int) -> dict[str, Any]:
     }
 
 
-def tree_seed(seed: int) -> dict[str, Any]:
+#: `life-tree` as the reference trains it: a softmax over sixteen gates.
+SOFTMAX: dict[str, Any] = {"form": "softmax", "strength": 10.0, "learning_rate": 0.05}
+
+
+def tree_seed(seed: int, **fields: Any) -> dict[str, Any]:
     """One seed of `life-tree`: trained to the end or to perfection; nothing is extracted."""
     jax.clear_caches()
     begin = time.process_time()
-    chosen = recipe("life-tree")(seed=seed)
+    chosen = recipe("life-tree")(seed=seed, **fields)
     x, y = chosen.data()
     wrong, step = 512, 0
     for state in train(
@@ -85,14 +90,19 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--seeds", type=int, default=100, help="of life (100)")
     options.add_argument("--tree-seeds", type=int, default=12, help="of life-tree (12)")
+    options.add_argument("--softmax-seeds", type=int, default=4, help="of it in softmax form (4)")
     given = options.parse_args()
-    counts = {"life": 3, "life-tree": 1} if given.quick else {
-        "life": given.seeds, "life-tree": given.tree_seeds,
-    }  # fmt: skip
+    if given.quick:
+        given.seeds, given.tree_seeds, given.softmax_seeds = 3, 1, 0
+    plan: list[tuple[str, int, Callable[[int], dict[str, Any]]]] = [
+        ("life", given.seeds, life_seed),
+        ("life-tree", given.tree_seeds, tree_seed),
+        ("life-tree softmax", given.softmax_seeds, lambda seed: tree_seed(seed, **SOFTMAX)),
+    ]
     results: dict[str, Any] = {"import_cpu_seconds": round(IMPORT_SECONDS, 3)}
-    for name, one in (("life", life_seed), ("life-tree", tree_seed)):
+    for name, num_seeds, one in plan:
         runs: list[dict[str, Any]] = []
-        for seed in range(counts[name]):
+        for seed in range(num_seeds):
             runs.append(one(seed))
             print(name, runs[-1], file=sys.stderr, flush=True)
         if not runs:
