@@ -71,7 +71,7 @@ def test_popcount_is_not_deep():
     np.testing.assert_array_equal(found, rows.sum(1))
 
 
-@pytest.mark.parametrize("widths", itertools.product(range(5), repeat=2))
+@pytest.mark.parametrize("widths", list(itertools.product(range(5), repeat=2)))
 def test_greater_compares_numbers_of_any_widths(widths):
     b = builder_of(sum(widths))
     circuit = finish(b, [greater(b, *split(b, widths))])

@@ -57,6 +57,7 @@ def test_the_docstrings_examples_hold():
         ({"fanin": ((2**32 + 1, 2), (3, 1))}, r"fanin\[0, 0\] is 4294967297"),
         ({"fanin": ((1, 2),)}, r"1 fan-in rows, 2 tables"),
         ({"fanin": (1, 2, 3, 1)}, r"fanin has shape \[4\], not \[n, 2\]"),
+        ({"fanin": ((1, 2, 3), (3, 1, 2))}, r"fanin has shape \[2, 3\], not \[n, 2\]"),
         ({"table": ((8, 6),)}, r"table has shape \[1, 2\], not \[n\]"),
         ({"outputs": (10,)}, r"output 'y' is literal 10; there are 5 nodes, so literals end at 9"),
         ({"outputs": (-1,)}, r"output 'y' is literal -1"),

@@ -54,8 +54,8 @@ def life(cells: Bits) -> Bits:
 
 KNOWN: dict[str, tuple[int, Callable[[Bits], Bits], int]] = {
     "parity of 8": (8, lambda x: x.sum(axis=1) % 2 == 1, 7),
-    "all or none of 8": (8, lambda x: x.all(axis=1) | ~x.any(axis=1), 15),
-    "exactly one of 4": (4, lambda x: x.sum(axis=1) == 1, 8),
+    "multiple of 3": (8, lambda x: x @ (1 << np.arange(8)) % 3 == 0, 25),
+    "exactly one of 4": (4, lambda x: x.sum(axis=1) == 1, 7),
     "majority of 9": (9, lambda x: x.sum(axis=1) > 4, 30),
     "life": (9, life, 30),
     "multiplexer of 4": (6, lambda x: x[np.arange(64), 2 + x[:, 0] + 2 * x[:, 1]], 9),

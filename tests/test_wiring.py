@@ -104,6 +104,13 @@ def test_unique_serves_every_size_from_half_the_inputs_to_all_pairs(num_inputs):
         assert fanouts(fanin, num_inputs).min() > 0
 
 
+def test_unique_permutes_inputs_and_gates():
+    fanin = connect("unique", 40, 20, np.random.default_rng(0))
+    assert (abs(fanin[:, 0] - fanin[:, 1]) != 1).any(), "inputs in order"
+    joined = connect("unique", 40, 39, np.random.default_rng(0))
+    assert len(set(joined[:20].reshape(-1).tolist())) < 40, "gates in order: first the even pairs"
+
+
 def test_comb_walks_the_neighbours_then_those_further_apart():
     rng = np.random.default_rng(0)
     assert connect("comb", 4, 6, rng).tolist() == [[0, 1], [1, 2], [2, 3], [3, 0], [0, 2], [1, 3]]

@@ -1,8 +1,8 @@
 """Conway's Game of Life from the 512 rows of its rule: nine cells in, the middle one's next state.
 
 `life` is a wide, shallow net whose last gates vote for dead or alive; it learns every row within
-seconds. `life-tree` is the shape in which logic gate networks first learnt Life: 24 layers narrowing
-to one output, and squared error. A mixture of sixteen gates (`--form softmax --strength 10
+seconds. `life-tree` is the shape in which logic gate networks first learnt Life: 24 layers, one
+output, and squared error. A mixture of sixteen gates (`--form softmax --strength 10
 --learning-rate 0.05`) hardly learns it at that depth; four independent corners (`light`) do.
 """
 
