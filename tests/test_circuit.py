@@ -23,7 +23,7 @@ def make(
 ) -> Circuit:
     """y = (a and b) xor a, unless told otherwise."""
     arrays = [np.asarray(value) for value in (fanin, table, outputs)]
-    return Circuit(*arrays, inputs, names, "small")  # pyright: ignore[reportArgumentType]
+    return Circuit(*arrays, inputs, names, "small")
 
 
 def evaluate(circuit: Circuit, row: list[int]) -> list[int]:
@@ -84,7 +84,7 @@ def test_a_circuit_is_frozen_and_does_not_share_the_callers_arrays():
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
     with pytest.raises(FrozenInstanceError):
-        circuit.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+        circuit.name = "other"
 
 
 @given(st.one_of(built_circuits(), raw_circuits()))
