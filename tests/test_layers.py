@@ -142,6 +142,9 @@ def test_a_key_decides_a_layer():
     assert all(map(np.array_equal, jax.tree.leaves(first), jax.tree.leaves(again)))
     assert not np.array_equal(first.fanin, other.fanin)
     assert not np.array_equal(first.parameters, other.parameters)
+    first, again, other = (Gates(9, 40, key=(1, i), init="gaussian") for i in (3, 3, 4))
+    assert all(map(np.array_equal, jax.tree.leaves(first), jax.tree.leaves(again)))
+    assert not np.array_equal(first.fanin, other.fanin)
 
 
 def test_a_layer_that_cannot_be_is_refused():

@@ -36,7 +36,9 @@ def mixture(name: str, parameters: np.ndarray, temperature: float) -> np.ndarray
             sign = [(1 - 2 * (m & 1), 1 - 2 * (m >> 1)) for m in range(4)]
             logits = np.array([w[0] + w[1] * u + w[2] * v + w[3] * u * v for u, v in sign])
         corner = 1 / (1 + np.exp(-logits / temperature))
-        choices = [[corner[m] if t >> m & 1 else 1 - corner[m] for m in range(4)] for t in range(16)]
+        choices = [
+            [corner[m] if t >> m & 1 else 1 - corner[m] for m in range(4)] for t in range(16)
+        ]
         weight = np.array([np.prod(choice, axis=0) for choice in choices])
     return weight / weight.sum(axis=0)
 

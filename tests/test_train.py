@@ -9,7 +9,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -35,27 +36,37 @@ Y = ((X.sum(axis=1) >= 3) ^ X[:, 0]).astype(np.int32)
 
 
 def network_of(form: str = "softmax", *, seed: int = 1, width: int = 12) -> Network:
-    """5 -> width -> width -> about half, two classes."""
-    shapes = [(5, width), (width, width), (width, width // 4 * 2)]
-    keys = jax.random.split(jax.random.key(seed), len(shapes))
+    """5 -> width -> 6, two classes: quick to compile."""
+    return chain((5, width, 6), form, seed)
+
+
+def learner_of(form: str) -> Network:
+    """5 -> 32 -> 32 -> 16, two classes: learns `Y`."""
+    return chain((5, 32, 32, 16), form, 4)
+
+
+def chain(widths: tuple[int, ...], form: str, seed: int) -> Network:
     layers = [
-        Gates(*shape, key=key, parametrisation=form)
-        for key, shape in zip(keys, shapes, strict=True)
+        Gates(below, above, key=(seed, i), parametrisation=form)
+        for i, (below, above) in enumerate(pairwise(widths))
     ]
     return Network(*layers, head=GroupSum(2, tau=2.0))
 
 
+KEPT = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep compiled programs: most tests here train the same network, and compiling is all they do."""
-    kept = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.2,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in kept}
+    """Keep compiled programs: most tests here train the same network, and compiling is the work."""
+    before = {name: getattr(jax.config, name) for name in KEPT}
     compilation_cache.reset_cache()
-    for name, value in kept.items():
+    folder = str(tmp_path_factory.mktemp("compiled"))
+    for name, value in zip(KEPT, (folder, 0.2, -1), strict=True):
         jax.config.update(name, value)
     yield
     for name, value in before.items():
@@ -108,10 +119,10 @@ def checkpoint_step(folder: Path) -> int:
 def test_every_form_learns(form, rate, wanted):
     seen: list[Metrics] = []
     found = fit(
-        network_of(form, width=32), X, Y, optax.adam(rate), steps=600, chunk=20,
+        learner_of(form), X, Y, optax.adam(rate), steps=600, chunk=20,
         stop=lambda m: m.hard_accuracy >= wanted, progress=seen.append,
     )  # fmt: skip
-    assert seen[0].hard_accuracy < 0.8
+    assert seen[0].hard_accuracy < wanted
     hard = (found.hard_bits(X)[:, 0] == Y).mean()
     assert wanted <= hard == seen[-1].hard_accuracy
     assert seen[-1].loss < seen[0].loss
@@ -218,7 +229,9 @@ def test_a_resumed_run_keeps_the_wiring_it_began_with(tmp_path):
     options = {"chunk": 5, "batch_size": 8}
     whole = fit(network_of(seed=1), X, Y, optax.sgd(0.1), steps=10, **options)
     fit(network_of(seed=1), X, Y, optax.sgd(0.1), steps=5, run=tmp_path, **options)
-    other = network_of(seed=2)
+    shapes = [leaf.shape for leaf in arrays_of(whole)]
+    networks = (network_of(seed=seed) for seed in range(2, 100))
+    other = next(n for n in networks if [leaf.shape for leaf in arrays_of(n)] == shapes)
     assert not np.array_equal(other.layers[1].fanin, whole.layers[1].fanin)
     resumed = fit(other, X, Y, optax.sgd(0.1), steps=10, run=tmp_path, resume=True, **options)
     assert_same(resumed, whole)
@@ -297,31 +310,31 @@ def report(metrics):
     time.sleep({pause})
 
 try:
-    fit(network_of(), X, Y, optax.sgd(0.1), steps=100_000, chunk={chunk}, seed=5,
+    fit(network_of(), X, Y, optax.sgd(0.1), steps=100_000, chunk=5, seed=5,
         batch_size=9, run=sys.argv[1], resume=True, progress=report, save_seconds={save})
 except KeyboardInterrupt:
     sys.exit(7)
 """
 
 
-def start(folder: Path, *, chunk: int, save: float, pause: float) -> subprocess.Popen[str]:
+def start(folder: Path, *, save: float, pause: float) -> subprocess.Popen[str]:
     """A process that trains into the folder and prints the step after each chunk."""
-    script = SCRIPT.format(tests=str(Path(__file__).parent), chunk=chunk, save=save, pause=pause)
+    script = SCRIPT.format(tests=str(Path(__file__).parent), save=save, pause=pause)
     command = [sys.executable, "-c", textwrap.dedent(script), str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    kept = {name.upper(): str(getattr(jax.config, name)) for name in KEPT}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | kept)
 
 
 def test_an_interrupt_from_outside_saves_and_the_run_continues_bit_for_bit(tmp_path):
-    process = start(tmp_path / "cut", chunk=5, save=1e9, pause=0.05)
+    process = start(tmp_path / "cut", save=1e9, pause=0.05)
     with process:
         assert process.stdout is not None
-        for _ in range(3):
-            process.stdout.readline()
+        steps = [int(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        last = [int(line) for line in process.stdout][-1]
+        steps += [int(line) for line in process.stdout]
     assert process.returncode == 7
-    assert checkpoint_step(tmp_path / "cut") == last >= 15
-    options = {"chunk": 5, "seed": 5, "batch_size": 9, "steps": last + 10}
+    assert checkpoint_step(tmp_path / "cut") == steps[-1] >= 15
+    options = {"chunk": 5, "seed": 5, "batch_size": 9, "steps": steps[-1] + 10}
     for folder, resume in (("cut", True), ("whole", False)):
         run = tmp_path / folder
         fit(network_of(), X, Y, optax.sgd(0.1), run=run, resume=resume, **options)
@@ -329,20 +342,20 @@ def test_an_interrupt_from_outside_saves_and_the_run_continues_bit_for_bit(tmp_p
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
-    """Saving after every step, so that most kills fall into a save."""
+    """Saving after every chunk, so that most kills fall into a save."""
     step = 0
     for _ in range(2):
-        process = start(tmp_path, chunk=1, save=0.0, pause=0.0)
+        process = start(tmp_path, save=0.0, pause=0.0)
         with process:
             assert process.stdout is not None
-            assert int(process.stdout.readline()) == step + 1, "resumes where the checkpoint is"
+            assert int(process.stdout.readline()) == step + 5, "resumes where the checkpoint is"
             time.sleep(random.uniform(0.0, 0.2))
             process.kill()
         state = module.Journal(tmp_path).open(network_of(), optax.sgd(0.1), True)
         assert state is not None
         assert state.step > step
         step = state.step
-        assert [line["step"] for line in lines_of(tmp_path)] == list(range(1, step + 1))
+        assert [line["step"] for line in lines_of(tmp_path)] == list(range(5, step + 1, 5))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -389,7 +402,7 @@ def test_a_second_signal_strikes_at_once():
 def test_it_trains_outside_the_main_thread():
     found: list[Network] = []
     thread = threading.Thread(
-        target=lambda: found.append(fit(network_of(), X, Y, optax.sgd(0.1), steps=2, chunk=2))
+        target=lambda: found.append(fit(network_of(), X, Y, optax.sgd(0.1), steps=5, chunk=5))
     )
     thread.start()
     thread.join()
@@ -399,32 +412,27 @@ def test_it_trains_outside_the_main_thread():
 # Divergence
 
 
-def nan_at(step: int) -> Callable[[jax.Array], jax.Array]:
-    return lambda now: jnp.where(now == step, jnp.nan, 1.0)
+def nan_at_13(step: jax.Array) -> jax.Array:
+    return jnp.where(step == 13, jnp.nan, 1.0)
 
 
-@pytest.mark.parametrize(("step", "kept"), [(0, None), (13, 10)])
-def test_a_loss_that_is_not_finite_names_its_step_and_keeps_the_checkpoint(step, kept, tmp_path):
-    with pytest.raises(Diverged, match=rf"the loss became nan at step {step}; try a smaller") as e:
+def test_a_loss_that_is_not_finite_names_its_step_and_keeps_the_checkpoint(tmp_path):
+    with pytest.raises(Diverged, match=r"the loss became nan at step 13; try a smaller") as e:
         fit(
             network_of(), X, Y, optax.sgd(0.1), steps=20, chunk=5, run=tmp_path,
-            temperature=nan_at(step), save_seconds=0.0,
+            temperature=nan_at_13, save_seconds=0.0,
         )  # fmt: skip
-    assert e.value.step == step
-    if kept is None:
-        assert not (tmp_path / "checkpoint.safetensors").exists()
-        return
-    assert checkpoint_step(tmp_path) == kept
+    assert e.value.step == 13
+    assert checkpoint_step(tmp_path) == 10
     assert [line["step"] for line in lines_of(tmp_path)] == [5, 10]
     resumed = fit(network_of(), X, Y, optax.sgd(0.1), steps=20, chunk=5, run=tmp_path, resume=True)
     assert all(np.isfinite(a).all() for a in arrays_of(resumed))
 
 
-@pytest.mark.parametrize("chunk", [1, 4])
-def test_a_huge_learning_rate_is_noticed_at_the_same_step_whatever_the_chunk(chunk, tmp_path):
+def test_a_huge_learning_rate_is_noticed_at_the_step_after(tmp_path):
     with pytest.raises(Diverged, match="step 1; try a smaller learning rate") as e:
         fit(
-            network_of("covjac"), X, Y, optax.sgd(1e30), steps=8, chunk=chunk, run=tmp_path,
+            network_of("covjac"), X, Y, optax.sgd(1e30), steps=8, chunk=4, run=tmp_path,
             save_seconds=0.0,
         )  # fmt: skip
     assert e.value.step == 1
@@ -464,58 +472,44 @@ def test_epochs_and_seeds_shuffle_differently():
 
 
 def states(network: Network, x=X, y=Y, optimizer=None, **options) -> list[module.State]:
-    optimizer = optax.adam(0.1) if optimizer is None else optimizer
+    optimizer = optax.sgd(0.1) if optimizer is None else optimizer
     return list(train(network, x, y, optimizer, **{"steps": 10, "chunk": 5, **options}))
 
 
 def test_the_temperature_schedule_reaches_the_gates():
-    annealed = states(network_of(), temperature=optax.exponential_decay(1.0, 1, 0.8))
+    annealed = states(network_of("light"), temperature=optax.exponential_decay(1.0, 1, 0.8))
     for state in annealed:
         now = 0.8**state.step
         assert state.metrics.decided == pytest.approx(float(state.network.decided(now)))
-    constant = states(network_of())
-    assert annealed[-1].metrics.decided > constant[-1].metrics.decided
-    late = states(network_of(), temperature=lambda step: jnp.where(step < 5, 1.0, 0.3))
-    losses, same = ([s.metrics.loss for s in run] for run in (late, constant))
-    assert losses[0] == pytest.approx(same[0], rel=1e-5)
-    assert losses[1] != pytest.approx(same[1], rel=1e-2)
+    constant = states(network_of("light"))
+    assert annealed[-1].metrics.decided > constant[-1].metrics.decided + 0.2
+    assert annealed[0].metrics.loss != pytest.approx(constant[0].metrics.loss, rel=1e-2)
 
 
 def test_metrics_are_those_of_the_network_and_rows_they_name():
     """With a learning rate of 0 every step sees the network that comes out."""
-    network = fit(network_of(), X, Y, optax.sgd(0.1), steps=20, chunk=5)
-    still = optax.sgd(0.0)
+    network = fit(learner_of("light"), X, Y, optax.adam(0.1), steps=100, chunk=20)
+    options = {"optimizer": optax.sgd(0.0), "steps": 5, "temperature": 9.0}
     held_x, held_y = X[5:16], 1 - Y[5:16]
-    (state,) = states(network, optimizer=still, steps=5, temperature=2.0)
-    scores = np.asarray(network(jnp.asarray(X), temperature=2.0), np.float64)
+    (state,) = states(network, **options)
+    scores = np.asarray(jax.jit(lambda x: network(x, temperature=9.0))(X), np.float64)
     soft = (scores.argmax(axis=1) == Y).mean()
     hard = (network.hard_bits(X)[:, 0] == Y).mean()
     loss = np.log1p(np.exp(scores[np.arange(32), 1 - Y] - scores[np.arange(32), Y])).mean()
     assert state.metrics.loss == pytest.approx(loss, rel=1e-5)
     assert (state.metrics.soft_accuracy, state.metrics.hard_accuracy) == (soft, hard)
-    assert state.metrics.gap == soft - hard
+    assert state.metrics.gap == soft - hard != 0
     assert state.step == state.metrics.step == 5
-    (judged,) = states(
-        network, optimizer=still, steps=5, temperature=2.0, held_out=(held_x, held_y)
-    )
+    (judged,) = states(network, held_out=(held_x, held_y), **options)
     assert judged.metrics.loss == state.metrics.loss
     assert judged.metrics.soft_accuracy == (scores[5:16].argmax(axis=1) == held_y).mean()
     assert judged.metrics.hard_accuracy == (network.hard_bits(held_x)[:, 0] == held_y).mean()
-    for batch_size in (32, 5):
-        found = evaluate(network, X, Y, temperature=2.0, batch_size=batch_size)
-        assert (found.soft_accuracy, found.hard_accuracy) == (soft, hard)
-        assert found.loss == pytest.approx(loss, rel=1e-5)
-        assert found.decided == pytest.approx(float(network.decided(2.0)))
-
-
-def test_held_out_rows_are_judged_at_the_temperature_of_the_step():
-    hot = 50.0  # makes all gates nearly alike: scores tell little
-    network = fit(network_of(width=32), X, Y, optax.adam(0.1), steps=150)
-    (state,) = states(
-        network, optimizer=optax.sgd(0.0), steps=1, chunk=1, temperature=hot, held_out=(X, Y)
-    )
-    expected = evaluate(network, X, Y, temperature=hot).soft_accuracy
-    assert state.metrics.soft_accuracy == expected != evaluate(network, X, Y).soft_accuracy
+    assert evaluate(network, held_x, held_y).soft_accuracy != judged.metrics.soft_accuracy
+    found = evaluate(network, X, Y, temperature=9.0, batch_size=21)
+    assert (found.soft_accuracy, found.hard_accuracy) == (soft, hard)
+    assert found.loss == pytest.approx(loss, rel=1e-5)
+    assert found.decided == pytest.approx(float(network.decided(9.0)))
+    assert found.decided < evaluate(network, X, Y).decided
 
 
 def test_a_minibatch_step_is_the_gradient_step_on_that_batch():
@@ -549,9 +543,9 @@ def test_python_is_not_in_the_loop():
         return -jnp.take_along_axis(jax.nn.log_softmax(scores, axis=1), y[:, None], axis=1).mean()
 
     after = [
-        len(traced) for _ in train(network_of(), X, Y, optax.sgd(0.1), steps=43, chunk=4, loss=loss)
+        len(traced) for _ in train(network_of(), X, Y, optax.sgd(0.1), steps=50, chunk=5, loss=loss)
     ]
-    assert after == [1] * 10 + [2], "the last chunk is shorter"
+    assert after == [1] * 10
 
 
 def test_stop_and_progress_see_the_same_metrics_and_the_last_chunk_may_be_short():

@@ -124,8 +124,13 @@ def evaluate_gates(corners: Array, x: Array, fanin: Array, readers: Array) -> Ar
 def polynomial(corners: Array, x: Array, fanin: Array) -> Array:
     """`evaluate_gates` with the gradient left to JAX: its specification."""
     c0, c1, c2, c3 = _coefficients(corners)
-    a, b = x[fanin[:, 0]], x[fanin[:, 1]]
+    a, b = _rows(x, fanin[:, 0]), _rows(x, fanin[:, 1])
     return c0 + c1 * a + b * (c2 + c3 * a)
+
+
+def _rows(x: Array, index: Array) -> Array:
+    """x[index] for indices that are known to be in range, which compiles quicker."""
+    return x.at[index].get(mode="promise_in_bounds")
 
 
 def _coefficients(corners: Array) -> tuple[Array, Array, Array, Array]:
@@ -143,7 +148,7 @@ def _forward(corners: Array, x: Array, fanin: Array, readers: Array) -> tuple[Ar
 def _backward(residuals: Residuals, g: Array) -> tuple[Array, Array, None, None]:
     corners, x, fanin, readers = residuals
     _, c1, c2, c3 = _coefficients(corners)
-    a, b = x[fanin[:, 0]], x[fanin[:, 1]]
+    a, b = _rows(x, fanin[:, 0]), _rows(x, fanin[:, 1])
     ga, gb = g * a, g * b
     d0, d1, d2, d3 = g.sum(1), ga.sum(1), gb.sum(1), (ga * b).sum(1)
     d_corners = jnp.stack([d0 - d1 - d2 + d3, d1 - d3, d2 - d3, d3])
@@ -151,9 +156,9 @@ def _backward(residuals: Residuals, g: Array) -> tuple[Array, Array, None, None]
     if readers.shape[1] > MAX_GATHERS:
         d_x = jnp.zeros_like(x).at[fanin.T.reshape(-1)].add(slots[:-1])
         return d_corners, d_x, None, None
-    d_x = slots[readers[:, 0]]
+    d_x = _rows(slots, readers[:, 0])
     for reader in range(1, readers.shape[1]):
-        d_x = d_x + slots[readers[:, reader]]
+        d_x = d_x + _rows(slots, readers[:, reader])
     return d_corners, d_x, None, None
 
 

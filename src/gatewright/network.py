@@ -17,6 +17,7 @@ from gatewright.circuit import Bits as BitRows
 from gatewright.circuit import Circuit, Words, unpack
 from gatewright.errors import InputError
 from gatewright.layers import Bits, Gates, Head, Mode
+from gatewright.parametrisations import parametrisation
 
 
 class Network(eqx.Module):
@@ -81,8 +82,14 @@ class Network(eqx.Module):
 
     def decided(self, temperature: ArrayLike = 1.0) -> Array:
         """Share of gates whose most likely table has a probability above .85."""
-        confidence = jnp.concatenate([layer.confidence(temperature) for layer in self.layers])
-        return (confidence > 0.85).mean()
+        by_form: dict[str, list[Array]] = {}
+        for layer in self.layers:
+            by_form.setdefault(layer.form, []).append(layer.parameters)
+        confidence = [
+            parametrisation(form).confidence(jnp.concatenate(parameters, axis=1), temperature)
+            for form, parameters in by_form.items()
+        ]
+        return (jnp.concatenate(confidence) > 0.85).mean()
 
     def hard_accuracy(self, words: Words, targets: BitRows) -> float:
         """Share of rows that the hard network decides right, by bit-parallel simulation.

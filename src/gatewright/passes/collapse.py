@@ -133,7 +133,7 @@ def _build(
         return carried[rest.slots[0]] ^ (rest.on & 1)
     split, low, high = min((_split(rest, slot) for slot in rest.slots), key=_split_cost)
     when_false = _build(builder, low, carried)
-    if low.on == high.off and low.off == high.on:
+    if _are_complements(low, high):
         return builder.lxor(carried[split], when_false)
     return builder.mux(carried[split], _build(builder, high, carried), when_false)
 
@@ -145,7 +145,13 @@ def _split(function: _Function, slot: int) -> tuple[int, _Function, _Function]:
 
 
 def _split_cost(split: tuple[int, _Function, _Function]) -> int:
-    return sum(1 << len(half.slots) for half in split[1:])
+    _, low, high = split
+    halves = (low,) if _are_complements(low, high) else (low, high)
+    return sum(1 << len(half.slots) for half in halves)
+
+
+def _are_complements(low: _Function, high: _Function) -> bool:
+    return low.on == high.off and low.off == high.on
 
 
 def _decompose(function: _Function, groups: Sequence[Sequence[int]]) -> _State:

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from gatewright.circuit import Builder
+from gatewright.errors import InputError
+from gatewright.model import FORMAT, Model
+from random_circuits import built_circuits, large, raw_circuits
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.one_of(built_circuits(), raw_circuits()), st.sampled_from([None, 2, 7]))
+def test_a_model_comes_back_as_it_was(tmp_path, circuit, num_classes):
+    path = tmp_path / "model.safetensors"
+    Model(circuit, num_classes).save(path)
+    found = Model.load(str(path))
+    assert found.num_classes == num_classes
+    for name in ("fanin", "table", "outputs"):
+        before, after = getattr(circuit, name), getattr(found.circuit, name)
+        assert before.dtype == after.dtype
+        np.testing.assert_array_equal(before, after)
+    for name in ("input_names", "output_names", "name"):
+        assert getattr(circuit, name) == getattr(found.circuit, name)
+
+
+def test_names_of_any_kind_survive(tmp_path):
+    builder = Builder(["größe[0]", 'a "b"\n', ""], "naïve ✓")
+    builder.output("=", builder.inputs[0])
+    Model(builder.build()).save(tmp_path / "m")
+    found = Model.load(tmp_path / "m").circuit
+    assert found.input_names == ("größe[0]", 'a "b"\n', "")
+    assert (found.output_names, found.name) == (("=",), "naïve ✓")
+
+
+def test_predict_gives_bits_or_class_numbers():
+    builder = Builder(["a", "b"])
+    for name, literal in zip(("low", "high"), builder.inputs, strict=True):
+        builder.output(name, literal)
+    rows = [[0, 0], [1, 0], [0, 1], [1, 1]]
+    circuit = builder.build()
+    np.testing.assert_array_equal(Model(circuit).predict(rows), np.array(rows, np.bool_))
+    assert Model(circuit, 4).predict(rows).tolist() == [0, 1, 2, 3]
+    with pytest.raises(InputError, match=r"\[N, 2\], not \[1, 3\]"):
+        Model(circuit, 4).predict([[0, 1, 1]])
+
+
+def test_a_file_cut_anywhere_is_an_input_error(tmp_path):
+    path = tmp_path / "model.safetensors"
+    Model(large(40)).save(path)
+    whole = path.read_bytes()
+    lengths = sorted({*range(0, len(whole), 29), *range(20), *range(len(whole) - 20, len(whole))})
+    for length in lengths:
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"model.safetensors: not a whole safetensors file"):
+            Model.load(path)
+    path.write_bytes(whole)
+    assert Model.load(path).circuit.num_gates == 40
+
+
+ARRAYS = {
+    "fanin": np.array([[1, 2]], np.int32),
+    "table": np.array([8], np.uint8),
+    "outputs": np.array([6], np.int32),
+}
+ABOUT = {"name": "n", "input_names": ["a", "b"], "output_names": ["y"], "num_classes": None}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "about", "message"),
+    [
+        ({"table": None}, {}, r"damaged Gatewright model \('table'\)"),
+        ({}, {"input_names": None}, r"damaged Gatewright model"),
+        ({}, {"input_names": ["a"]}, r"damaged .*gate 0 \(node 2\) reads nodes \[1, 2\]"),
+        ({"fanin": np.zeros((1, 3), np.int32)}, {}, r"damaged .*fanin has shape \[1, 3\]"),
+        ({"table": np.array([8.5])}, {}, r"damaged .*table\[0\] is 8.5"),
+        ({"outputs": np.array([99], np.int32)}, {}, r"damaged .*output 'y' is literal 99"),
+    ],
+)
+def test_a_file_that_holds_no_circuit_is_an_input_error(arrays, about, message, tmp_path):
+    path = tmp_path / "model.safetensors"
+    kept = {name: a for name, a in (ARRAYS | arrays).items() if a is not None}
+    metadata = {"format": FORMAT, "model": json.dumps(ABOUT | about)}
+    save_file(kept, path, metadata)
+    with pytest.raises(InputError, match=message):
+        Model.load(path)
+
+
+def test_a_whole_file_made_by_hand_loads(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file(ARRAYS, path, {"format": FORMAT, "model": json.dumps(ABOUT)})
+    assert Model.load(path).circuit.truth_tables()[:, 0].tolist() == [False, False, False, True]
+    save_file(ARRAYS, path, {"format": FORMAT, "model": "{"})
+    with pytest.raises(InputError, match="damaged Gatewright model"):
+        Model.load(path)
+    save_file(ARRAYS, path, {"format": FORMAT})
+    with pytest.raises(InputError, match="damaged Gatewright model"):
+        Model.load(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": np.zeros(3)}, path)
+    with pytest.raises(InputError, match=r"weights.safetensors: not a Gatewright model .*None"):
+        Model.load(path)
+    save_file({"weight": np.zeros(3)}, path, {"format": "pt"})
+    with pytest.raises(InputError, match=r"its format is 'pt', not 'gatewright model 1'"):
+        Model.load(path)
+    path.write_text(".model life\n.end\n")
+    with pytest.raises(InputError, match="not a whole safetensors file"):
+        Model.load(path)
+    with pytest.raises(InputError, match="no such file"):
+        Model.load(tmp_path / "gone.safetensors")
