@@ -349,6 +349,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
         with process:
             assert process.stdout is not None
             assert int(process.stdout.readline()) == step + 5, "resumes where the checkpoint is"
+            assert int(process.stdout.readline()) == step + 10, "so step + 5 has been saved"
             time.sleep(random.uniform(0.0, 0.2))
             process.kill()
         state = module.Journal(tmp_path).open(network_of(), optax.sgd(0.1), True)

@@ -6,14 +6,11 @@ from the seed and the step number alone, so a run that is cut and resumed contin
 
 from __future__ import annotations
 
-import json
-import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,62 +22,18 @@ import numpy.typing as npt
 import optax
 from jax import Array
 
-from gatewright import storage
 from gatewright.circuit import pack
 from gatewright.errors import Diverged, InputError
+from gatewright.journal import Journal, Metrics, State, last_metrics, partition
 from gatewright.network import Network
+
+__all__ = ["Journal", "Metrics", "State", "evaluate", "fit", "last_metrics", "train"]
 
 Rows = npt.NDArray[np.bool_]
 Targets = npt.NDArray[Any]
 Loss = Callable[[Array, Array], Array]
 #: A constant, or a function of the step number (0-based, traced).
 Temperature = float | Callable[[Array], Array | float]
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """How far training is, measured on the evaluation rows after `step` optimiser steps.
-
-    Attributes:
-        loss: mean loss over the last chunk of steps.
-        soft_accuracy, hard_accuracy: share of rows decided right, before and after rounding gates.
-            Both on the held-out rows where there are any; else the soft one is the last step's, on
-            its batch and before its update, and the hard one on all training rows.
-        decided: share of gates whose most likely table has a probability above .85.
-        cpu_seconds, wall_seconds: spent training, compilation included; a resumed run adds to them.
-    """
-
-    step: int
-    loss: float
-    soft_accuracy: float
-    hard_accuracy: float
-    decided: float
-    cpu_seconds: float = 0.0
-    wall_seconds: float = 0.0
-
-    @property
-    def gap(self) -> float:
-        """The discretisation gap: soft less hard accuracy."""
-        return self.soft_accuracy - self.hard_accuracy
-
-    def __str__(self) -> str:
-        return (
-            f"step {self.step}: loss {self.loss:.4f}, soft {self.soft_accuracy:.2%}, "
-            f"hard {self.hard_accuracy:.2%} (gap {self.gap:+.2%}), decided {self.decided:.1%}"
-        )
-
-
-@dataclass(frozen=True)
-class State:
-    """A point in training, enough to continue from."""
-
-    network: Network
-    optimizer_state: optax.OptState
-    metrics: Metrics
-
-    @property
-    def step(self) -> int:
-        return self.metrics.step
 
 
 def train(
@@ -130,7 +83,7 @@ def train(
     full = batch_size is None or batch_size == len(rows)
     begin_cpu, begin_wall = time.process_time(), time.perf_counter()
     run = _compile(optimizer, loss or network.head.loss, temperature, mode, full)
-    trainable, fixed = _partition(network)
+    trainable, fixed = partition(network)
     if start is None:
         optimizer_state, step = optimizer.init(trainable), 0
     else:
@@ -256,74 +209,6 @@ def _soft_batch(
 ) -> tuple[Array, Array]:
     scores = network(rows, temperature=temperature)
     return network.head.loss(scores, targets), network.head.is_correct(scores, targets).sum()
-
-
-class Journal:
-    """A run folder: metrics.jsonl and checkpoint.safetensors.
-
-    Metrics newer than the checkpoint are dropped on resume, since those steps are run again.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.metrics_path = folder / "metrics.jsonl"
-        self.checkpoint_path = folder / "checkpoint.safetensors"
-        storage.make_folder(folder)
-
-    def open(
-        self, network: Network, optimizer: optax.GradientTransformation, resume: bool
-    ) -> State | None:
-        """Start afresh, or return the checkpoint's state."""
-        if not resume or not self.checkpoint_path.exists():
-            self.checkpoint_path.unlink(missing_ok=True)
-            storage.write_atomic(self.metrics_path, b"")
-            return None
-        like = (network, optimizer.init(_partition(network)[0]))
-        (restored, optimizer_state), metadata = storage.load_tree(self.checkpoint_path, like)
-        try:
-            metrics = Metrics(**json.loads(metadata["metrics"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{self.checkpoint_path}: not a training checkpoint of this version ({error})"
-            ) from error
-        lines = self.metrics_path.read_text().splitlines() if self.metrics_path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= metrics.step]
-        storage.write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept).encode())
-        return State(restored, optimizer_state, metrics)
-
-    def record(self, metrics: Metrics) -> None:
-        with self.metrics_path.open("a") as file:
-            file.write(json.dumps({**asdict(metrics), "gap": metrics.gap}) + "\n")
-
-    def save(self, state: State) -> None:
-        storage.save_tree(
-            self.checkpoint_path,
-            (state.network, state.optimizer_state),
-            {"metrics": json.dumps(asdict(state.metrics)), "kind": "gatewright checkpoint"},
-        )
-
-
-def last_metrics(folder: Path) -> Metrics:
-    """The last metrics that a run folder holds; InputError where there are none."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    lines = [line for line in lines if _step_of(line) < math.inf]
-    if not lines:
-        raise InputError(f"{path}: holds no metrics; has the run begun?")
-    content = json.loads(lines[-1])
-    content.pop("gap")
-    return Metrics(**content)
-
-
-def _partition(network: Network) -> tuple[Any, Any]:
-    """The trainable arrays and the rest, each None where the other is."""
-    return cast(tuple[Any, Any], eqx.partition(network, eqx.is_inexact_array))
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # a line cut short by a crash
-        return math.inf
 
 
 def _compile(
