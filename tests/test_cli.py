@@ -20,7 +20,7 @@ from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.cli import COMMANDS, build_parser
 from gatewright.cli.fields import recipe_of
 from gatewright.model import Model
-from gatewright.recipes.life import LifeTree
+from gatewright.recipes.life import Life, LifeTree
 from random_circuits import large
 
 COMMAND = [sys.executable, "-m", "gatewright"]
@@ -537,7 +537,11 @@ def test_training_remarks_on_stderr_unless_quiet(runs: Runs) -> None:
     ("recipe", "options", "parts"),
     [
         ("life", ("--width", 32, *TINY[2:]), ["width 16, not 32"]),
-        ("life", (*TINY, "--learning-rate", 0.1), ["learning_rate 0.2, not 0.1"]),
+        (
+            "life",
+            (*TINY, "--learning-rate", 0.1),
+            [f"learning_rate {Life().learning_rate}, not 0.1"],
+        ),
         ("life-tree", ("--width", 16, "--seed", 3), ["recipe 'life', not 'life-tree'"]),
     ],
 )

@@ -31,7 +31,7 @@ def write(path: Path | None, results: dict[str, Any]) -> None:
     """Write the results with the machine and the commit that they were measured on."""
     if path is None:
         return
-    document = {"machine": _machine(), "commit": _commit(), **results}
+    document = {"machine": _machine(), "commit": COMMIT, **results}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")
 
@@ -56,3 +56,7 @@ def _commit() -> str:
         ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True
     )
     return found.stdout.strip() or "unknown"
+
+
+#: What the program that is running was started from.
+COMMIT = _commit()
