@@ -43,8 +43,6 @@ class Model:
 
     def save(self, path: Path | str) -> None:
         """Write one safetensors file, whole or not at all."""
-        from safetensors.numpy import save
-
         circuit = self.circuit
         arrays = {
             "fanin": np.asarray(circuit.fanin),
@@ -58,7 +56,7 @@ class Model:
             "num_classes": self.num_classes,
         }
         metadata = {"format": FORMAT, "model": json.dumps(about)}
-        storage.write_atomic(Path(path), save(arrays, metadata))
+        storage.write_atomic(Path(path), storage.encode(arrays, metadata))
 
     @staticmethod
     def load(path: Path | str) -> Model:

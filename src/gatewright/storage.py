@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -47,11 +48,26 @@ def write_atomic(path: Path, data: bytes) -> None:
 def save_tree(path: Path, tree: Any, metadata: dict[str, str]) -> None:
     """A pytree's arrays in one safetensors file, named by their place in the tree."""
     import numpy as np
-    from safetensors.numpy import save
 
     leaves, _ = _named_leaves(tree)
     arrays = {name: np.asarray(leaf) for name, leaf in leaves if _is_array(leaf)}
-    write_atomic(path, save(arrays, metadata))
+    write_atomic(path, encode(arrays, metadata))
+
+
+def encode(arrays: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    """A safetensors file; equal content gives equal bytes.
+
+    The library writes metadata in an order that differs from process to process, so it is sorted.
+    """
+    from safetensors.numpy import save
+
+    data = save(arrays, metadata)
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[begin:]
 
 
 def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, str]]:
