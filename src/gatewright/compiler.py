@@ -51,7 +51,10 @@ def find_compiler(compiler: str | None = None) -> tuple[str, ...]:
     """
     asked = compiler or os.environ.get("CC")
     if asked:
-        program, *arguments = shlex.split(asked)
+        try:
+            program, *arguments = shlex.split(asked)
+        except ValueError as error:
+            raise InputError(f"CC={asked!r} is not a command ({error}); set it to gcc") from error
         path = shutil.which(program)
         if path is None:
             raise MissingTool(f"no C compiler {program!r}: apt-get install gcc (or set CC)")
