@@ -144,3 +144,9 @@ def test_networks_that_cannot_be_are_refused():
         network(jnp.zeros((2, 3)))
     with pytest.raises(InputError, match=r"\[batch, 4\], not \[4\]"):
         network.hard_bits(np.zeros(4, np.bool_))
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    network = network_of(Bits(), 3)
+    with pytest.raises(InputError, match="unknown mode 'sof'; known: soft, training"):
+        network(jnp.asarray(random_rows(2)), mode="sof")  # pyright: ignore[reportArgumentType]

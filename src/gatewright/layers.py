@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import equinox as eqx
 import jax
@@ -85,6 +85,8 @@ class Gates(eqx.Module):
             return form.training(self.parameters, temperature, key)
         if mode == "straight_through":
             return form.straight_through(self.parameters, temperature)
+        if mode != "hard":
+            raise InputError(f"unknown mode {mode!r}; known: {', '.join(get_args(Mode))}")
         return form.hard(self.parameters)
 
     def __call__(

@@ -28,7 +28,7 @@ class Learned:
     """What came of one run.
 
     Attributes:
-        metrics: at the last step; its seconds are this process's, compilation included.
+        metrics: at the last step.
         cpu_seconds: from building the network to the last step, compilation included.
         wrong_rows: rows of the rule, of 512, that the trained hard network gets wrong.
         extracted: the hard network gate by gate, its vote included.
