@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -552,6 +553,17 @@ def test_resuming_with_other_options_is_refused(
     result = gatewright("train", recipe, "-o", runs.cut, "--resume", *options)
     assert_refused(result, 2, runs.cut / "recipe.json", "another folder", *parts)
     assert (runs.cut / "recipe.json").read_bytes() == before
+
+
+def test_a_run_is_not_dropped_unasked(runs: Runs, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in runs.whole.iterdir()}
+    result = gatewright("train", "life", "-o", runs.whole, *TINY)
+    assert_refused(result, 2, runs.whole, "--resume continues it", "--overwrite drops it")
+    assert {path.name: path.read_bytes() for path in runs.whole.iterdir()} == before
+    copy = tmp_path / "copy"
+    shutil.copytree(runs.whole, copy)
+    again = gatewright("train", "life", "-o", copy, "--overwrite", *TINY, "--steps", 25, "--json")
+    assert only_json(again)["step"] == 25
 
 
 def test_a_run_folder_is_a_circuit(runs: Runs, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("recipe", metavar="RECIPE", choices=RECIPES, help=", ".join(RECIPES))
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="run folder")
     parser.add_argument("--resume", action="store_true", help="continue the run in the folder")
+    parser.add_argument("--overwrite", action="store_true", help="drop the run in the folder")
     chosen = next(
         (
             argument
@@ -41,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     if chosen.steps < 1:
         raise InputError(f"--steps {chosen.steps}: training takes at least 1 step")
     folder = Path(options.output)
+    if not (options.resume or options.overwrite) and (folder / "checkpoint.safetensors").exists():
+        raise InputError(f"{folder}: holds a run; --resume continues it, --overwrite drops it")
     save_recipe(folder, chosen, options.resume)
     from gatewright.extract import extract
     from gatewright.train import evaluate, fit, last_metrics
