@@ -7,7 +7,8 @@ import random
 import numpy as np
 from hypothesis import strategies as st
 
-from gatewright.circuit import Builder, Circuit
+from gatewright import arith
+from gatewright.circuit import FALSE, Builder, Circuit
 
 
 @st.composite
@@ -55,3 +56,20 @@ def large(num_gates: int, num_inputs: int = 12, seed: int = 1) -> Circuit:
     for i, literal in enumerate(literals[-15:]):
         b.output(f"out{i}", literal ^ i % 2)
     return b.build()
+
+
+def multiplier(width: int, is_swapped: bool) -> Circuit:
+    """a * b or b * a by rows of ripple adders: equal, and hard to prove so."""
+    builder = Builder([f"{side}{i}" for side in "ab" for i in range(width)], "product")
+    a, b = builder.inputs[:width], builder.inputs[width:]
+    if is_swapped:
+        a, b = b, a
+    total = [FALSE] * (2 * width)
+    for i in range(width):
+        carry = FALSE
+        for j in range(2 * width - i):
+            part = builder.land(a[i], b[j]) if j < width else FALSE
+            total[i + j], carry = arith.full_adder(builder, total[i + j], part, carry)
+    for o, literal in enumerate(total):
+        builder.output(f"p{o}", literal)
+    return builder.build()

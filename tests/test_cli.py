@@ -16,13 +16,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from gatewright import arith, targets
-from gatewright.circuit import FALSE, Builder, Circuit
+from gatewright import targets
 from gatewright.cli import COMMANDS, build_parser
 from gatewright.cli.fields import recipe_of
 from gatewright.model import Model
 from gatewright.recipes.life import Life, LifeTree
-from random_circuits import large
+from random_circuits import large, multiplier
 
 COMMAND = [sys.executable, "-m", "gatewright"]
 #: Buffered, as a user has it: what fails when a buffer is flushed must be seen to fail.
@@ -275,23 +274,6 @@ def test_doctor_says_how_to_get_a_c_compiler(tmp_path: Path) -> None:
 
 
 # prove
-
-
-def multiplier(width: int, is_swapped: bool) -> Circuit:
-    """a * b or b * a by rows of ripple adders: equal, and hard to prove so."""
-    builder = Builder([f"{side}{i}" for side in "ab" for i in range(width)], "product")
-    a, b = builder.inputs[:width], builder.inputs[width:]
-    if is_swapped:
-        a, b = b, a
-    total = [FALSE] * (2 * width)
-    for i in range(width):
-        carry = FALSE
-        for j in range(2 * width - i):
-            part = builder.land(a[i], b[j]) if j < width else FALSE
-            total[i + j], carry = arith.full_adder(builder, total[i + j], part, carry)
-    for o, literal in enumerate(total):
-        builder.output(f"p{o}", literal)
-    return builder.build()
 
 
 def test_prove_equal(folder: Path) -> None:

@@ -92,7 +92,8 @@ def test_an_interrupt_loses_nothing(quick: tuple[Path, dict[str, Any]], tmp_path
     child.send_signal(signal.SIGINT)
     _, stderr = child.communicate(timeout=60)
     assert child.returncode == 130, stderr
-    assert "interrupted; what was complete is saved" in stderr
+    steps = [json.loads(line)["step"] for line in journal.read_text().splitlines()]
+    assert f"interrupted after step {steps[-1]}, which is saved" in stderr
     assert not (tmp_path / "model.safetensors").exists()
     done = run(*command[3:], "--quick", "--resume", "--quiet")
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright import arith
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.errors import InputError
 from gatewright.model import Model
@@ -15,7 +14,7 @@ from gatewright.passes import PASSES, PIPELINES, Record, optimize, pipeline
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.verify import NotEquivalent, Undecided, prove
-from random_circuits import built_circuits, large, raw_circuits
+from random_circuits import built_circuits, large, multiplier, raw_circuits
 
 CIRCUITS = built_circuits() | raw_circuits()
 
@@ -315,22 +314,6 @@ def test_a_broken_pass_is_caught_where_rows_are_only_sampled_and_solved() -> Non
 
 
 def test_nothing_undecided_is_returned() -> None:
-    def multiplier(width: int, reverse: bool) -> Circuit:
-        names = [f"{side}{i}" for side in "ab" for i in range(width)]
-        builder = Builder(names)
-        a, b = builder.inputs[:width], builder.inputs[width:]
-        if reverse:
-            a, b = b, a
-        total: list[int] = [FALSE] * (2 * width)
-        for i in range(width):
-            carry = FALSE
-            for j in range(2 * width - i):
-                part = builder.land(a[i], b[j]) if j < width else FALSE
-                total[i + j], carry = arith.full_adder(builder, total[i + j], part, carry)
-        for o, literal in enumerate(total):
-            builder.output(f"p{o}", literal)
-        return builder.build()
-
     swapped = multiplier(14, True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PASSES, "swap", lambda given: swapped)

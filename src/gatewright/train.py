@@ -151,10 +151,10 @@ def fit(
     if journal is not None:
         start = journal.open(network, optimizer, resume)
     state = start
+    if start is not None and stop is not None and stop(start.metrics):
+        return start.network
     saved_at = time.monotonic()
     with _deferred_interrupt() as is_interrupted:
-        if start is not None and stop is not None and stop(start.metrics):
-            return start.network
         for state in train(network, x, y, optimizer, steps=steps, start=start, **options):
             if progress is not None:
                 progress(state.metrics)
@@ -167,6 +167,12 @@ def fit(
                     saved_at = time.monotonic()
             if is_over:
                 break
+    if is_interrupted():
+        step = 0 if state is None else state.step
+        raise KeyboardInterrupt(
+            f"interrupted after step {step}"
+            + (", not saved: there is no run folder" if journal is None else ", which is saved")
+        )
     return network if state is None else state.network
 
 
@@ -317,7 +323,8 @@ def _diverged(step: int, what: str) -> Diverged:
 def _deferred_interrupt() -> Generator[Callable[[], bool]]:
     """Hold back SIGINT and SIGTERM until the block is left; a second one strikes at once.
 
-    Gives the question whether one came. Only in the main thread, where Python delivers signals.
+    Gives the question whether one came, to be asked afterwards too. Only in the main thread, where
+    Python delivers signals.
     """
     received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -336,5 +343,3 @@ def _deferred_interrupt() -> Generator[Callable[[], bool]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if received.is_set():
-        raise KeyboardInterrupt("interrupted; what was complete is saved")

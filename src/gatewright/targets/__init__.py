@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
 
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
+from gatewright.sides import HasCircuit
 from gatewright.targets import blif, dot
 
 Files = dict[str, bytes]
@@ -35,15 +35,6 @@ class Target:
     summary: str
     read: Callable[[bytes, str], Circuit] | None = None
     suffixes: tuple[str, ...] = ()
-
-
-class HasCircuit(Protocol):
-    """Anything made of a circuit, such as a `gatewright.model.Model`."""
-
-    @property
-    def circuit(self) -> Circuit:
-        """What is written."""
-        ...
 
 
 def _deferred(module: str) -> Callable[[Circuit], Files]:
