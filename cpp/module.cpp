@@ -84,6 +84,9 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
 
 }  // namespace
 
+void bind_augment(nb::module_& module);
+void bind_training(nb::module_& module);
+
 NB_MODULE(_native, module) {
   module.doc() = "The native core of gatewright; gatewright.native holds its specification.";
   module.def("simulate", &simulate, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
@@ -92,4 +95,6 @@ NB_MODULE(_native, module) {
              "table"_a.noconvert(), "words"_a.noconvert(), "Values of all nodes.");
   module.def("instruction_set", &gatewright::instruction_set,
              "The widest instruction set in use: AVX-512, AVX2 or portable.");
+  bind_augment(module);
+  bind_training(module);
 }

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from gatewright.circuit import Builder
+from gatewright.encode import Identity, Thermometer
 from gatewright.errors import InputError
-from gatewright.model import FORMAT, Model
+from gatewright.model import BATCH_BITS, FORMAT, Model
+from gatewright.passes import optimize
+from gatewright.verify import prove
 from random_circuits import built_circuits, large, raw_circuits
 
 
@@ -50,6 +53,81 @@ def test_predict_gives_bits_or_class_numbers():
         Model(circuit, 4).predict([[0, 1, 1]])
 
 
+def thermometer_model(thresholds: object = (0.25, 0.5)) -> Model:
+    """Two features of two bits each; the class is how many of the four bits are 1, at most 3."""
+    builder = Builder(["a0", "a1", "b0", "b1"])
+    a0, a1, b0, b1 = builder.inputs
+    builder.output("low", builder.lxor(builder.lxor(a0, a1), builder.lxor(b0, b1)))
+    builder.output("high", builder.lor(builder.land(a0, b0), builder.lxor(a1, b1)))
+    return Model(builder.build(), 4, Thermometer(np.array(thresholds, np.float32), (2,)))
+
+
+def test_predict_encodes_samples():
+    model = thermometer_model()
+    samples = np.array([[0.1, 0.2], [0.3, 0.2], [0.3, 0.4], [0.9, 0.1], [0.6, 0.3]])
+    assert model.predict(samples).tolist() == [0, 1, 2, 2, 3]
+    assert model.predict(samples[:0]).shape == (0,)
+    with pytest.raises(InputError, match=r"samples are float64\[5, 4\]; give \[N, 2\]"):
+        model.predict(np.zeros((5, 4)))
+
+
+@pytest.mark.parametrize("encoder", [None, Identity((4,))])
+def test_many_rows_are_predicted_in_parts(encoder, monkeypatch):
+    monkeypatch.setattr("gatewright.model.BATCH_BITS", 4 * 100)
+    assert BATCH_BITS > 4 * 100
+    model = Model(thermometer_model().circuit, 4, encoder)
+    rows = np.random.default_rng(0).integers(0, 2, (901, 4))
+    expected = model.circuit(rows) @ np.array([1, 2])
+    np.testing.assert_array_equal(model.predict(rows), expected)
+    bits = Model(model.circuit, None, encoder)
+    np.testing.assert_array_equal(bits.predict(rows), model.circuit(rows))
+
+
+@pytest.mark.parametrize("thresholds", [(0.25, 0.5), ((0.25, 0.5), (0.1, 0.2))])
+def test_the_encoder_is_kept_in_the_file(thresholds, tmp_path):
+    model = thermometer_model(thresholds)
+    model.save(tmp_path / "m.safetensors")
+    found = Model.load(tmp_path / "m.safetensors")
+    assert isinstance(found.encoder, Thermometer)
+    np.testing.assert_array_equal(found.encoder.thresholds, np.array(thresholds, np.float32))
+    samples = np.random.default_rng(0).random((50, 2), dtype=np.float32)
+    np.testing.assert_array_equal(found.predict(samples), model.predict(samples))
+    Model(model.circuit, 4, Identity((2, 2))).save(tmp_path / "m.safetensors")
+    kept = Model.load(tmp_path / "m.safetensors").encoder
+    assert isinstance(kept, Identity)
+    assert kept.shape == (2, 2)
+
+
+def test_a_smaller_model_keeps_its_encoder_and_is_proved_equal():
+    model = thermometer_model()
+    small = optimize(model)
+    assert (small.num_classes, small.encoder) == (model.num_classes, model.encoder)
+    assert prove(model, small).method == "exhaustive"
+
+
+def test_models_with_different_encoders_are_not_compared():
+    model = thermometer_model()
+    prove(model, thermometer_model())
+    prove(model, Model(model.circuit))
+    prove(model, model.circuit)
+    others = [thermometer_model((0.25, 0.6)), Model(model.circuit, 4, Identity((4,)))]
+    for other in others:
+        with pytest.raises(InputError, match="different encoders"):
+            prove(model, other)
+
+
+def test_an_encoder_of_other_bits_is_refused():
+    with pytest.raises(InputError, match="encoder gives 5 bits and circuit circuit has 4 inputs"):
+        Model(thermometer_model().circuit, 4, Identity((5,)))
+
+
+def test_the_first_version_of_the_file_is_read(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file(ARRAYS, path, {"format": "gatewright model 1", "model": json.dumps(ABOUT)})
+    assert Model.load(path).encoder is None
+    assert Model.load(path).circuit.num_gates == 1
+
+
 def test_a_file_cut_anywhere_is_an_input_error(tmp_path):
     path = tmp_path / "model.safetensors"
     Model(large(40)).save(path)
@@ -80,6 +158,9 @@ ABOUT = {"name": "n", "input_names": ["a", "b"], "output_names": ["y"], "num_cla
         ({"fanin": np.zeros((1, 3), np.int32)}, {}, r"damaged .*fanin has shape \[1, 3\]"),
         ({"table": np.array([8.5])}, {}, r"damaged .*table\[0\] is 8.5"),
         ({"outputs": np.array([99], np.int32)}, {}, r"damaged .*output 'y' is literal 99"),
+        ({}, {"encoder": {"kind": "thermometer", "shape": [2]}}, r"damaged .*'thresholds'"),
+        ({}, {"encoder": {"kind": "fourier", "shape": [2]}}, r"damaged .*'fourier'"),
+        ({}, {"encoder": {"kind": "identity", "shape": [3]}}, r"damaged .*gives 3 bits"),
     ],
 )
 def test_a_file_that_holds_no_circuit_is_an_input_error(arrays, about, message, tmp_path):
@@ -109,7 +190,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"weights.safetensors: not a Gatewright model .*None"):
         Model.load(path)
     save_file({"weight": np.zeros(3)}, path, {"format": "pt"})
-    with pytest.raises(InputError, match=r"its format is 'pt', not 'gatewright model 1'"):
+    with pytest.raises(InputError, match=r"its format is 'pt', not 'gatewright model 2'"):
         Model.load(path)
     path.write_text(".model life\n.end\n")
     with pytest.raises(InputError, match="not a whole safetensors file"):

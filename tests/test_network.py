@@ -7,7 +7,8 @@ import pytest
 
 from gatewright.circuit import pack
 from gatewright.errors import InputError
-from gatewright.layers import Bits, Gates, GroupSum, Head
+from gatewright.heads import Bits, GroupSum, Head
+from gatewright.layers import Gates
 from gatewright.network import Network
 
 NUM_INPUTS = 9

@@ -20,6 +20,13 @@ def test_public_names_exist_and_are_few() -> None:
         _ = gatewright.nosuch
 
 
+def test_a_public_name_is_the_same_thing_whenever_it_is_asked_for() -> None:
+    """A module of the same name would take its place as soon as it is imported."""
+    found = {name: getattr(gatewright, name) for name in gatewright.__all__}
+    for name, one in found.items():
+        assert getattr(gatewright, name) is one, name
+
+
 def test_importing_and_proving_does_not_load_jax() -> None:
     code = (
         "import sys, gatewright as gw; b = gw.Builder(['x', 'y']);"

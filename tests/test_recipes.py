@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from gatewright.errors import InputError
-from gatewright.layers import Bits, GroupSum
+from gatewright.heads import Bits, GroupSum
 from gatewright.recipes import RECIPES, Recipe, recipe
 from gatewright.train import Metrics
 

@@ -25,7 +25,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from gatewright import train as module
 from gatewright.circuit import all_inputs, unpack
 from gatewright.errors import Diverged, InputError
-from gatewright.layers import Bits, Gates, GroupSum
+from gatewright.heads import Bits, GroupSum
+from gatewright.layers import Gates
 from gatewright.network import Network
 from gatewright.storage import load_arrays
 from gatewright.train import Metrics, evaluate, fit, last_metrics, train

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from gatewright import verify
 from gatewright.circuit import Builder, Circuit, all_inputs, unpack
 from gatewright.errors import GatewrightError, InputError
-from gatewright.layers import Gates, GroupSum
+from gatewright.heads import GroupSum
+from gatewright.layers import Gates
 from gatewright.network import Network
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 from random_circuits import built_circuits, raw_circuits

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gatewright import wiring
 from gatewright.errors import InputError
-from gatewright.wiring import SCHEMES, connect
+from gatewright.wiring import SCHEMES, connect, groups
 
 
 @st.composite
@@ -152,3 +152,22 @@ def test_the_wiring_of_large_layers_is_valid():
     assert fanin.min() >= 0
     assert fanin.max() < 70_000
     assert (fanin[:, 0] != fanin[:, 1]).all()
+
+
+@given(st.integers(1, 40), st.integers(0, 60), st.integers(1, 12), st.integers(0, 2**31))
+def test_groups_hold_different_inputs_in_even_shares(num_inputs, num_groups, size, seed):
+    size = min(size, num_inputs)
+    found = groups(num_inputs, num_groups, size, np.random.default_rng(seed))
+    assert found.shape == (num_groups, size)
+    assert all(len(set(group)) == size for group in found.tolist())
+    count = np.bincount(found.reshape(-1), minlength=num_inputs)
+    assert len(count) == num_inputs
+    assert count.max() - count.min() <= 1
+
+
+def test_groups_are_random_and_cannot_be_larger_than_what_there_is():
+    first, again, other = (groups(30, 20, 4, np.random.default_rng(s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    with pytest.raises(InputError, match="5 different inputs is not to be had of 4"):
+        groups(4, 1, 5, np.random.default_rng(0))

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gatewright import automata as automata
+    from gatewright import data as data
+    from gatewright.adam import Adam as Adam
     from gatewright.circuit import Builder as Builder
     from gatewright.circuit import Circuit as Circuit
+    from gatewright.encode import Thermometer as Thermometer
     from gatewright.errors import Diverged as Diverged
     from gatewright.errors import InputError as InputError
-    from gatewright.extract import extract as extract
-    from gatewright.layers import Bits as Bits
+    from gatewright.extraction import extract as extract
+    from gatewright.heads import Bits as Bits
+    from gatewright.heads import GroupSum as GroupSum
     from gatewright.layers import Gates as Gates
-    from gatewright.layers import GroupSum as GroupSum
+    from gatewright.learned import LearnedGates as LearnedGates
+    from gatewright.luts import Luts as Luts
     from gatewright.model import Model as Model
     from gatewright.network import Network as Network
     from gatewright.passes import optimize as optimize
@@ -32,27 +37,31 @@ __version__ = "0.1.0"
 #: Public name -> the module that defines it. Imported on first use: `import gatewright` stays cheap
 #: and a circuit can be read, proved and compiled without loading JAX.
 _PUBLIC = {
-    "Bits": "layers",
+    "Adam": "adam",
+    "Bits": "heads",
     "Builder": "circuit",
     "Circuit": "circuit",
     "Diverged": "errors",
     "Gates": "layers",
-    "GroupSum": "layers",
+    "GroupSum": "heads",
     "InputError": "errors",
+    "LearnedGates": "learned",
+    "Luts": "luts",
     "Model": "model",
     "Network": "network",
     "NotEquivalent": "verify",
     "Proof": "verify",
+    "Thermometer": "encode",
     "Undecided": "verify",
     "evaluate": "train",
-    "extract": "extract",
+    "extract": "extraction",
     "fit": "train",
     "optimize": "passes",
     "prove": "verify",
     "read": "targets",
     "write": "targets",
 }
-_MODULES = ("automata",)
+_MODULES = ("automata", "data")
 
 __all__ = [*_PUBLIC, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 

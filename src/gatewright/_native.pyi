@@ -15,3 +15,56 @@ def simulate_nodes(
     words: npt.NDArray[np.uint64],
 ) -> npt.NDArray[np.uint64]: ...
 def instruction_set() -> str: ...
+def augment(
+    images: npt.NDArray[np.uint8],
+    rows: npt.NDArray[np.int64],
+    seed: int,
+    first: int,
+    rotate: float,
+    shear: float,
+    scale: float,
+    shift: float,
+    crop: int,
+    flip: bool,
+    elastic: float,
+    elastic_grid: int,
+    basis_y: npt.NDArray[np.float32],
+    basis_x: npt.NDArray[np.float32],
+    threads: int,
+) -> npt.NDArray[np.uint8]: ...
+def training_kernel() -> str: ...
+
+class Trainer:
+    def __init__(
+        self,
+        forms: list[int],
+        is_hard: list[bool],
+        is_wired_hard: list[bool],
+        widths: list[int],
+        candidates: list[int],
+        wirings: list[npt.NDArray[np.int32]],
+        num_classes: int,
+        is_bfloat16: bool,
+        threads: int,
+    ) -> None: ...
+    def set(
+        self, layer: int, is_wires: bool, quantity: int, values: npt.NDArray[np.float32]
+    ) -> None: ...
+    def get(self, layer: int, is_wires: bool, quantity: int) -> npt.NDArray[np.float32]: ...
+    def run(
+        self,
+        rows: npt.NDArray[np.uint64],
+        labels: npt.NDArray[np.int32],
+        learning_rates: npt.NDArray[np.float32],
+        temperatures: npt.NDArray[np.float32],
+        first_step: int,
+        tau: float,
+        smoothing: float,
+        b1: float,
+        b2: float,
+        epsilon: float,
+        weight_decay: float,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
+    def sums(
+        self, rows: npt.NDArray[np.uint64], temperature: float, is_hard: bool
+    ) -> npt.NDArray[np.float32]: ...

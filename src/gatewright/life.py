@@ -13,7 +13,7 @@ from typing import Any
 from gatewright import storage, targets
 from gatewright.automata import life_rule
 from gatewright.circuit import Circuit, Stats
-from gatewright.extract import extract
+from gatewright.extraction import extract
 from gatewright.network import Network
 from gatewright.passes import Record, optimize
 from gatewright.recipes import Recipe

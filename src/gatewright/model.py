@@ -1,6 +1,7 @@
-"""`Model`: what a user saves, ships and runs: a circuit and what its outputs mean.
+"""`Model`: what a user saves, ships and runs: an encoder, a circuit and what its outputs mean.
 
-One safetensors file: the circuit's arrays, and JSON metadata for names and meaning.
+One safetensors file: the circuit's and the encoder's arrays, and JSON metadata for names and
+meaning.
 """
 
 from __future__ import annotations
@@ -15,27 +16,60 @@ import numpy.typing as npt
 
 from gatewright import storage
 from gatewright.circuit import Circuit
+from gatewright.encode import Encoder, restore
 from gatewright.errors import InputError
 
-FORMAT = "gatewright model 1"
+FORMAT = "gatewright model 2"
+#: The first version had no encoder, and is read as that.
+READABLE = ("gatewright model 1", FORMAT)
+
+#: Before the names of the encoder's arrays in a file.
+ENCODER = "encoder."
+
+#: Input bits that `predict` holds at a time.
+BATCH_BITS = 1 << 23
 
 
 @dataclass(frozen=True)
 class Model:
-    """A circuit and the meaning of its outputs.
+    """A circuit, how its inputs come about, and the meaning of its outputs.
 
     Attributes:
         circuit: from input bits to the decision, the head included.
         num_classes: where the outputs are a class number in binary, least significant bit first;
             None where each output is a bit of the answer.
+        encoder: from samples to the circuit's input bits; None where samples are these bits.
+
+    Raises:
+        InputError: the encoder gives another number of bits than the circuit has inputs.
     """
 
     circuit: Circuit
     num_classes: int | None = None
+    encoder: Encoder | None = None
 
-    def predict(self, bits: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Rows of bits [N, num_inputs] -> bool[N, num_outputs], or classes int64[N]."""
-        outputs = self.circuit(bits)
+    def __post_init__(self) -> None:
+        if self.encoder is not None and self.encoder.num_bits != self.circuit.num_inputs:
+            raise InputError(
+                f"the encoder gives {self.encoder.num_bits} bits and circuit {self.circuit.name} "
+                f"has {self.circuit.num_inputs} inputs; give the encoder it was trained with"
+            )
+
+    def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Samples -> bool[N, num_outputs], or classes int64[N].
+
+        Samples are [N, *encoder.shape], or rows of bits [N, num_inputs] where there is no encoder.
+        Some thousand are encoded and simulated at a time.
+        """
+        samples = np.asarray(x)
+        step = max(64, BATCH_BITS // max(1, self.circuit.num_inputs))
+        if samples.ndim == 0 or len(samples) <= step:
+            return self._predict(samples)
+        starts = range(0, len(samples), step)
+        return np.concatenate([self._predict(samples[i : i + step]) for i in starts])
+
+    def _predict(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        outputs = self.circuit(samples if self.encoder is None else self.encoder(samples))
         if self.num_classes is None:
             return outputs
         weights = 1 << np.arange(outputs.shape[1], dtype=np.int64)
@@ -54,7 +88,10 @@ class Model:
             "input_names": circuit.input_names,
             "output_names": circuit.output_names,
             "num_classes": self.num_classes,
+            "encoder": None if self.encoder is None else self.encoder.about,
         }
+        if self.encoder is not None:
+            arrays |= {ENCODER + name: array for name, array in self.encoder.arrays.items()}
         metadata = {"format": FORMAT, "model": json.dumps(about)}
         storage.write_atomic(Path(path), storage.encode(arrays, metadata))
 
@@ -63,7 +100,7 @@ class Model:
         """Read what `save` wrote; InputError where the file is missing, damaged or not a model."""
         path = Path(path)
         arrays, metadata = storage.load_arrays(path)
-        if metadata.get("format") != FORMAT:
+        if metadata.get("format") not in READABLE:
             raise InputError(
                 f"{path}: not a Gatewright model (its format is {metadata.get('format')!r}, "
                 f"not {FORMAT!r}); save one with Model.save"
@@ -78,6 +115,13 @@ class Model:
                 output_names=tuple(about["output_names"]),
                 name=about["name"],
             )
-            return Model(circuit, about["num_classes"])
+            described = about.get("encoder")
+            held = {
+                name.removeprefix(ENCODER): array
+                for name, array in arrays.items()
+                if name.startswith(ENCODER)
+            }
+            encoder = None if described is None else restore(described, held)
+            return Model(circuit, about["num_classes"], encoder)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: a damaged Gatewright model ({error})") from error

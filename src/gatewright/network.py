@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
 from typing import Any
 
 import equinox as eqx
@@ -14,14 +16,15 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from gatewright.circuit import Bits as BitRows
-from gatewright.circuit import Circuit, Words, unpack
+from gatewright.circuit import Builder, Circuit, Words, unpack
 from gatewright.errors import InputError
-from gatewright.layers import Bits, Gates, Head, Mode
-from gatewright.parametrisations import parametrisation
+from gatewright.heads import Bits, Head
+from gatewright.layers import Layer, Mode
+from gatewright.look_up import look_up
 
 
 class Network(eqx.Module):
-    """Gate layers in a chain and a head.
+    """Layers in a chain and a head.
 
     Attributes:
         layers: each layer's outputs are the next one's inputs.
@@ -31,10 +34,10 @@ class Network(eqx.Module):
         InputError: widths do not meet, or the head cannot serve the last layer's width.
     """
 
-    layers: tuple[Gates, ...]
+    layers: tuple[Layer, ...]
     head: Head
 
-    def __init__(self, *layers: Gates, head: Head | None = None) -> None:
+    def __init__(self, *layers: Layer, head: Head | None = None) -> None:
         if not layers:
             raise InputError("a network has at least one layer")
         for i, (below, above) in enumerate(pairwise(layers), 1):
@@ -82,13 +85,7 @@ class Network(eqx.Module):
 
     def decided(self, temperature: ArrayLike = 1.0) -> Array:
         """Share of gates whose most likely table has a probability above .85."""
-        by_form: dict[str, list[Array]] = {}
-        for layer in self.layers:
-            by_form.setdefault(layer.form, []).append(layer.parameters)
-        confidence = [
-            parametrisation(form).confidence(jnp.concatenate(parameters, axis=1), temperature)
-            for form, parameters in by_form.items()
-        ]
+        confidence = [layer.confidence(temperature) for layer in self.layers]
         return (jnp.concatenate(confidence) > 0.85).mean()
 
     def hard_accuracy(self, words: Words, targets: BitRows) -> float:
@@ -106,28 +103,68 @@ class Network(eqx.Module):
         return np.asarray(_decide(self, jnp.asarray(rows)))
 
     def gates_circuit(self, input_names: tuple[str, ...] | None = None) -> Circuit:
-        """The hard gates without the head, one circuit gate each, in layer order, unfolded."""
-        k = self.num_inputs
-        names = input_names or tuple(f"x{i}" for i in range(k))
-        fanin: list[npt.NDArray[Any]] = []
-        first = 1
-        for layer in self.layers:
-            fanin.append(np.asarray(layer.fanin) + first)
-            first = 1 + k + sum(map(len, fanin[:-1]))
-        last = self.layers[-1].num_outputs
-        return Circuit(
-            fanin=np.concatenate(fanin),
-            table=np.concatenate([np.asarray(layer.tables()) for layer in self.layers]),
-            outputs=2 * (1 + k + self.num_gates - last + np.arange(last, dtype=np.int32)),
-            input_names=names,
-            output_names=tuple(f"y{i}" for i in range(last)) if last > 1 else ("y",),
-            name="network",
+        """The hard gates without the head, in layer order, unfolded; one circuit gate each.
+
+        A table of more than two inputs becomes as many two-input gates as it needs.
+        """
+        parts = (
+            _of_gates(list(group)) if is_pairs else _of_tables(*group)
+            for is_pairs, group in groupby(self.layers, _reads_pairs)
         )
+        first, *others = parts
+        body = first if input_names is None else replace(first, input_names=input_names)
+        for circuit in others:
+            body = body.then(circuit)
+        return body
 
     def to_netlist(self) -> Circuit:
         """The hard network, head included, gate by gate and unfolded; see `extract`."""
         body = self.gates_circuit()
         return body.then(self.head.circuit(body.num_outputs))
+
+
+def _reads_pairs(layer: Layer) -> bool:
+    return layer.hard_fanin().shape[1] == 2
+
+
+def _of_gates(layers: Sequence[Layer]) -> Circuit:
+    """The hard gates of a chain of layers with two-input gates."""
+    k, last = layers[0].num_inputs, layers[-1].num_outputs
+    fanin: list[npt.NDArray[Any]] = []
+    first = 1
+    for layer in layers:
+        fanin.append(np.asarray(layer.hard_fanin()) + first)
+        first = 1 + k + sum(map(len, fanin[:-1]))
+    tables = [np.asarray(layer.tables()) for layer in layers]
+    return Circuit(
+        fanin=np.concatenate(fanin),
+        table=np.concatenate(tables),
+        outputs=2 * (first + np.arange(last, dtype=np.int32)),
+        input_names=_numbered("x", k),
+        output_names=_numbered("y", last) if last > 1 else ("y",),
+        name="network",
+    )
+
+
+def _of_tables(*layers: Layer) -> Circuit:
+    """The hard tables of a chain of layers, of any number of inputs, out of two-input gates."""
+    builder = Builder(_numbered("x", layers[0].num_inputs), "network")
+    wires = builder.inputs
+    for layer in layers:
+        rows: list[list[int]] = np.asarray(layer.hard_fanin()).tolist()
+        tables: list[int] = np.asarray(layer.tables()).tolist()
+        wires = [
+            look_up(builder, table, [wires[i] for i in row])
+            for table, row in zip(tables, rows, strict=True)
+        ]
+    names = _numbered("y", len(wires)) if len(wires) > 1 else ("y",)
+    for name, literal in zip(names, wires, strict=True):
+        builder.output(name, literal)
+    return builder.build()
+
+
+def _numbered(letter: str, num: int) -> tuple[str, ...]:
+    return tuple(f"{letter}{i}" for i in range(num))
 
 
 @eqx.filter_jit

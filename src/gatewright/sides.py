@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright.circuit import Bits, Circuit, Words, pack, unpack
+from gatewright.encode import Encoder
 from gatewright.errors import InputError
 
 #: A plain rule is only evaluated row by row, so it can have this many inputs.
@@ -99,8 +100,10 @@ def match(a: Side, b: Side) -> Pair:
     Outputs likewise. A rule has no names, and as many inputs as the other side if it says nothing.
 
     Raises:
-        InputError: the sides have different numbers of inputs or outputs, or no side says how many.
+        InputError: the sides have different numbers of inputs or outputs, or no side says how many;
+            or both are models, with different encoders.
     """
+    _require_same_encoder(a, b)
     sizes = [_num_inputs(side) for side in (a, b)]
     known = [size for size in sizes if size is not None]
     if not known:
@@ -122,6 +125,23 @@ def match(a: Side, b: Side) -> Pair:
         _places(second.input_names or inputs, inputs),
         _places(outputs, second.output_names or outputs),
     )
+
+
+def _require_same_encoder(a: Side, b: Side) -> None:
+    """Equal circuits behind different encoders are not equal models."""
+    one, other = (cast(Encoder | None, getattr(side, "encoder", None)) for side in (a, b))
+    if one is None or other is None:
+        return
+    of_one, of_other = one.arrays, other.arrays
+    if (
+        one.about != other.about
+        or of_one.keys() != of_other.keys()
+        or any(not np.array_equal(array, of_other[name]) for name, array in of_one.items())
+    ):
+        raise InputError(
+            "the models have different encoders, so their circuits read different bits; "
+            "compare the circuits alone: prove(a.circuit, b.circuit)"
+        )
 
 
 def _num_inputs(side: Side) -> int | None:

@@ -1,6 +1,7 @@
 """Training: `train` yields a state every few steps, `fit` runs it to the end, `evaluate` measures.
 
-Steps run compiled, `chunk` of them a call, so Python is not in the loop. Everything random comes
+Steps run compiled, `chunk` of them a call, so Python is not in the loop: on the native kernel where
+it can take the network (`gatewright.fused`), else as JAX compiles them. Everything random comes
 from the seed and the step number alone, so a run that is cut and resumed continues bit for bit.
 """
 
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -22,18 +23,30 @@ import numpy.typing as npt
 import optax
 from jax import Array
 
-from gatewright.circuit import pack
+from gatewright.augment import Augment
+from gatewright.encode import Encoder
 from gatewright.errors import Diverged, InputError
-from gatewright.journal import Journal, Metrics, State, last_metrics, partition
+from gatewright.feed import Feed
+from gatewright.fused import Activations, Fused, describe, num_threads, why_not
+from gatewright.heads import Head
+from gatewright.journal import Journal, Metrics, State, last_metrics
 from gatewright.network import Network
+from gatewright.steppers import (
+    Loss,
+    Temperature,
+    jax_stepper,
+    native_stepper,
+    temperature_at,
+    unpack_rows,
+)
 
 __all__ = ["Journal", "Metrics", "State", "evaluate", "fit", "last_metrics", "train"]
 
-Rows = npt.NDArray[np.bool_]
-Targets = npt.NDArray[Any]
-Loss = Callable[[Array, Array], Array]
-#: A constant, or a function of the step number (0-based, traced).
-Temperature = float | Callable[[Array], Array | float]
+#: What runs the steps: "auto" is the native kernel where it can, else JAX.
+Kernel = Literal["auto", "native", "jax"]
+
+#: Steps between two states, at least and at most, where the caller does not say.
+CHUNKS = 25, 1000
 
 
 def train(
@@ -44,76 +57,98 @@ def train(
     *,
     steps: int,
     batch_size: int | None = None,
+    encoder: Encoder | None = None,
+    augment: Augment | None = None,
     loss: Loss | None = None,
     temperature: Temperature = 1.0,
     mode: str = "training",
     seed: int = 0,
-    chunk: int = 25,
+    chunk: int | None = None,
     held_out: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    kernel: Kernel = "auto",
+    activations: Activations = "bfloat16",
+    threads: int | None = None,
     start: State | None = None,
 ) -> Iterator[State]:
     """Train, yielding a State after each chunk of steps (and at the last step).
 
     Args:
-        x: rows of bits [N, num_inputs].
+        x: rows of bits [N, num_inputs]; with an encoder, what it encodes.
         y: targets, [N] class numbers for GroupSum or [N, m] bits for Bits.
-        optimizer: any optax transformation.
+        optimizer: any optax transformation; `gatewright.Adam` also on the native kernel.
         batch_size: rows a step, reshuffled every epoch; None takes all rows every step.
+        augment: warps every training image anew each time that it is used; needs an encoder.
         loss: function of (scores, y) -> mean loss; None is the head's own.
         temperature: of the gates' parametrisation, constant or a schedule.
         mode: how gates are evaluated in the loss: "training", "soft" or "straight_through".
+        chunk: steps between two states; None is an epoch, but from 25 to 1000 steps.
         held_out: (x, y) for the metrics; None measures on the training rows.
+        kernel: "native" insists on the native kernel, "jax" turns it off.
+        activations, threads: of the native kernel; see `gatewright.fused.Fused`.
         start: a state to continue from; its network takes the place of the one given.
 
     Raises:
-        InputError: shapes do not fit.
+        InputError: shapes do not fit, or kernel="native" cannot take the network.
         Diverged: the loss or a parameter is not finite, naming the first such step.
     """
     if start is not None:
         network = start.network
-    rows, targets = _data(network, x, y)
-    judged = _data(network, *(held_out or (x, y)))
-    words, wanted = pack(judged[0]), network.head.target_bits(judged[1])
-    if steps < 0 or chunk < 1:
+    feed = Feed.make(network, x, y, encoder=encoder, augment=augment, seed=seed)
+    judged = feed if held_out is None else Feed.make(network, *held_out, encoder=encoder)
+    by_input, wanted = judged.by_input(), network.head.target_bits(judged.targets)
+    if steps < 0 or (chunk is not None and chunk < 1):
         raise InputError(f"steps is at least 0 and chunk at least 1, not {steps} and {chunk}")
-    if batch_size is not None and not 1 <= batch_size <= len(rows):
-        raise InputError(f"batch_size is between 1 and the {len(rows)} rows, not {batch_size}")
+    if batch_size is not None and not 1 <= batch_size <= feed.num_rows:
+        raise InputError(f"batch_size is between 1 and the {feed.num_rows} rows, not {batch_size}")
     if mode not in ("training", "soft", "straight_through"):
         raise InputError(f"mode is training, soft or straight_through in training, not {mode!r}")
-    full = batch_size is None or batch_size == len(rows)
+    batch = batch_size or feed.num_rows
+    if chunk is None:
+        chunk = min(max(feed.num_rows // batch, CHUNKS[0]), CHUNKS[1])
     begin_cpu, begin_wall = time.process_time(), time.perf_counter()
-    run = _compile(optimizer, loss or network.head.loss, temperature, mode, full)
-    trainable, fixed = partition(network)
-    if start is None:
-        optimizer_state, step = optimizer.init(trainable), 0
-    else:
-        optimizer_state, step = start.optimizer_state, start.step
+    if start is not None:
         begin_cpu -= start.metrics.cpu_seconds
         begin_wall -= start.metrics.wall_seconds
-    data = jnp.asarray(rows), jnp.asarray(targets)
-    key = jax.random.key(seed)
+    make = native_stepper if _is_native(network, optimizer, loss, kernel) else jax_stepper
+    stepper = make(
+        network, optimizer, feed, batch, loss=loss, temperature=temperature, mode=mode, seed=seed,
+        activations=activations, threads=threads, start=start,
+    )  # fmt: skip
+    step = 0 if start is None else start.step
     while step < steps:
         count = min(chunk, steps - step)
-        batches = _batches(seed, len(rows), None if full else batch_size, step, count)
-        trainable, optimizer_state, losses, soft, decided, is_finite = run(
-            trainable, fixed, optimizer_state, jnp.asarray(step), key, batches, data
-        )
-        losses = np.asarray(losses)
-        if not np.isfinite(losses).all():
-            first = int(np.flatnonzero(~np.isfinite(losses))[0])
-            raise _diverged(step + first, f"the loss became {losses[first]} at")
+        result = stepper(step, count)
+        if not np.isfinite(result.losses).all():
+            first = int(np.flatnonzero(~np.isfinite(result.losses))[0])
+            raise _diverged(step + first, f"the loss became {result.losses[first]} at")
         step += count
-        if not is_finite:
+        if not result.is_finite:
             raise _diverged(step, "a parameter became infinite or not a number before")
-        network = eqx.combine(trainable, fixed)
+        network, soft = result.network, result.soft
+        now = temperature_at(temperature, jnp.asarray(step))
         if held_out is not None:
-            now = _temperature_at(temperature, jnp.asarray(step))
-            soft = _soft_scores(network, *judged, now)[1]
+            soft = _soft_scores(network, judged, now)[1]
         metrics = Metrics(
-            step, float(losses.mean()), float(soft), network.hard_accuracy(words, wanted),
-            float(decided), time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
+            step, float(result.losses.mean()), float(soft),
+            network.hard_accuracy(by_input, wanted), result.decided,
+            time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
         )  # fmt: skip
-        yield State(network, optimizer_state, metrics)
+        yield State(network, result.optimizer_state, metrics)
+
+
+def kernel_of(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    *,
+    loss: Loss | None = None,
+    activations: Activations = "bfloat16",
+    threads: int | None = None,
+) -> str:
+    """What would run the steps, in words: "native (...)", or "JAX on cpu (why)"."""
+    reason = why_not(network, optimizer, loss)
+    if reason is None:
+        return describe(activations, num_threads(threads))
+    return f"JAX on {jax.default_backend()} ({reason})"
 
 
 def fit(
@@ -181,134 +216,64 @@ def evaluate(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
+    encoder: Encoder | None = None,
     temperature: float = 1.0,
-    batch_size: int = 4096,
 ) -> Metrics:
     """Soft and hard accuracy, loss and share of decided gates on rows x [N, k], targets y.
 
     temperature is that of the soft network: the one that training ended with.
     """
-    rows, targets = _data(network, x, y)
+    feed = Feed.make(network, x, y, encoder=encoder)
     now = jnp.asarray(temperature, dtype=jnp.float32)
-    loss, soft = _soft_scores(network, rows, targets, now, batch_size)
-    hard = network.hard_accuracy(pack(rows), network.head.target_bits(targets))
+    loss, soft = _soft_scores(network, feed, now)
+    hard = network.hard_accuracy(feed.by_input(), network.head.target_bits(feed.targets))
     return Metrics(0, loss, soft, hard, float(network.decided(now)))
 
 
-def _soft_scores(
-    network: Network, rows: Rows, targets: Targets, temperature: Array, batch_size: int = 4096
-) -> tuple[float, float]:
+#: Rows that are evaluated at a time.
+ROWS_AT_ONCE = 4096
+
+
+def _soft_scores(network: Network, feed: Feed, temperature: Array) -> tuple[float, float]:
     """(mean loss, accuracy) of the soft network."""
+    fused = Fused(network, activations="float32") if why_not(network) is None else None
     loss, correct = 0.0, 0.0
-    for begin in range(0, len(rows), batch_size):
-        part = slice(begin, begin + batch_size)
-        batch = jnp.asarray(rows[part]), jnp.asarray(targets[part])
-        one = _soft_batch(network, *batch, temperature)
-        loss += float(one[0]) * len(rows[part])
+    for begin in range(0, feed.num_rows, ROWS_AT_ONCE):
+        part = slice(begin, begin + ROWS_AT_ONCE)
+        targets = jnp.asarray(feed.targets[part])
+        if fused is None:
+            one = _soft_batch(network, jnp.asarray(feed.octets(part)), targets, temperature)
+        else:
+            scores = fused.scores(feed.words(part), float(temperature))
+            one = _judge(network.head, jnp.asarray(scores), targets)
+        loss += float(one[0]) * len(targets)
         correct += float(one[1])
-    return loss / len(rows), correct / len(rows)
+    return loss / feed.num_rows, correct / feed.num_rows
 
 
 @eqx.filter_jit
 def _soft_batch(
-    network: Network, rows: Array, targets: Array, temperature: Array
+    network: Network, octets: Array, targets: Array, temperature: Array
 ) -> tuple[Array, Array]:
-    scores = network(rows, temperature=temperature)
-    return network.head.loss(scores, targets), network.head.is_correct(scores, targets).sum()
-
-
-def _compile(
-    optimizer: optax.GradientTransformation,
-    loss: Loss,
-    temperature: Temperature,
-    mode: Any,
-    full: bool,
-) -> Callable[..., tuple[Any, ...]]:
-    """The compiled chunk of steps, with the metrics after it; `batches` holds a row a step."""
-
-    def run(
-        trainable: Network,
-        fixed: Network,
-        optimizer_state: optax.OptState,
-        begin: Array,
-        key: Array,
-        batches: Array,
-        data: tuple[Array, Array],
-    ) -> tuple[Network, optax.OptState, Array, Array, Array, Array]:
-        rows, targets = data
-        steps = begin + jnp.arange(len(batches))
-
-        def loss_of(trainable: Network, step: Array, batch: Array) -> tuple[Array, Array]:
-            network: Network = eqx.combine(trainable, fixed)
-            x, y = (rows, targets) if full else (rows[batch], targets[batch])
-            now = _temperature_at(temperature, step)
-            scores = network(x, mode=mode, temperature=now, key=jax.random.fold_in(key, step))
-            return loss(scores, y), network.head.is_correct(scores, y).mean()
-
-        def update(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
-            trainable, optimizer_state, _ = carry
-            step, batch = item
-            (value, soft), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-                trainable, step, batch
-            )
-            with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
-                change, optimizer_state = optimizer.update(gradient, optimizer_state, trainable)
-                return (optax.apply_updates(trainable, change), optimizer_state, soft), value
-
-        carry = (trainable, optimizer_state, jnp.zeros((), dtype=jnp.float32))
-        carry, losses = jax.lax.scan(update, carry, (steps, batches))
-        trainable, optimizer_state, soft = carry
-        decided = eqx.combine(trainable, fixed).decided(
-            _temperature_at(temperature, begin + len(batches))
-        )
-        leaves = jax.tree_util.tree_leaves(trainable)
-        is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
-        return trainable, optimizer_state, losses, soft, decided, is_finite
-
-    return cast(Any, eqx.filter_jit(run))
-
-
-def _temperature_at(temperature: Temperature, step: Array) -> Array:
-    with jax.numpy_dtype_promotion("standard"):  # schedules mix dtypes
-        value = temperature(step) if callable(temperature) else temperature
-        return jnp.asarray(value, dtype=jnp.float32)
-
-
-def _batches(
-    seed: int, num_rows: int, batch_size: int | None, step: int, count: int
-) -> npt.NDArray[np.int32]:
-    """int32[count, batch_size]: the rows of each step; every epoch permutes all rows anew.
-
-    A batch that straddles two epochs takes the end of one and the beginning of the next. None
-    takes all rows, which need no numbers.
-    """
-    if batch_size is None:
-        return np.zeros((count, 0), dtype=np.int32)
-    first, last = step * batch_size, (step + count) * batch_size
-    epochs = range(first // num_rows, -(-last // num_rows))
-    order = np.concatenate(
-        [np.random.default_rng((seed, epoch)).permutation(num_rows) for epoch in epochs]
+    return _judge(
+        network.head, network(unpack_rows(network, octets), temperature=temperature), targets
     )
-    begin = first - epochs.start * num_rows
-    return order[begin : begin + last - first].reshape(count, batch_size).astype(np.int32)
 
 
-def _data(network: Network, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Rows, Targets]:
-    rows, targets = np.asarray(x), np.asarray(y)
-    if rows.ndim != 2 or rows.shape[1] != network.num_inputs:
-        raise InputError(
-            f"x has shape {list(rows.shape)}; the network reads rows [N, {network.num_inputs}]"
-        )
-    if len(rows) == 0 or len(rows) != len(targets):
-        raise InputError(
-            f"x has {len(rows)} rows and y {len(targets)}; both have the same number, at least 1"
-        )
-    is_bit = (rows == 0) | (rows == 1)
-    if not is_bit.all():
-        where = np.argwhere(~is_bit)[0].tolist()
-        raise InputError(f"x{where} is {rows[tuple(where)]}; inputs are bits, 0 or 1: encode them")
-    network.head.check_targets(targets, network.layers[-1].num_outputs)
-    return rows.astype(np.bool_), targets
+@eqx.filter_jit
+def _judge(head: Head, scores: Array, targets: Array) -> tuple[Array, Array]:
+    return head.loss(scores, targets), head.is_correct(scores, targets).sum()
+
+
+def _is_native(
+    network: Network, optimizer: optax.GradientTransformation, loss: Loss | None, kernel: Kernel
+) -> bool:
+    if kernel not in get_args(Kernel):
+        raise InputError(f"kernel is {', '.join(get_args(Kernel))}, not {kernel!r}")
+    reason = why_not(network, optimizer, loss)
+    if kernel == "native" and reason is not None:
+        raise InputError(f"kernel='native' cannot train this network: {reason}; use kernel='auto'")
+    return reason is None and kernel != "jax"
 
 
 def _diverged(step: int, what: str) -> Diverged:

@@ -1,4 +1,4 @@
-"""Fixed wiring: which two inputs each gate of a layer reads.
+"""Fixed wiring: which two inputs each gate of a layer reads, or which it may choose from.
 
 Every scheme is a function `(num_inputs, num_outputs, rng) -> int32[num_outputs, 2]`, registered by
 name in `SCHEMES`. Column 0 feeds operand a, column 1 operand b; the two always differ. A scheme
@@ -143,6 +143,30 @@ def connect(scheme: str, num_inputs: int, num_outputs: int, rng: np.random.Gener
             f"a layer has at least 2 inputs and 1 gate, not {num_inputs} and {num_outputs}"
         )
     return SCHEMES[scheme](num_inputs, num_outputs, rng)
+
+
+def groups(num_inputs: int, num_groups: int, size: int, rng: np.random.Generator) -> Fanin:
+    """int32[num_groups, size]: groups of different inputs, each input in about as many groups.
+
+    One permutation of the inputs after another, cut into groups; a permutation begins with inputs
+    that the group it completes does not have yet. So the numbers of groups that two inputs are in
+    differ by 1 at most.
+    """
+    if not 1 <= size <= num_inputs:
+        raise InputError(f"a group of {size} different inputs is not to be had of {num_inputs}")
+    num_slots = num_groups * size
+    sequence = np.empty(-(-num_slots // num_inputs) * num_inputs, dtype=np.int32)
+    for begin in range(0, len(sequence), num_inputs):
+        order = rng.permutation(num_inputs).astype(np.int32)
+        begun = begin % size  # inputs that the group has already
+        taken = np.zeros(num_inputs, dtype=np.bool_)
+        taken[sequence[begin - begun : begin]] = True
+        head = order[: size - begun]
+        clashes = np.flatnonzero(taken[head])
+        others = size - begun + np.flatnonzero(~taken[order[size - begun :]])[: len(clashes)]
+        order[clashes], order[others] = order[others], order[clashes]
+        sequence[begin : begin + num_inputs] = order
+    return sequence[:num_slots].reshape(num_groups, size)
 
 
 def _fanin(a: npt.ArrayLike, b: npt.ArrayLike) -> Fanin:

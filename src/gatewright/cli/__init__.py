@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "optimize": "make a circuit smaller, proving every pass",
     "prove": "prove that two circuits are equal, or show an input where they differ",
     "emit": "write a circuit as C, BLIF, DOT, ...",
+    "predict": "what a model says of samples, one prediction a line",
     "show": "describe a circuit, or draw it",
     "doctor": "say what this installation can do",
 }

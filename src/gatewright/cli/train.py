@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if not (options.resume or options.overwrite) and (folder / "checkpoint.safetensors").exists():
         raise InputError(f"{folder}: holds a run; --resume continues it, --overwrite drops it")
     save_recipe(folder, chosen, options.resume)
-    from gatewright.extract import extract
+    from gatewright.extraction import extract
     from gatewright.train import evaluate, fit, last_metrics
 
     x, y = chosen.data()

@@ -53,7 +53,8 @@ class Life(_LifeRows):
     strength: float = 5.0
 
     def network(self) -> Network:
-        from gatewright.layers import Gates, GroupSum
+        from gatewright.heads import GroupSum
+        from gatewright.layers import Gates
         from gatewright.network import Network
 
         widths = [9, *[self.width] * self.depth]
@@ -89,7 +90,8 @@ class LifeTree(_LifeRows):
     strength: float = 4.0
 
     def network(self) -> Network:
-        from gatewright.layers import Bits, Gates
+        from gatewright.heads import Bits
+        from gatewright.layers import Gates
         from gatewright.network import Network
 
         widths = [9, *[self.width] * 17]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatewright.encode import Encoder
 from gatewright.errors import InputError
-from gatewright.layers import GroupSum
+from gatewright.heads import GroupSum
 from gatewright.model import Model
 from gatewright.network import Network
 
 
 def extract(
     network: Network,
+    encoder: Encoder | None = None,
     *,
     name: str = "circuit",
     input_names: tuple[str, ...] | None = None,
@@ -20,6 +22,7 @@ def extract(
     """Round every gate and put the head behind them as gates: nothing folded, nothing dropped.
 
     Args:
+        encoder: what made the bits that the network was trained on; the model keeps it.
         input_names: default x0, x1, ...
         output_names: default y, or y0, y1, ...; a class number's bits, least significant first.
     """
@@ -37,4 +40,4 @@ def extract(
         output_names=output_names or circuit.output_names,
     )
     head = network.head
-    return Model(circuit, head.num_classes if isinstance(head, GroupSum) else None)
+    return Model(circuit, head.num_classes if isinstance(head, GroupSum) else None, encoder)

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from gatewright.circuit import all_inputs, unpack
+from gatewright.encode import Identity, Thermometer
 from gatewright.errors import InputError
-from gatewright.extract import extract
-from gatewright.layers import Bits, Gates, GroupSum, Head
+from gatewright.extraction import extract
+from gatewright.heads import Bits, GroupSum, Head
+from gatewright.layers import Gates
 from gatewright.network import Network
 
 
@@ -27,6 +29,17 @@ def test_the_model_predicts_what_the_hard_network_decides():
         np.testing.assert_array_equal(model.circuit(rows), bits)
         expected = bits if classes is None else bits @ (1 << np.arange(bits.shape[1]))
         np.testing.assert_array_equal(model.predict(rows), expected)
+
+
+def test_the_model_keeps_the_encoder():
+    network, encoder = network_of(GroupSum(3), 9), Thermometer(np.array([0.3, 0.6]), (3,))
+    samples = np.random.default_rng(0).random((40, 3))
+    model = extract(network, encoder)
+    assert model.encoder is encoder
+    expected = extract(network).predict(encoder(samples))
+    np.testing.assert_array_equal(model.predict(samples), expected)
+    with pytest.raises(InputError, match="encoder gives 8 bits .* has 6 inputs"):
+        extract(network, Identity((8,)))
 
 
 def test_nothing_is_folded_or_dropped():

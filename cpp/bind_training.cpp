@@ -1,0 +1,159 @@
+// The Python face of training: checks shapes, releases the GIL, calls.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trainer.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using gatewright::Form;
+using gatewright::Part;
+using gatewright::Quantity;
+using gatewright::Trainer;
+
+template <typename T, typename Shape>
+using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
+using Wiring = Input<std::int32_t, nb::shape<-1>>;
+using Matrix = Input<float, nb::shape<-1, -1>>;
+using Vector = Input<float, nb::shape<-1>>;
+using Rows = Input<std::uint64_t, nb::shape<-1, -1>>;
+using Labels = Input<std::int32_t, nb::shape<-1>>;
+
+template <typename T>
+nb::ndarray<T, nb::numpy> result(std::vector<std::size_t> shape) {
+  std::size_t size = 1;
+  for (const std::size_t n : shape) size *= n;
+  std::unique_ptr<T[]> data(new T[size]);
+  nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::ndarray<T, nb::numpy>(data.release(), shape.size(), shape.data(), owner);
+}
+
+[[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
+
+void check_rows(const Trainer& trainer, const Rows& rows) {
+  const std::size_t words = (trainer.num_inputs() + 63) / 64;
+  if (rows.shape(1) != words) {
+    refuse("rows have " + std::to_string(rows.shape(1)) + " words, not " + std::to_string(words));
+  }
+}
+
+void check_place(const Trainer& trainer, std::size_t layer) {
+  if (layer >= trainer.num_layers()) {
+    refuse("layer " + std::to_string(layer) + " of " + std::to_string(trainer.num_layers()));
+  }
+}
+
+Part part_of(bool is_wires) { return is_wires ? Part::wires : Part::gates; }
+
+Quantity quantity_of(int number) {
+  if (number < 0 || number > 2) refuse("quantity " + std::to_string(number) + " is not 0, 1 or 2");
+  return static_cast<Quantity>(number);
+}
+
+// Layers as parallel lists: a struct of each would need a Python type of its own.
+void make(Trainer* self, const std::vector<int>& forms, const std::vector<int>& is_hard,
+          const std::vector<int>& is_wired_hard, const std::vector<std::size_t>& widths,
+          const std::vector<std::size_t>& candidates, const std::vector<Wiring>& wirings,
+          std::size_t num_classes, bool is_bfloat16, std::size_t threads) {
+  const std::size_t num = forms.size();
+  if (is_hard.size() != num || is_wired_hard.size() != num || widths.size() != num + 1 ||
+      candidates.size() != num || wirings.size() != num) {
+    refuse("give one entry a layer, and one width more");
+  }
+  std::vector<gatewright::LayerShape> shapes;
+  for (std::size_t l = 0; l < num; ++l) {
+    if (forms[l] < 0 || forms[l] > 3) refuse("form " + std::to_string(forms[l]));
+    shapes.push_back({static_cast<Form>(forms[l]), is_hard[l] != 0, is_wired_hard[l] != 0,
+                      widths[l], widths[l + 1], candidates[l],
+                      std::span(wirings[l].data(), wirings[l].shape(0))});
+  }
+  new (self) Trainer(shapes, num_classes, is_bfloat16, threads);
+}
+
+void set(Trainer& self, std::size_t layer, bool is_wires, int quantity, const Matrix& values) {
+  check_place(self, layer);
+  const auto [rows, columns] = self.shape(layer, part_of(is_wires));
+  if (values.shape(0) != rows || values.shape(1) != columns) {
+    refuse("layer " + std::to_string(layer) + " has parameters [" + std::to_string(rows) + ", " +
+           std::to_string(columns) + "]");
+  }
+  self.set(layer, part_of(is_wires), quantity_of(quantity), values.data());
+}
+
+nb::ndarray<float, nb::numpy> get(const Trainer& self, std::size_t layer, bool is_wires,
+                                  int quantity) {
+  check_place(self, layer);
+  const auto [rows, columns] = self.shape(layer, part_of(is_wires));
+  auto values = result<float>({rows, columns});
+  self.get(layer, part_of(is_wires), quantity_of(quantity), values.data());
+  return values;
+}
+
+nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels, const Vector& learning_rates,
+              const Vector& temperatures, std::uint64_t first_step, float tau, float smoothing,
+              float b1, float b2, float epsilon, float weight_decay) {
+  check_rows(self, rows);
+  const std::size_t steps = learning_rates.shape(0);
+  if (steps == 0 || temperatures.shape(0) != steps || rows.shape(0) % steps != 0 ||
+      rows.shape(0) == 0 || labels.shape(0) != rows.shape(0)) {
+    refuse("give a learning rate and a temperature a step, and as many rows and labels a step");
+  }
+  const auto classes = static_cast<std::int32_t>(self.num_classes());
+  const std::span all(labels.data(), labels.shape(0));
+  if (std::ranges::any_of(all, [=](std::int32_t y) { return y < 0 || y >= classes; })) {
+    refuse("a label is not from 0 to " + std::to_string(classes - 1));
+  }
+  std::vector<gatewright::StepSettings> settings;
+  for (std::size_t i = 0; i < steps; ++i) {
+    settings.push_back({learning_rates.data()[i], temperatures.data()[i]});
+  }
+  auto losses = result<float>({steps});
+  auto num_right = result<std::int32_t>({steps});
+  {
+    nb::gil_scoped_release release;
+    self.run({rows.shape(0) / steps, tau, smoothing, b1, b2, epsilon, weight_decay, first_step},
+             settings, rows.data(), rows.shape(1), labels.data(), losses.data(),
+             num_right.data());
+  }
+  return nb::make_tuple(losses, num_right);
+}
+
+nb::ndarray<float, nb::numpy> sums(Trainer& self, const Rows& rows, float temperature,
+                                   bool is_hard) {
+  check_rows(self, rows);
+  auto values = result<float>({rows.shape(0), self.num_classes()});
+  {
+    nb::gil_scoped_release release;
+    self.sums(rows.data(), rows.shape(1), rows.shape(0), temperature, is_hard, values.data());
+  }
+  return values;
+}
+
+}  // namespace
+
+void bind_training(nb::module_& module) {
+  module.def("training_kernel", &gatewright::kernel_name,
+             "The instruction set of the training kernel: avx512, avx2 or portable.");
+  nb::class_<Trainer>(module, "Trainer")
+      .def("__init__", &make, "forms"_a, "is_hard"_a, "is_wired_hard"_a, "widths"_a,
+           "candidates"_a, "wirings"_a, "num_classes"_a, "is_bfloat16"_a, "threads"_a)
+      .def("set", &set, "layer"_a, "is_wires"_a, "quantity"_a, "values"_a.noconvert())
+      .def("get", &get, "layer"_a, "is_wires"_a, "quantity"_a)
+      .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(),
+           "learning_rates"_a.noconvert(), "temperatures"_a.noconvert(), "first_step"_a, "tau"_a,
+           "smoothing"_a, "b1"_a, "b2"_a, "epsilon"_a, "weight_decay"_a)
+      .def("sums", &sums, "rows"_a.noconvert(), "temperature"_a, "is_hard"_a);
+}

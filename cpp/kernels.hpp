@@ -1,0 +1,138 @@
+// The inner loops of training, compiled once for each instruction set and chosen at run time.
+//
+// Activations are feature-major tiles: a row holds one feature of kTile = 64 samples, as float32 or
+// bfloat16. A gate has four coefficients: out = c0 + c1 a + c2 b + c3 a b. Those of kBlock gates lie
+// together: coefficients [blocks][4][kBlock], and so do their masks for an exchange of operands.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gatewright {
+
+enum class Form : std::int32_t { softmax, light, walsh, covjac };
+
+constexpr std::size_t kBlock = 16;          // gates whose parameters lie side by side
+constexpr std::size_t kSamples = 64;        // samples of a tile
+constexpr std::size_t kMostParameters = 16; // a gate
+
+constexpr std::size_t num_parameters(Form form) { return form == Form::softmax ? 16 : 4; }
+
+// Where a gate stands in its trail; see trail.hpp.
+enum Step : std::uint8_t {
+  kStarts = 1,      // no gate before it shares its first operand's row
+  kAddsFirst = 2,   // the first operand's gradient was written before: add to it
+  kEnds = 4,        // the trail ends: write the second operand's gradient too
+  kAddsSecond = 8,  // and add to what was written before
+};
+
+// A layer's gates in the order of its trails.
+struct GateRows {
+  std::size_t num_gates;
+  const std::int32_t* operands;  // [n][2]: rows of the layer below
+  const std::uint8_t* steps;     // [n]: Step bits
+  const std::int32_t* outputs;   // [n]: the row that a gate writes; in the last layer, the class
+                                 // that it votes for
+};
+
+// A layer whose operands are mixtures of candidates.
+struct MixtureRows {
+  std::size_t num_gates;
+  std::size_t num_candidates;      // K, of each operand
+  const std::int32_t* candidates;  // [n][2][K]: rows of the layer below
+  const std::int32_t* outputs;     // [n]: as in GateRows
+  // The inverse: the candidates that read a row, as indices into [n][2][K].
+  std::size_t num_rows;
+  const std::int64_t* first_reader;  // [num_rows + 1]
+  const std::int32_t* readers;
+};
+
+// Where a layer's parameters, and Adam's means of their gradients, are: [blocks][p][kBlock].
+struct Parameters {
+  float* values;
+  float* mean;
+  float* square;
+};
+
+// One step of Adam (Kingma and Ba 2014) with decoupled weight decay, its constants gathered:
+// value = keep value - rate mean / (sqrt(square) + epsilon).
+struct Adam {
+  float b1, b2;
+  float keep;     // 1 - learning rate * weight decay
+  float rate;     // learning rate * sqrt(1 - b2^t) / (1 - b1^t)
+  float epsilon;  // epsilon * sqrt(1 - b2^t)
+};
+
+struct Temperatures {
+  float now, next;  // of this step's parameters and the next's
+};
+
+struct Votes {
+  float loss;     // summed over the tile's samples
+  int num_right;  // samples whose highest sum, the first such, is their class's
+};
+
+struct CrossEntropy {
+  std::size_t num_classes;
+  float tau, smoothing;
+  float weight;  // of a sample in the mean: 1 / batch
+};
+
+struct Kernels {
+  const char* name;
+
+  // float[n] or uint32[n/2] words of a row: 64 or 32.
+  std::size_t row_words;
+
+  void (*expand)(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows);
+  void (*import_row)(const float* samples, std::uint32_t* row);
+  void (*export_row)(const std::uint32_t* row, float* samples);
+
+  // Layers forward: to rows, or, where out is null, added to the sums of their groups.
+  void (*gates_forward)(const GateRows&, const float* coefficients, const std::uint32_t* in,
+                        std::uint32_t* out, float* sums);
+  // g: gradients of the outputs, or, where null, group_g: [groups][64] of the groups' sums.
+  // d_in null: gradients of the inputs are not wanted. d_coefficients: [n][4], added to or written.
+  void (*gates_backward)(const GateRows&, const float* coefficients, const std::uint32_t* in,
+                         const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
+                         float* d_coefficients, bool adds);
+
+  // weights: [n][2][K]. operands: [n][2] rows, kept for the backward pass.
+  void (*mixtures_forward)(const MixtureRows&, const float* weights, const float* coefficients,
+                           const std::uint32_t* in, std::uint32_t* operands, std::uint32_t* out,
+                           float* sums);
+  // operands become their gradients. d_weights: [n][2][K].
+  void (*mixtures_backward)(const MixtureRows&, const float* weights, const float* coefficients,
+                            const std::uint32_t* in, std::uint32_t* operands,
+                            const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
+                            float* d_weights, float* d_coefficients, bool adds);
+
+  // sums become their gradients.
+  Votes (*cross_entropy)(const CrossEntropy&, const std::int32_t* labels, std::size_t num_samples,
+                         float* sums);
+
+  // Blocks first..last: the coefficients of parameters; is_swapped[n]: all ones where a gate's
+  // operands are exchanged, else 0.
+  void (*coefficients)(Form, bool is_hard, float temperature, const float* parameters,
+                       const std::int32_t* is_swapped, std::size_t first, std::size_t last,
+                       float* coefficients);
+  // Sum num_gradients arrays [n][4], `stride` floats apart, go back to the parameters, step, and
+  // make the next coefficients.
+  void (*step_gates)(Form, bool is_hard, Temperatures, const Adam&, const Parameters&,
+                     const std::int32_t* is_swapped, const float* gradients,
+                     std::size_t num_gradients, std::size_t stride, std::size_t first,
+                     std::size_t last, float* coefficients);
+
+  // The same for the weights of candidates: parameters [blocks][2 K][kBlock], weights [n][2][K].
+  void (*weights)(std::size_t num_candidates, bool is_hard, float temperature,
+                  const float* parameters, std::size_t first, std::size_t last, float* weights);
+  void (*step_weights)(std::size_t num_candidates, bool is_hard, Temperatures, const Adam&,
+                       const Parameters&, const float* gradients, std::size_t num_gradients,
+                       std::size_t stride, std::size_t first, std::size_t last, float* weights);
+};
+
+// Kernels of the best instruction set that this machine has; GATEWRIGHT_ISA names another.
+const Kernels& kernels(bool is_bfloat16);
+
+}  // namespace gatewright

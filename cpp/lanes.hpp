@@ -1,0 +1,240 @@
+// Vectors of floats as wide as the target's registers, and the two ways in which a row of samples is
+// stored. Included by one translation unit a target; everything has internal linkage.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#else
+#include <cmath>
+#endif
+
+namespace gatewright {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+// GNU vectors: a language that GCC and Clang share, for every target.
+using Floats [[gnu::vector_size(kLanes * 4)]] = float;
+using Ints [[gnu::vector_size(kLanes * 4)]] = std::int32_t;
+using Bits [[gnu::vector_size(kLanes * 4)]] = std::uint32_t;
+
+// Samples a tile: enough that what a gate costs beyond its arithmetic is paid once for many.
+constexpr int kTile = 64;
+constexpr int kVectors = kTile / kLanes;
+
+inline Floats splat(float value) { return value - Floats{}; }
+inline Ints splat(std::int32_t value) { return value - Ints{}; }
+inline Bits splat(std::uint32_t value) { return value - Bits{}; }
+
+inline Floats load(const float* from) {
+  Floats value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+inline void store(float* to, Floats value) { std::memcpy(to, &value, sizeof value); }
+
+inline Bits load(const std::uint32_t* from) {
+  Bits value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+inline Ints load(const std::int32_t* from) {
+  Ints value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+inline void store(std::uint32_t* to, Bits value) { std::memcpy(to, &value, sizeof value); }
+
+inline Floats as_floats(Bits value) { return reinterpret_cast<Floats>(value); }
+inline Floats as_floats(Ints value) { return reinterpret_cast<Floats>(value); }
+inline Bits as_bits(Floats value) { return reinterpret_cast<Bits>(value); }
+inline Ints as_ints(Floats value) { return reinterpret_cast<Ints>(value); }
+
+// Lanes of `yes` where the mask is all ones, of `no` where it is zero.
+inline Floats select(Ints mask, Floats yes, Floats no) { return mask ? yes : no; }
+inline Floats max(Floats a, Floats b) { return select(a > b, a, b); }
+inline Floats min(Floats a, Floats b) { return select(a < b, a, b); }
+inline Floats abs(Floats a) { return as_floats(as_bits(a) & splat(0x7fff'ffffU)); }
+
+// Square root of x >= 0 and reciprocal of x > 0, to about two units in the last place: estimates
+// with a Newton step, several times faster than the exact instructions, where the target has them.
+inline Floats root(Floats x) {
+#if defined(__AVX512F__)
+  const Floats y = x + 1e-37f;  // so that the root of 0 is not 0 times infinity
+  const Floats r = reinterpret_cast<Floats>(_mm512_rsqrt14_ps(reinterpret_cast<__m512>(y)));
+  const Floats s = y * r;
+  return s + (0.5f * s) * (1.0f - s * r);
+#elif defined(__AVX2__)
+  return reinterpret_cast<Floats>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
+#elif defined(__x86_64__)
+  return reinterpret_cast<Floats>(_mm_sqrt_ps(reinterpret_cast<__m128>(x)));
+#elif defined(__aarch64__)
+  return reinterpret_cast<Floats>(vsqrtq_f32(reinterpret_cast<float32x4_t>(x)));
+#else
+  for (int lane = 0; lane < kLanes; ++lane) x[lane] = std::sqrt(x[lane]);
+  return x;
+#endif
+}
+
+inline Floats reciprocal(Floats x) {
+#if defined(__AVX512F__)
+  const Floats r = reinterpret_cast<Floats>(_mm512_rcp14_ps(reinterpret_cast<__m512>(x)));
+  return r + r * (1.0f - x * r);
+#else
+  return 1.0f / x;
+#endif
+}
+
+// e^x for x <= 87, to about two units in the last place (the polynomial is that of Cephes' expf);
+// e^-87 below -87.
+inline Floats exponential(Floats x) {
+  x = max(x, splat(-87.0f));
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
+  const Floats magic = splat(12582912.0f);
+  const Floats shifted = x * 1.44269504f + magic;
+  const Floats n = shifted - magic;
+  const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Floats p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+  return as_floats(as_bits(p) + (as_bits(shifted) << 23));
+}
+
+inline Floats sigmoid(Floats x) {
+  return reciprocal(1.0f + exponential(min(-x, splat(87.0f))));
+}
+
+using Four [[gnu::vector_size(16)]] = float;
+
+inline Four load4(const float* from) {
+  Four value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+inline void store4(float* to, Four value) { std::memcpy(to, &value, sizeof value); }
+
+// Every second lane of a and b together, from the first or from the second on.
+template <int kFirst, int... kLane>
+inline Floats every_second(Floats a, Floats b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, (2 * kLane + kFirst)...);
+}
+inline Floats evens(Floats a, Floats b) {
+  return every_second<0>(a, b, std::make_integer_sequence<int, kLanes>());
+}
+inline Floats odds(Floats a, Floats b) {
+  return every_second<1>(a, b, std::make_integer_sequence<int, kLanes>());
+}
+
+// from: [kLanes][4] in memory order; to: [4][kLanes].
+inline void transpose(const Floats* from, Floats* to) {
+  const Floats low = evens(from[0], from[1]), high = evens(from[2], from[3]);
+  const Floats low1 = odds(from[0], from[1]), high1 = odds(from[2], from[3]);
+  to[0] = evens(low, high);
+  to[2] = odds(low, high);
+  to[1] = evens(low1, high1);
+  to[3] = odds(low1, high1);
+}
+
+// The sums of four vectors' lanes.
+inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
+#if defined(__AVX512F__)
+  const auto as = [](Floats v) { return reinterpret_cast<__m512>(v); };
+  const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(as(v0), as(v1)),
+                                 _mm512_unpackhi_ps(as(v0), as(v1)));
+  const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(as(v2), as(v3)),
+                                 _mm512_unpackhi_ps(as(v2), as(v3)));
+  const __m512 c = _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
+  return reinterpret_cast<Four>(
+      _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+#elif defined(__AVX2__)
+  const __m256 a = _mm256_hadd_ps(reinterpret_cast<__m256>(v0), reinterpret_cast<__m256>(v1));
+  const __m256 b = _mm256_hadd_ps(reinterpret_cast<__m256>(v2), reinterpret_cast<__m256>(v3));
+  const __m256 c = _mm256_hadd_ps(a, b);
+  return reinterpret_cast<Four>(
+      _mm_add_ps(_mm256_castps256_ps128(c), _mm256_extractf128_ps(c, 1)));
+#else
+  const Floats from[4] = {v0, v1, v2, v3};
+  Floats to[4];
+  transpose(from, to);  // lane i of to[j]: from[i][j]
+  return (to[0] + to[1]) + (to[2] + to[3]);
+#endif
+}
+
+// The values of one feature over a tile, in registers.
+struct Row {
+  Floats v[kVectors];
+};
+
+// A row in memory as float32.
+struct Float32 {
+  using Word = float;
+  static constexpr std::size_t kWords = kTile;
+
+  static Row load(const float* from) {
+    Row row;
+    for (int j = 0; j < kVectors; ++j) row.v[j] = gatewright::load(from + j * kLanes);
+    return row;
+  }
+  static void store(float* to, const Row& row) {
+    for (int j = 0; j < kVectors; ++j) gatewright::store(to + j * kLanes, row.v[j]);
+  }
+};
+
+// A row in memory as bfloat16, in pairs: a 32-bit word holds two samples that are kLanes apart, so
+// that unpacking is a shift and a mask.
+struct BFloat16 {
+  using Word = std::uint32_t;
+  static constexpr std::size_t kWords = kTile / 2;
+
+  static Row load(const std::uint32_t* from) {
+    Row row;
+    for (int j = 0; j < kVectors / 2; ++j) {
+      const Bits pair = gatewright::load(from + j * kLanes);
+      row.v[2 * j] = as_floats(pair << 16);
+      row.v[2 * j + 1] = as_floats(pair & splat(0xffff'0000U));
+    }
+    return row;
+  }
+  static void store(std::uint32_t* to, const Row& row) {
+    const Bits half = splat(0x8000U);
+    for (int j = 0; j < kVectors / 2; ++j) {
+      const Bits low = (as_bits(row.v[2 * j]) + half) >> 16;
+      const Bits high = (as_bits(row.v[2 * j + 1]) + half) & splat(0xffff'0000U);
+      gatewright::store(to + j * kLanes, low | high);
+    }
+  }
+};
+
+// 0.0 or 1.0 for each of a tile's 64 bits.
+inline Row expand(std::uint64_t bits) {
+  Row row;
+  Bits select_lane;
+  for (int lane = 0; lane < kLanes; ++lane) select_lane[lane] = 1U << lane;
+  for (int j = 0; j < kVectors; ++j) {
+    const Bits some = splat(static_cast<std::uint32_t>(bits >> (j * kLanes))) & select_lane;
+    row.v[j] = as_floats((some != 0) & as_ints(splat(1.0f)));
+  }
+  return row;
+}
+
+}  // namespace
+}  // namespace gatewright

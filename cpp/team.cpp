@@ -1,0 +1,72 @@
+#include "team.hpp"
+
+namespace gatewright {
+namespace {
+
+constexpr int kSpins = 200;  // some ten microseconds
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+void wait_while(const std::atomic<unsigned>& value, unsigned old) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause_briefly();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+Team::Team(std::size_t num_threads) : num_threads_(num_threads) {
+  for (std::size_t member = 1; member < num_threads; ++member) {
+    threads_.emplace_back([this, member] { serve(member); });
+  }
+}
+
+Team::~Team() {
+  is_over_ = true;
+  ++job_;
+  job_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Team::run(const std::function<void(std::size_t)>& work) {
+  if (num_threads_ == 1) {
+    work(0);
+    return;
+  }
+  work_ = &work;
+  job_.fetch_add(1, std::memory_order_release);
+  job_.notify_all();
+  work(0);
+  meet();
+}
+
+void Team::serve(std::size_t member) {
+  for (unsigned done = 0;; ++done) {
+    wait_while(job_, done);
+    if (is_over_) return;
+    (*work_)(member);
+    meet();
+  }
+}
+
+void Team::meet() {
+  if (num_threads_ == 1) return;
+  const unsigned meeting = meeting_.load(std::memory_order_acquire);
+  if (num_waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_threads_) {
+    num_waiting_.store(0, std::memory_order_relaxed);
+    meeting_.fetch_add(1, std::memory_order_release);
+    meeting_.notify_all();
+    return;
+  }
+  wait_while(meeting_, meeting);
+}
+
+}  // namespace gatewright

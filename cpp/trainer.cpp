@@ -1,0 +1,520 @@
+#include "trainer.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+#include "buffer.hpp"
+#include "team.hpp"
+#include "trail.hpp"
+
+namespace gatewright {
+namespace {
+
+constexpr std::size_t kGangs = 8;           // sums of gradients: as many threads share a batch
+constexpr std::size_t kBlocksAtOnce = 64;   // blocks of parameters that a thread takes at a time
+constexpr std::size_t kMostCandidates = 64;
+
+std::size_t blocks_of(std::size_t num) { return (num + kBlock - 1) / kBlock; }
+
+// Parameters [blocks][p][kBlock] with Adam's state.
+struct Trained {
+  std::size_t num_parameters = 0;
+  Buffer<float> values, mean, square;
+
+  Trained() = default;
+  Trained(std::size_t p, std::size_t num_gates)
+      : num_parameters(p),
+        values(p * blocks_of(num_gates) * kBlock),
+        mean(values.size()),
+        square(values.size()) {}
+
+  Parameters view() { return {values.data(), mean.data(), square.data()}; }
+  const Buffer<float>& of(Quantity quantity) const {
+    return quantity == Quantity::values ? values : quantity == Quantity::mean ? mean : square;
+  }
+  std::size_t place(std::size_t parameter, std::size_t gate) const {
+    return (gate / kBlock * num_parameters + parameter) * kBlock + gate % kBlock;
+  }
+};
+
+struct Layer {
+  Form form;
+  bool is_hard, is_wired_hard;
+  std::size_t num_inputs, num_gates, num_candidates;
+  std::vector<std::int32_t> order;       // place -> gate
+  std::vector<std::int32_t> is_swapped;  // masks, of whole blocks
+  std::vector<std::int32_t> outputs;     // place -> row, or class in the last layer
+  // Fixed wiring.
+  Trails walk;
+  // Candidates, [n][2][K], and their inverse.
+  std::vector<std::int32_t> candidates;
+  std::vector<std::int64_t> first_reader;
+  std::vector<std::int32_t> readers;
+
+  Trained gates, wires;
+  Buffer<float> coefficients, weights;
+  Buffer<float> d_coefficients, d_weights;  // [gangs] of the same
+
+  bool is_learned() const { return num_candidates > 0; }
+  std::size_t num_blocks() const { return blocks_of(num_gates); }
+  std::size_t weight_stride() const { return 2 * num_candidates * num_blocks() * kBlock; }
+  std::size_t coefficient_stride() const { return 4 * num_blocks() * kBlock; }
+  GateRows gate_rows() const {
+    return {num_gates, walk.operands.data(), walk.steps.data(), outputs.data()};
+  }
+  MixtureRows mixture_rows() const {
+    return {num_gates,      num_candidates,      candidates.data(), outputs.data(),
+            num_inputs,     first_reader.data(), readers.data()};
+  }
+};
+
+std::int32_t checked_input(const LayerShape& shape, std::int32_t input) {
+  if (input < 0 || static_cast<std::size_t>(input) >= shape.num_inputs) {
+    throw std::invalid_argument("a gate reads input " + std::to_string(input) + " of " +
+                                std::to_string(shape.num_inputs));
+  }
+  return input;
+}
+
+// The inverse of a permutation.
+std::vector<std::int32_t> inverse(const std::vector<std::int32_t>& order) {
+  std::vector<std::int32_t> places(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    places[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
+  }
+  return places;
+}
+
+void walk_gates(Layer& layer, const LayerShape& shape) {
+  for (const std::int32_t input : shape.wiring) checked_input(shape, input);
+  layer.walk = trails(shape.num_inputs, shape.num_gates, shape.wiring.data());
+  layer.order = layer.walk.order;
+  for (std::size_t i = 0; i < shape.num_gates; ++i) {
+    layer.is_swapped[i] = layer.walk.is_swapped[i] ? -1 : 0;
+  }
+}
+
+void list_candidates(Layer& layer, const LayerShape& shape) {
+  const std::size_t n = shape.num_gates, num = 2 * shape.num_candidates;
+  layer.order.resize(n);
+  layer.candidates.resize(num * n);
+  for (std::size_t i = 0; i < n; ++i) {
+    layer.order[i] = static_cast<std::int32_t>(i);
+    for (std::size_t k = 0; k < num; ++k) {
+      layer.candidates[i * num + k] = checked_input(shape, shape.wiring[k * n + i]);
+    }
+  }
+}
+
+// Puts the rows that a layer reads where `places` says.
+void move_inputs(Layer& layer, const std::vector<std::int32_t>& places) {
+  const auto move = [&](std::vector<std::int32_t>& rows) {
+    for (std::int32_t& row : rows) row = places[static_cast<std::size_t>(row)];
+  };
+  move(layer.walk.operands);
+  move(layer.walk.unread);
+  move(layer.candidates);
+}
+
+// first_reader and readers: the inverse of candidates.
+void list_readers(Layer& layer) {
+  layer.first_reader.assign(layer.num_inputs + 1, 0);
+  for (const std::int32_t row : layer.candidates) {
+    ++layer.first_reader[static_cast<std::size_t>(row) + 1];
+  }
+  for (std::size_t i = 0; i < layer.num_inputs; ++i) {
+    layer.first_reader[i + 1] += layer.first_reader[i];
+  }
+  std::vector<std::int64_t> next(layer.first_reader.begin(), layer.first_reader.end() - 1);
+  layer.readers.resize(layer.candidates.size());
+  for (std::size_t slot = 0; slot < layer.candidates.size(); ++slot) {
+    const auto row = static_cast<std::size_t>(layer.candidates[slot]);
+    layer.readers[static_cast<std::size_t>(next[row]++)] = static_cast<std::int32_t>(slot);
+  }
+}
+
+Layer make_layer(const LayerShape& shape) {
+  Layer layer{};
+  layer.form = shape.form;
+  layer.is_hard = shape.is_hard;
+  layer.is_wired_hard = shape.is_wired_hard;
+  layer.num_inputs = shape.num_inputs;
+  layer.num_gates = shape.num_gates;
+  layer.num_candidates = shape.num_candidates;
+  layer.is_swapped.resize(layer.num_blocks() * kBlock);
+  if (layer.is_learned()) {
+    list_candidates(layer, shape);
+    layer.wires = Trained(2 * shape.num_candidates, shape.num_gates);
+    layer.weights = Buffer<float>(layer.weight_stride());
+  } else {
+    walk_gates(layer, shape);
+  }
+  layer.gates = Trained(num_parameters(shape.form), shape.num_gates);
+  layer.coefficients = Buffer<float>(layer.coefficient_stride());
+  return layer;
+}
+
+// Lays the rows between two layers out in the order in which the upper one reads them, or, where it
+// has no such order, in which the lower one writes them.
+void connect(Layer& below, Layer& above) {
+  std::vector<std::int32_t> rows;  // place -> gate of the layer below
+  if (above.is_learned()) {
+    rows = below.order;
+  } else {
+    rows = above.walk.visits;
+    rows.insert(rows.end(), above.walk.unread.begin(), above.walk.unread.end());
+  }
+  const std::vector<std::int32_t> places = inverse(rows);
+  for (const std::int32_t gate : below.order) {
+    below.outputs.push_back(places[static_cast<std::size_t>(gate)]);
+  }
+  move_inputs(above, places);
+}
+
+// While it lives, this thread takes numbers too small for a normal float32 as 0. Annealed weights
+// and the squares of their gradients get that small, and would each cost a hundred cycles.
+class FlushToZero {
+ public:
+#if defined(__x86_64__)
+  FlushToZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040U); }
+  ~FlushToZero() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#elif defined(__aarch64__)
+  FlushToZero() {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" ::"r"(before_ | (std::uint64_t{1} << 24)));
+  }
+  ~FlushToZero() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
+
+ private:
+  std::uint64_t before_;
+#else
+  FlushToZero() {}
+#endif
+};
+
+// What one thread holds of a tile: activations and gradients of all layers.
+struct Tile {
+  std::vector<Buffer<std::uint32_t>> activations;  // the inputs, then each layer's outputs
+  std::vector<Buffer<std::uint32_t>> operands;     // of layers with learned wiring
+  Buffer<std::uint32_t> gradients[2];
+  Buffer<float> sums;
+  Buffer<std::uint64_t> bits;
+};
+
+// Transposes 64 x 64 bits: bit j of word i becomes bit i of word j (Hacker's Delight 7-3).
+void transpose(std::uint64_t* words) {
+  std::uint64_t mask = 0x0000'0000'ffff'ffff;
+  for (unsigned width = 32; width != 0; width >>= 1, mask ^= mask << width) {
+    for (unsigned i = 0; i < 64; i = ((i | width) + 1) & ~width) {
+      const std::uint64_t swap = ((words[i] >> width) ^ words[i | width]) & mask;
+      words[i] ^= swap << width;
+      words[i | width] ^= swap;
+    }
+  }
+}
+
+}  // namespace
+
+struct Trainer::Implementation {
+  const Kernels& kernel;
+  std::size_t num_classes;
+  std::vector<Layer> layers;
+  Team team;
+  std::vector<Tile> tiles;  // one a thread
+  std::size_t num_gangs = 0;
+
+  Implementation(std::span<const LayerShape> shapes, std::size_t classes, bool is_bfloat16,
+                 std::size_t num_threads)
+      : kernel(kernels(is_bfloat16)), num_classes(classes), team(num_threads) {
+    for (const LayerShape& shape : shapes) layers.push_back(make_layer(shape));
+    for (std::size_t l = 1; l < layers.size(); ++l) connect(layers[l - 1], layers[l]);
+    for (Layer& layer : layers) {
+      if (layer.is_learned()) list_readers(layer);
+    }
+    Layer& last = layers.back();
+    const std::size_t group = last.num_gates / num_classes;
+    for (const std::int32_t gate : last.order) {
+      last.outputs.push_back(static_cast<std::int32_t>(static_cast<std::size_t>(gate) / group));
+    }
+    std::size_t widest = 0;
+    for (std::size_t l = 1; l < layers.size(); ++l) {
+      widest = std::max(widest, layers[l].num_inputs);
+    }
+    tiles.resize(num_threads);
+    for (Tile& tile : tiles) {
+      for (const Layer& layer : layers) {
+        tile.activations.emplace_back(layer.num_inputs * kernel.row_words);
+        tile.operands.emplace_back(layer.is_learned() ? 2 * layer.num_gates * kernel.row_words
+                                                      : 0);
+      }
+      for (auto& rows : tile.gradients) rows = Buffer<std::uint32_t>(widest * kernel.row_words);
+      tile.sums = Buffer<float>(num_classes * kSamples);
+      tile.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
+    }
+  }
+
+  // Samples first to first + count - 1 as the tile's inputs; the rest of the tile is 0.
+  void load_inputs(Tile& tile, const std::uint64_t* rows, std::size_t words, std::size_t count) {
+    for (std::size_t word = 0; word < (layers[0].num_inputs + 63) / 64; ++word) {
+      std::uint64_t* block = tile.bits.data() + 64 * word;
+      for (std::size_t i = 0; i < 64; ++i) block[i] = i < count ? rows[i * words + word] : 0;
+      transpose(block);
+    }
+    kernel.expand(tile.bits.data(), layers[0].num_inputs, tile.activations[0].data());
+  }
+
+  void forward(Tile& tile) {
+    std::fill_n(tile.sums.data(), tile.sums.size(), 0.0f);
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      const Layer& layer = layers[l];
+      const std::uint32_t* in = tile.activations[l].data();
+      std::uint32_t* out = l + 1 < layers.size() ? tile.activations[l + 1].data() : nullptr;
+      if (layer.is_learned()) {
+        kernel.mixtures_forward(layer.mixture_rows(), layer.weights.data(),
+                                layer.coefficients.data(), in, tile.operands[l].data(), out,
+                                tile.sums.data());
+      } else {
+        kernel.gates_forward(layer.gate_rows(), layer.coefficients.data(), in, out,
+                             tile.sums.data());
+      }
+    }
+  }
+
+  void backward(Tile& tile, std::size_t gang, bool adds) {
+    const std::uint32_t* g = nullptr;
+    for (std::size_t l = layers.size(); l-- > 0;) {
+      Layer& layer = layers[l];
+      std::uint32_t* d_in = l > 0 ? tile.gradients[l % 2].data() : nullptr;
+      const std::uint32_t* in = tile.activations[l].data();
+      float* d_coefficients = layer.d_coefficients.data() + gang * layer.coefficient_stride();
+      if (layer.is_learned()) {
+        kernel.mixtures_backward(layer.mixture_rows(), layer.weights.data(),
+                                 layer.coefficients.data(), in, tile.operands[l].data(), g,
+                                 tile.sums.data(), d_in,
+                                 layer.d_weights.data() + gang * layer.weight_stride(),
+                                 d_coefficients, adds);
+      } else {
+        if (d_in) {
+          for (const std::int32_t row : layer.walk.unread) {
+            std::fill_n(d_in + static_cast<std::size_t>(row) * kernel.row_words, kernel.row_words,
+                        0U);
+          }
+        }
+        kernel.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g,
+                              tile.sums.data(), d_in, d_coefficients, adds);
+      }
+      g = d_in;
+    }
+  }
+
+  void make_coefficients(std::size_t member, float temperature, bool all_soft, bool all_hard) {
+    for (Layer& layer : layers) {
+      const std::size_t num = layer.num_blocks();
+      const std::size_t first = num * member / team.size(), last = num * (member + 1) / team.size();
+      const auto is_hard = [&](bool is) { return all_hard || (is && !all_soft); };
+      kernel.coefficients(layer.form, is_hard(layer.is_hard), temperature,
+                          layer.gates.values.data(), layer.is_swapped.data(), first, last,
+                          layer.coefficients.data());
+      if (layer.is_learned()) {
+        kernel.weights(layer.num_candidates, is_hard(layer.is_wired_hard), temperature,
+                       layer.wires.values.data(), first, last, layer.weights.data());
+      }
+    }
+  }
+
+  void update(Layer& layer, const Adam& adam, Temperatures temperature, std::size_t first,
+              std::size_t last) {
+    kernel.step_gates(layer.form, layer.is_hard, temperature, adam, layer.gates.view(),
+                      layer.is_swapped.data(), layer.d_coefficients.data(), num_gangs,
+                      layer.coefficient_stride(), first, last, layer.coefficients.data());
+    if (layer.is_learned()) {
+      kernel.step_weights(layer.num_candidates, layer.is_wired_hard, temperature, adam,
+                          layer.wires.view(), layer.d_weights.data(), num_gangs,
+                          layer.weight_stride(), first, last, layer.weights.data());
+    }
+  }
+
+  void make_gangs(std::size_t batch) {
+    const std::size_t num = std::min(kGangs, (batch + kSamples - 1) / kSamples);
+    if (num == num_gangs) return;
+    num_gangs = num;
+    for (Layer& layer : layers) {
+      layer.d_coefficients = Buffer<float>(num * layer.coefficient_stride());
+      layer.d_weights = Buffer<float>(num * layer.weight_stride());
+    }
+  }
+};
+
+Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bool is_bfloat16,
+                 std::size_t num_threads) {
+  if (layers.empty()) throw std::invalid_argument("a network has at least one layer");
+  if (num_threads < 1) throw std::invalid_argument("at least one thread trains");
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const LayerShape& layer = layers[l];
+    const std::size_t entries = 2 * layer.num_gates * std::max<std::size_t>(1, layer.num_candidates);
+    if (layer.wiring.size() != entries) {
+      throw std::invalid_argument("layer " + std::to_string(l) + ": the wiring has " +
+                                  std::to_string(layer.wiring.size()) + " entries, not " +
+                                  std::to_string(entries));
+    }
+    if (layer.num_candidates > kMostCandidates) {
+      throw std::invalid_argument("layer " + std::to_string(l) + ": " +
+                                  std::to_string(layer.num_candidates) + " candidates, more than " +
+                                  std::to_string(kMostCandidates));
+    }
+    if (l > 0 && layer.num_inputs != layers[l - 1].num_gates) {
+      throw std::invalid_argument("layer " + std::to_string(l) + ": reads " +
+                                  std::to_string(layer.num_inputs) + " inputs, not " +
+                                  std::to_string(layers[l - 1].num_gates));
+    }
+  }
+  if (num_classes < 1 || layers.back().num_gates % num_classes) {
+    throw std::invalid_argument("the last layer's " + std::to_string(layers.back().num_gates) +
+                                " gates do not make " + std::to_string(num_classes) +
+                                " equal groups");
+  }
+  implementation_ =
+      std::make_unique<Implementation>(layers, num_classes, is_bfloat16, num_threads);
+}
+
+Trainer::~Trainer() = default;
+Trainer::Trainer(Trainer&&) noexcept = default;
+
+std::size_t Trainer::num_inputs() const { return implementation_->layers[0].num_inputs; }
+std::size_t Trainer::num_classes() const { return implementation_->num_classes; }
+std::size_t Trainer::num_layers() const { return implementation_->layers.size(); }
+
+std::pair<std::size_t, std::size_t> Trainer::shape(std::size_t layer, Part part) const {
+  const Layer& of = implementation_->layers.at(layer);
+  return {(part == Part::gates ? of.gates : of.wires).num_parameters, of.num_gates};
+}
+
+void Trainer::set(std::size_t layer, Part part, Quantity quantity, const float* from) {
+  Layer& of = implementation_->layers.at(layer);
+  Trained& trained = part == Part::gates ? of.gates : of.wires;
+  Buffer<float>& to = quantity == Quantity::values ? trained.values
+                      : quantity == Quantity::mean ? trained.mean
+                                                   : trained.square;
+  for (std::size_t p = 0; p < trained.num_parameters; ++p) {
+    for (std::size_t i = 0; i < of.num_gates; ++i) {
+      to[trained.place(p, i)] = from[p * of.num_gates + static_cast<std::size_t>(of.order[i])];
+    }
+  }
+}
+
+void Trainer::get(std::size_t layer, Part part, Quantity quantity, float* to) const {
+  const Layer& of = implementation_->layers.at(layer);
+  const Trained& trained = part == Part::gates ? of.gates : of.wires;
+  const Buffer<float>& from = trained.of(quantity);
+  for (std::size_t p = 0; p < trained.num_parameters; ++p) {
+    for (std::size_t i = 0; i < of.num_gates; ++i) {
+      to[p * of.num_gates + static_cast<std::size_t>(of.order[i])] = from[trained.place(p, i)];
+    }
+  }
+}
+
+void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
+                  const std::uint64_t* rows, std::size_t words, const std::int32_t* labels,
+                  float* losses, std::int32_t* num_right) {
+  Implementation& self = *implementation_;
+  if (steps.empty()) return;
+  self.make_gangs(run.batch);
+  const std::size_t num_tiles = (run.batch + kSamples - 1) / kSamples;
+  const CrossEntropy loss{self.num_classes, run.tau, run.smoothing,
+                          1.0f / static_cast<float>(run.batch)};
+  std::vector<Votes> votes(steps.size() * num_tiles);
+  // Work is taken from these, one a step and phase, so that none is reset while others read it.
+  std::vector<std::atomic<std::size_t>> next_gang(steps.size()), next_part(steps.size());
+
+  const auto train_tiles = [&](std::size_t step, Tile& tile) {
+    std::int32_t label[kSamples];
+    for (std::size_t gang; (gang = next_gang[step].fetch_add(1)) < self.num_gangs;) {
+      for (std::size_t t = gang; t < num_tiles; t += self.num_gangs) {
+        const std::size_t first = step * run.batch + t * kSamples;
+        const std::size_t count = std::min(kSamples, run.batch - t * kSamples);
+        for (std::size_t i = 0; i < kSamples; ++i) label[i] = i < count ? labels[first + i] : 0;
+        self.load_inputs(tile, rows + first * words, words, count);
+        self.forward(tile);
+        votes[step * num_tiles + t] =
+            self.kernel.cross_entropy(loss, label, count, tile.sums.data());
+        self.backward(tile, gang, t != gang);
+      }
+    }
+  };
+  const auto update = [&](std::size_t step) {
+    const double t = static_cast<double>(run.first_step + step + 1);
+    const double rate = steps[step].learning_rate;
+    const double unbiased1 = 1 - std::pow(static_cast<double>(run.b1), t);
+    const double unbiased2 = std::sqrt(1 - std::pow(static_cast<double>(run.b2), t));
+    const Adam adam{run.b1, run.b2, static_cast<float>(1 - rate * run.weight_decay),
+                    static_cast<float>(rate * unbiased2 / unbiased1),
+                    static_cast<float>(run.epsilon * unbiased2)};
+    const Temperatures temperature{steps[step].temperature,
+                                   steps[std::min(step + 1, steps.size() - 1)].temperature};
+    std::size_t part = next_part[step].fetch_add(1), before = 0;
+    for (Layer& layer : self.layers) {
+      const std::size_t parts = (layer.num_blocks() + kBlocksAtOnce - 1) / kBlocksAtOnce;
+      for (; part < before + parts; part = next_part[step].fetch_add(1)) {
+        const std::size_t first = (part - before) * kBlocksAtOnce;
+        self.update(layer, adam, temperature, first,
+                    std::min(layer.num_blocks(), first + kBlocksAtOnce));
+      }
+      before += parts;
+    }
+  };
+  self.team.run([&](std::size_t member) {
+    const FlushToZero flush;
+    self.make_coefficients(member, steps[0].temperature, false, false);
+    self.team.meet();
+    for (std::size_t step = 0; step < steps.size(); ++step) {
+      train_tiles(step, self.tiles[member]);
+      self.team.meet();
+      update(step);
+      self.team.meet();
+    }
+  });
+  for (std::size_t step = 0; step < steps.size(); ++step) {
+    double total = 0;
+    num_right[step] = 0;
+    for (std::size_t t = 0; t < num_tiles; ++t) {
+      total += votes[step * num_tiles + t].loss;
+      num_right[step] += votes[step * num_tiles + t].num_right;
+    }
+    losses[step] = static_cast<float>(total / static_cast<double>(run.batch));
+  }
+}
+
+void Trainer::sums(const std::uint64_t* rows, std::size_t words, std::size_t num_rows,
+                   float temperature, bool is_hard, float* to) {
+  Implementation& self = *implementation_;
+  const std::size_t num_tiles = (num_rows + kSamples - 1) / kSamples;
+  std::atomic<std::size_t> next{0};
+  self.team.run([&](std::size_t member) {
+    const FlushToZero flush;
+    self.make_coefficients(member, temperature, !is_hard, is_hard);
+    self.team.meet();
+    Tile& tile = self.tiles[member];
+    for (std::size_t t; (t = next.fetch_add(1)) < num_tiles;) {
+      const std::size_t count = std::min(kSamples, num_rows - t * kSamples);
+      self.load_inputs(tile, rows + t * kSamples * words, words, count);
+      self.forward(tile);
+      for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t c = 0; c < self.num_classes; ++c) {
+          to[(t * kSamples + i) * self.num_classes + c] = tile.sums[c * kSamples + i];
+        }
+      }
+    }
+  });
+}
+
+}  // namespace gatewright

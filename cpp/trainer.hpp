@@ -1,0 +1,81 @@
+// Training of a chain of gate layers under a group sum, many steps a call: forward, cross-entropy,
+// backward and Adam, fused.
+//
+// A batch is cut into tiles of 64 samples. A thread takes whole tiles and brings each through all
+// layers forward, through the loss, and through all layers back, so activations stay in its cache
+// and threads meet twice a step. Gradients are summed in an order that the number of threads does
+// not change: tiles belong to `gangs`, each summed in turn, then gang by gang.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kernels.hpp"
+
+namespace gatewright {
+
+struct LayerShape {
+  Form form;
+  bool is_hard;        // gates forward as their nearest hard gate, backward as soft ones
+  bool is_wired_hard;  // the same for candidates
+  std::size_t num_inputs, num_gates;
+  std::size_t num_candidates;  // 0: fixed wiring
+  std::span<const std::int32_t> wiring;  // fixed: [n][2]; else candidates: [2][K][n]
+};
+
+// One optimiser step's settings.
+struct StepSettings {
+  float learning_rate, temperature;
+};
+
+struct RunSettings {
+  std::size_t batch;
+  float tau, smoothing;
+  float b1, b2, epsilon, weight_decay;
+  std::uint64_t first_step;  // number of steps of Adam taken before
+};
+
+// Which of a layer's parameters: gates [p][n], wires [2 K][n].
+enum class Part { gates, wires };
+// The values, or Adam's running means of gradients and of their squares.
+enum class Quantity { values, mean, square };
+
+class Trainer {
+ public:
+  Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bool is_bfloat16,
+          std::size_t num_threads);
+  ~Trainer();
+  Trainer(Trainer&&) noexcept;
+
+  std::size_t num_inputs() const;
+  std::size_t num_classes() const;
+  std::size_t num_layers() const;
+  // Rows and columns of a layer's parameters; no rows where it has no such part.
+  std::pair<std::size_t, std::size_t> shape(std::size_t layer, Part part) const;
+
+  void set(std::size_t layer, Part part, Quantity quantity, const float* from);
+  void get(std::size_t layer, Part part, Quantity quantity, float* to) const;
+
+  // Takes settings.size() steps. rows: [steps * batch][words], bit i of a row is input i; labels as
+  // many. losses and num_right: a step's mean loss and samples decided right, before its update.
+  // next_temperature: of the step that would follow.
+  void run(const RunSettings& run, std::span<const StepSettings> steps, const std::uint64_t* rows,
+           std::size_t words, const std::int32_t* labels, float* losses, std::int32_t* num_right);
+
+  // Group sums [num_rows][num_classes] of the soft network, or of the hard one.
+  void sums(const std::uint64_t* rows, std::size_t words, std::size_t num_rows, float temperature,
+            bool is_hard, float* to);
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+const char* kernel_name();
+
+}  // namespace gatewright

@@ -1,0 +1,174 @@
+"""What a model says of samples: one prediction a line, a class number or the output bits.
+
+MODEL is a run folder, a model file (.safetensors) or BLIF. INPUT is .npy, .npz (its array x, else
+its first), IDX (plain or gzipped), or text, also as - (stdin): a sample a line, its numbers between
+commas or spaces (a CSV file's header is passed over), or the circuit's input bits as one word of 0
+and 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.errors import InputError
+from gatewright.model import Model
+from gatewright.readers import parse_idx, read_npz
+from gatewright.runs import load_model
+
+Array = npt.NDArray[Any]
+
+#: Samples read and predicted at a time.
+BATCH = 4096
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    del arguments
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("input", metavar="INPUT")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.model == options.input == "-":
+        raise InputError("MODEL and INPUT are both -; stdin holds one of them")
+    predictions = _predict(load_model(options.model), options.input)
+    if options.json:
+        print(json.dumps({"predictions": list(predictions)}))
+        return 0
+    for prediction in predictions:
+        print(prediction)
+    return 0
+
+
+def _predict(model: Model, source: str) -> Iterator[int | str]:
+    if source == "-":
+        yield from _of_text(model, sys.stdin.buffer, "<stdin>")
+        return
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            file.seek(0)
+            if not start.startswith((b"\x93NUM", b"PK", b"\x1f\x8b", b"\0\0")):
+                yield from _of_text(model, file, source)
+                return
+    except OSError as error:
+        raise InputError(f"{source}: cannot read this file ({error.strerror})") from error
+    samples = _as_samples(model, _array(path, start), source)
+    for first in range(0, len(samples), BATCH):
+        yield from _say(model, samples[first : first + BATCH], source)
+
+
+def _array(path: Path, start: bytes) -> Array:
+    """The array of a file that starts like .npy (mapped, not read), .npz or IDX."""
+    if start.startswith(b"\x93NUM"):
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise InputError(f"{path}: not a whole .npy file of numbers ({error})") from error
+    if start.startswith(b"PK"):
+        arrays = read_npz(path)
+        if not arrays:
+            raise InputError(f"{path}: holds no array; write one with numpy.savez(file, x=...)")
+        return arrays["x"] if "x" in arrays else next(iter(arrays.values()))
+    return parse_idx(path.read_bytes(), str(path))
+
+
+def _as_samples(model: Model, array: Array, source: str) -> Array:
+    """The array as the model reads it; each sample may also be flat, its numbers in a row."""
+    shape = _shape(model)
+    if array.ndim < 2 or array.shape[1:] not in (shape, (math.prod(shape),)):
+        flat = "" if len(shape) == 1 else f" or [N, {math.prod(shape)}]"
+        raise InputError(
+            f"{source}: an array of shape {list(array.shape)}; the model reads "
+            f"[N, {', '.join(map(str, shape))}]{flat}"
+        )
+    return array.reshape(-1, *shape)
+
+
+def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[int | str]:
+    lines = _lines(file, source)
+    first = list(islice(lines, 1))
+    if first and not any(map(_is_number, first[0][1])):  # a header
+        first = list(islice(lines, 1))
+    if not first:
+        return
+    if _is_word_of_bits(model, first[0][1]):
+        model = Model(model.circuit, model.num_classes)
+        parse = _bits
+    else:
+        parse = _numbers
+    shape = _shape(model)
+    lines = chain(first, lines)
+    while batch := list(islice(lines, BATCH)):
+        rows = [
+            parse(cells, math.prod(shape), f"{source}: line {number}") for number, cells in batch
+        ]
+        yield from _say(model, np.stack(rows).reshape(-1, *shape), source)
+
+
+def _lines(file: Iterable[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
+    """Numbers and cells of the lines that are not empty."""
+    try:
+        for number, line in enumerate(file, 1):
+            cells = line.decode("utf-8-sig").replace(",", " ").replace(";", " ").split()
+            if cells:
+                yield number, cells
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{source}: neither text nor .npy, .npz or IDX; give samples in one of these"
+        ) from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_word_of_bits(model: Model, cells: list[str]) -> bool:
+    """The circuit's inputs in one word, and not the only number of a sample."""
+    is_word = len(cells) == 1 and len(cells[0]) == model.circuit.num_inputs
+    return is_word and set(cells[0]) <= {"0", "1"} and math.prod(_shape(model)) > 1
+
+
+def _bits(cells: list[str], num: int, place: str) -> Array:
+    if len(cells) != 1 or len(cells[0]) != num or not set(cells[0]) <= {"0", "1"}:
+        raise InputError(f"{place} is not a word of {num} bits, as the first line is")
+    return np.frombuffer(cells[0].encode(), dtype=np.uint8) == ord("1")
+
+
+def _numbers(cells: list[str], num: int, place: str) -> Array:
+    if len(cells) != num:
+        raise InputError(f"{place} has {len(cells)} values; the model reads {num} numbers")
+    try:
+        return np.array(cells, dtype=np.float32)
+    except ValueError:
+        wrong = next(cell for cell in cells if not _is_number(cell))
+        raise InputError(f"{place} has {wrong!r}, which is not a number") from None
+
+
+def _shape(model: Model) -> tuple[int, ...]:
+    """Of one sample."""
+    return (model.circuit.num_inputs,) if model.encoder is None else model.encoder.shape
+
+
+def _say(model: Model, samples: Array, source: str) -> list[int] | list[str]:
+    try:
+        predicted = model.predict(samples)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    if model.num_classes is not None:
+        return cast(list[int], predicted.tolist())
+    return ["".join("01"[bit] for bit in row) for row in predicted.astype(int).tolist()]

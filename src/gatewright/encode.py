@@ -1,0 +1,288 @@
+"""Encoders: samples -> the bits that a network reads.
+
+Bit i of a packed row is bit i % 64 of word i // 64. Encoders are frozen; `Encoder.about` and
+`Encoder.arrays` are what a file keeps of one, and `restore` makes it again.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.errors import InputError
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Octets = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
+
+#: Bits encoded at a time: what is between samples and packed words stays in cache.
+SLICE_BITS = 1 << 19
+
+HOW = ("uniform", "quantile")
+
+
+class Encoder(ABC):
+    """Samples of one shape -> bits."""
+
+    #: Shape of one sample.
+    shape: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def num_bits(self) -> int:
+        """Bits that a sample becomes."""
+
+    @property
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What `restore` needs beside the arrays, as JSON can hold it; "kind" names the class."""
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that `restore` needs."""
+        return {}
+
+    @abstractmethod
+    def _encode(self, rows: Array) -> Bools:
+        """Samples [n, features] -> bool[n, num_bits]."""
+
+    def __call__(self, x: npt.ArrayLike) -> Bools:
+        """Samples [N, *shape] -> bool[N, num_bits]."""
+        rows = self._rows(x)
+        result = np.empty((len(rows), self.num_bits), bool)
+        for part in self._slices(len(rows)):
+            result[part] = self._encode(rows[part])
+        return result
+
+    def pack(self, x: npt.ArrayLike) -> Words:
+        """Samples [N, *shape] -> uint64[N, ceil(num_bits / 64)]; the unused bits are 0."""
+        rows = self._rows(x)
+        num_words = -(-self.num_bits // 64)
+        packed = np.zeros((len(rows), 8 * num_words), np.uint8)
+        for part in self._slices(len(rows)):
+            octets = self._pack(rows[part])
+            packed[part, : octets.shape[1]] = octets
+        # Words are little-endian by definition, whatever the machine.
+        return packed.view("<u8").astype(np.uint64, copy=False)
+
+    def _pack(self, rows: Array) -> Octets:
+        """Samples [n, features] -> uint8[n, ceil(num_bits / 8)]."""
+        return np.packbits(self._encode(rows), axis=1, bitorder="little")
+
+    def _rows(self, x: npt.ArrayLike) -> Array:
+        samples = np.asarray(x)
+        if samples.shape[1:] != self.shape or samples.ndim == 0:
+            raise InputError(
+                f"{type(self).__name__}: samples are {samples.dtype}{list(samples.shape)}; "
+                f"give [N{''.join(f', {size}' for size in self.shape)}]"
+            )
+        if samples.dtype.kind not in "buif":
+            raise InputError(f"{type(self).__name__}: samples are {samples.dtype}; give numbers")
+        return samples.reshape(len(samples), math.prod(self.shape))
+
+    def _slices(self, num_rows: int) -> list[slice]:
+        step = max(1, SLICE_BITS // max(1, self.num_bits))
+        return [slice(first, first + step) for first in range(0, num_rows, step)]
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(Encoder):
+    """Bits as they are: samples of 0 and 1 (bool or any number type) of the given shape."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def num_bits(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {"kind": "identity", "shape": list(self.shape)}
+
+    def _encode(self, rows: Array) -> Bools:
+        if rows.dtype != np.bool_ and not np.isin(rows, (0, 1)).all():
+            raise InputError("Identity: samples hold other values than 0 and 1; use a Thermometer")
+        return rows.astype(bool, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Thermometer(Encoder):
+    """A feature -> one bit for each threshold: feature > threshold. NaN gives zeros.
+
+    Bits are in feature-major order: all of feature 0, then all of feature 1.
+
+    Attributes:
+        thresholds: float32[bits] for all features, or float32[features, bits]; rising.
+        shape: of one sample; its features are its entries in row-major order.
+    """
+
+    thresholds: Floats
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        thresholds = np.array(self.thresholds, np.float32)
+        fits = thresholds.ndim == 1 or (
+            thresholds.ndim == 2 and len(thresholds) == math.prod(self.shape)
+        )
+        if not fits or thresholds.shape[-1] == 0:
+            raise InputError(
+                f"Thermometer: thresholds are {list(thresholds.shape)}; give at least one, "
+                f"[bits] or [{math.prod(self.shape)}, bits]"
+            )
+        if not np.isfinite(thresholds).all() or (np.diff(thresholds, axis=-1) < 0).any():
+            raise InputError("Thermometer: thresholds are not finite and rising; sort them")
+        thresholds.flags.writeable = False
+        object.__setattr__(self, "thresholds", thresholds)
+        object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
+
+    @staticmethod
+    def fit(
+        x: npt.ArrayLike,
+        bits: int = 1,
+        how: str = "uniform",
+        *,
+        thresholds: npt.ArrayLike | None = None,
+        per_feature: bool = False,
+    ) -> Thermometer:
+        """Fit `bits` thresholds to samples [N, ...], one set for all features or one for each.
+
+        "uniform" spreads them evenly between the least and the greatest value: of the type for
+        uint8 and bool (unless `per_feature`), else of the data. "quantile" gives the values between
+        two neighbouring thresholds equal shares of the data; a value that alone has more than such
+        a share (the background of an image) gets one threshold, and the others share the rest.
+        `thresholds` are taken as they are instead, float[bits] or float[features, bits].
+        """
+        samples = np.asarray(x)
+        shape = samples.shape[1:]
+        if thresholds is not None:
+            return Thermometer(np.asarray(thresholds, np.float32), shape)
+        if bits < 1 or how not in HOW:
+            raise InputError(
+                f"Thermometer: bits is {bits} and how {how!r}; "
+                f"give at least 1 bit and one of {', '.join(HOW)}"
+            )
+        if samples.size == 0 or samples.dtype.kind not in "buif" or not np.isfinite(samples).all():
+            raise InputError(
+                f"Thermometer: cannot fit to {samples.dtype}{list(samples.shape)}; "
+                "give samples of finite numbers"
+            )
+        place = _uniform if how == "uniform" else _quantile
+        if not per_feature:
+            limits = _type_limits(samples.dtype) if how == "uniform" else None
+            return Thermometer(place(samples if limits is None else limits, bits), shape)
+        rows = samples.reshape(len(samples), -1)
+        return Thermometer(np.stack([place(feature, bits) for feature in rows.T]), shape)
+
+    @property
+    def bits(self) -> int:
+        """Bits a feature."""
+        return self.thresholds.shape[-1]
+
+    @property
+    def num_bits(self) -> int:
+        return math.prod(self.shape) * self.bits
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {"kind": "thermometer", "shape": list(self.shape)}
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        return {"thresholds": self.thresholds}
+
+    def _encode(self, rows: Array) -> Bools:
+        return np.stack(self._planes(rows), axis=-1).reshape(len(rows), self.num_bits)
+
+    def _pack(self, rows: Array) -> Octets:
+        if self.bits == 1 or self.bits > 8:
+            return super()._pack(rows)
+        # Eight features at a time: bit k of an octet of plane b goes to bit k * bits + b.
+        octets = np.arange(256, dtype=np.uint64)
+        spread = np.zeros(256, np.uint64)
+        for k in range(8):
+            spread |= (octets >> np.uint64(k) & np.uint64(1)) << np.uint64(k * self.bits)
+        mixed = np.zeros((len(rows), -(-rows.shape[1] // 8)), "<u8")
+        for bit, plane in enumerate(self._planes(rows)):
+            # A table of the index type is read several times faster.
+            index = np.packbits(plane, axis=1, bitorder="little").astype(np.intp)
+            mixed |= (spread << np.uint64(bit)).take(index)
+        used = mixed.view(np.uint8).reshape(*mixed.shape, 8)[..., : self.bits]
+        return used.reshape(len(rows), -1)[:, : -(-self.num_bits // 8)]
+
+    def _planes(self, rows: Array) -> list[Bools]:
+        """Samples [n, features] -> bool[n, features] for each threshold."""
+        if rows.dtype != np.uint8:
+            return [rows > self.thresholds[..., bit] for bit in range(self.bits)]
+        # For a whole number, x > t is x > floor(t); comparing bytes is many times faster.
+        floors = np.floor(self.thresholds)
+        limits = np.clip(floors, 0, 255).astype(np.uint8)
+        planes = [rows > limits[..., bit] for bit in range(self.bits)]
+        if floors.min() < 0:
+            planes = [plane | (floors[..., bit] < 0) for bit, plane in enumerate(planes)]
+        return planes
+
+
+def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Encoder:
+    """The encoder that gave this `about` and these `arrays`; InputError where it cannot be."""
+    try:
+        kind, shape = about["kind"], tuple(int(size) for size in about["shape"])
+        if kind == "identity":
+            return Identity(shape)
+        if kind == "thermometer":
+            return Thermometer(arrays["thresholds"], shape)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"encoder: {error} is missing or of another type") from error
+    raise InputError(f"encoder: kind {kind!r} is not known; identity and thermometer are")
+
+
+def _type_limits(dtype: np.dtype[Any]) -> Array | None:
+    limits = {np.dtype(np.uint8): (0, 255), np.dtype(np.bool_): (0, 1)}.get(dtype)
+    return None if limits is None else np.array(limits, np.float32)
+
+
+def _uniform(values: Array, bits: int) -> Floats:
+    low, high = float(values.min()), float(values.max())
+    steps = np.arange(1, bits + 1) / (bits + 1)
+    return (low + (high - low) * steps).astype(np.float32)
+
+
+def _quantile(values: Array, bits: int) -> Floats:
+    """Thresholds between distinct values, whose capped counts they divide evenly."""
+    distinct, counts = _distinct(values)
+    if len(distinct) <= bits + 1:
+        between = (distinct[:-1] + distinct[1:]) / 2
+        return np.append(between, np.full(bits - len(between), distinct[-1])).astype(np.float32)
+    # The cap is the share of a level where no value counts for more than the cap. Lowering it to
+    # the share of what is left caps more values; it ends when no more are.
+    cap = counts.sum() / (bits + 1)
+    while True:
+        is_heavy = counts > cap
+        lower = counts[~is_heavy].sum() / (bits + 1 - is_heavy.sum())
+        if lower >= cap:
+            break
+        cap = lower
+    weights: npt.NDArray[np.float64] = np.cumsum(np.minimum(counts, cap))
+    levels = weights[-1] * np.arange(1, bits + 1) / (bits + 1)
+    cuts = np.array([np.count_nonzero(weights < level) for level in levels.tolist()])
+    cuts = np.minimum(cuts, len(distinct) - 2)
+    return ((distinct[cuts] + distinct[cuts + 1]) / 2).astype(np.float32)
+
+
+def _distinct(values: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    if values.dtype != np.uint8:
+        distinct, counts = np.unique(values, return_counts=True)
+        return distinct.astype(np.float64), counts.astype(np.int64)
+    counts = np.zeros(256, np.int64)
+    flat = values.ravel()
+    for first in range(0, flat.size, SLICE_BITS):
+        counts += np.bincount(flat[first : first + SLICE_BITS], minlength=256)
+    present = np.flatnonzero(counts)
+    return present.astype(np.float64), counts[present]

@@ -1,0 +1,192 @@
+"""What training steps read: rows of packed bits in the order of a seed, warped on the way if asked.
+
+Rows are packed [N, W] with bit i of a row at bit i % 64 of word i // 64, so a batch of MNIST is a
+few kilobytes and is gathered by row number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jax import Array
+
+from gatewright.augment import Augment
+from gatewright.circuit import pack
+from gatewright.encode import Encoder
+from gatewright.errors import InputError
+from gatewright.network import Network
+
+Octets = npt.NDArray[np.uint8]
+Targets = npt.NDArray[Any]
+Words = npt.NDArray[np.uint64]
+
+#: Images that are warped and encoded at a time: what is between them stays small.
+IMAGES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """Rows and targets of a training run; a pure function of the seed and the step number.
+
+    Attributes:
+        packed: uint64[N, W], the rows as they are; of no rows where images are warped.
+        targets: [N] or [N, m].
+        images: what is warped and encoded anew each time, where augment is given.
+    """
+
+    num_inputs: int
+    packed: Words
+    targets: Targets
+    seed: int
+    images: npt.NDArray[Any] | None = None
+    encoder: Encoder | None = None
+    augment: Augment | None = None
+
+    @staticmethod
+    def make(
+        network: Network,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        encoder: Encoder | None = None,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> Feed:
+        """The rows x, bits or what the encoder encodes, and targets y of a network.
+
+        Raises:
+            InputError: they do not fit the network, its head or each other.
+        """
+        samples, targets = np.asarray(x), np.asarray(y)
+        if samples.ndim == 0 or len(samples) == 0 or len(samples) != len(targets):
+            count = len(samples) if samples.ndim else 0
+            raise InputError(
+                f"x has {count} rows and y {len(targets)}; both have the same number, at least 1"
+            )
+        k = network.num_inputs
+        if encoder is None:
+            if augment is not None:
+                raise InputError("augment warps images, which an encoder turns into bits: give one")
+            packed = _pack_bits(samples, k)
+        else:
+            if encoder.num_bits != k:
+                raise InputError(
+                    f"the encoder gives {encoder.num_bits} bits, the network reads {k}; "
+                    "make it with num_inputs=encoder.num_bits"
+                )
+            packed = encoder.pack(samples if augment is None else samples[:0])
+        network.head.check_targets(targets, network.layers[-1].num_outputs)
+        if augment is None:
+            return Feed(k, packed, targets, seed)
+        return Feed(k, packed, targets, seed, samples, encoder, augment)
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.targets)
+
+    def words(self, part: slice) -> Words:
+        """Packed rows uint64[n, W], not warped."""
+        if self.images is None:
+            return self.packed[part]
+        assert self.encoder is not None
+        return self.encoder.pack(self.images[part])
+
+    def octets(self, part: slice) -> Octets:
+        """Packed rows uint8[n, ceil(num_inputs / 8)], not warped."""
+        return _octets(self.words(part), self.num_inputs)
+
+    def by_input(self) -> Words:
+        """All rows, not warped, as a circuit reads them: uint64[num_inputs, ceil(N / 64)]."""
+        parts = range(0, self.num_rows, IMAGES_AT_ONCE)  # a multiple of 64
+        return np.concatenate(
+            [
+                pack(_bits(self.octets(slice(begin, begin + IMAGES_AT_ONCE)), self.num_inputs))
+                for begin in parts
+            ],
+            axis=1,
+        )
+
+    def batches(self, batch: int, step: int, count: int) -> tuple[Words, npt.NDArray[np.int32]]:
+        """Packed rows uint64[count * batch, W] and labels of steps `step` to step + count - 1."""
+        rows = self._order(batch, step, count)
+        return self._warped(rows, step * batch), self.targets[rows].astype(np.int32)
+
+    def indexed(self, batch: int, step: int, count: int) -> tuple[Array, Array, Array]:
+        """The same for a compiled step: rows of each step int32[count, batch], octets, targets.
+
+        Where each step takes all rows as they are, the row numbers have no columns.
+        """
+        if self.images is None:
+            octets, targets = self._on_device
+            if batch == self.num_rows:
+                return jnp.zeros((count, 0), dtype=jnp.int32), octets, targets
+            rows = self._order(batch, step, count).astype(np.int32)
+            return jnp.asarray(rows.reshape(count, batch)), octets, targets
+        rows = self._order(batch, step, count)
+        octets = jnp.asarray(_octets(self._warped(rows, step * batch), self.num_inputs))
+        numbers = jnp.arange(count * batch, dtype=jnp.int32).reshape(count, batch)
+        return numbers, octets, jnp.asarray(self.targets[rows])
+
+    def _order(self, batch: int, step: int, count: int) -> npt.NDArray[np.int64]:
+        """int64[count * batch]: the rows of these steps; every epoch permutes all rows anew.
+
+        A batch that straddles two epochs takes the end of one and the beginning of the next. One
+        of all rows needs no order.
+        """
+        num = self.num_rows
+        if batch == num:
+            return np.tile(np.arange(num), count)
+        first, last = step * batch, (step + count) * batch
+        epochs = range(first // num, -(-last // num))
+        order = np.concatenate(
+            [np.random.default_rng((self.seed, epoch)).permutation(num) for epoch in epochs]
+        )
+        begin = first - epochs.start * num
+        return order[begin : begin + last - first]
+
+    def _warped(self, rows: npt.NDArray[np.int64], first: int) -> Words:
+        if self.images is None:
+            return self.packed[rows]
+        assert self.encoder is not None and self.augment is not None
+        result = np.empty((len(rows), self.packed.shape[1]), np.uint64)
+        for begin in range(0, len(rows), IMAGES_AT_ONCE):
+            part = slice(begin, begin + IMAGES_AT_ONCE)
+            warped = self.augment(self.images, rows[part], seed=self.seed, first=first + begin)
+            result[part] = self.encoder.pack(warped)
+        return result
+
+    @cached_property
+    def _on_device(self) -> tuple[Array, Array]:
+        return jnp.asarray(_octets(self.packed, self.num_inputs)), jnp.asarray(self.targets)
+
+
+def _pack_bits(samples: npt.NDArray[Any], num_inputs: int) -> Words:
+    """Rows of bits [N, k] -> uint64[N, ceil(k / 64)]."""
+    if samples.ndim != 2 or samples.shape[1] != num_inputs:
+        raise InputError(
+            f"x has shape {list(samples.shape)}; the network reads rows [N, {num_inputs}]"
+        )
+    is_bit = (samples == 0) | (samples == 1)
+    if not is_bit.all():
+        where = cast(list[int], np.argwhere(~is_bit)[0].tolist())
+        raise InputError(
+            f"x{where} is {samples[tuple(where)]}; inputs are bits, 0 or 1: give an encoder"
+        )
+    octets = np.packbits(samples.astype(np.bool_, copy=False), axis=1, bitorder="little")
+    packed = np.zeros((len(samples), -(-num_inputs // 64) * 8), np.uint8)
+    packed[:, : octets.shape[1]] = octets
+    return packed.view("<u8").astype(np.uint64, copy=False)
+
+
+def _octets(words: Words, num_inputs: int) -> Octets:
+    octets = words.astype("<u8", copy=False).view(np.uint8)
+    return np.ascontiguousarray(octets[:, : -(-num_inputs // 8)])
+
+
+def _bits(octets: Octets, num_inputs: int) -> npt.NDArray[np.bool_]:
+    return np.unpackbits(octets, axis=1, count=num_inputs, bitorder="little").view(np.bool_)

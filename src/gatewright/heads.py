@@ -1,0 +1,194 @@
+"""Heads: what turns the last layer's outputs into scores, a loss, and a decision in bits."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jax import Array
+
+from gatewright.arith import argmax, popcount
+from gatewright.circuit import Builder, Circuit
+from gatewright.errors import InputError
+
+
+class Head(eqx.Module):
+    """Turns the last layer's outputs into scores, a loss, and a decision in bits. Abstract."""
+
+    def check(self, num_outputs: int) -> None:
+        """InputError where the head cannot serve this many outputs."""
+
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        """InputError where the targets are not what the head decides from this many outputs."""
+
+    def scores(self, x: Array) -> Array:
+        """Last layer [n, batch] -> scores [batch, s]."""
+        raise NotImplementedError
+
+    def loss(self, scores: Array, y: Array) -> Array:
+        """Mean loss over the batch, the head's default."""
+        raise NotImplementedError
+
+    def is_correct(self, scores: Array, y: Array) -> Array:
+        """bool[batch]: the decision equals the target."""
+        raise NotImplementedError
+
+    def decide(self, scores: Array) -> Array:
+        """bool[batch, m]: the decision as bits; equal to `circuit` on hard outputs."""
+        raise NotImplementedError
+
+    def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """bool[batch, m]: the decision that is right."""
+        raise NotImplementedError
+
+    def circuit(self, num_outputs: int) -> Circuit:
+        """The decision as gates: num_outputs inputs, m outputs."""
+        raise NotImplementedError
+
+
+class Bits(Head):
+    """Every output is a bit of the answer; squared error against 0/1 targets [batch, m]."""
+
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        if y.size != len(y) * num_outputs:
+            raise InputError(
+                f"the head Bits() learns {num_outputs} bits a row, one for each output of the last "
+                f"layer; y has shape {list(y.shape)}"
+            )
+        if not np.isin(y, (0, 1)).all():
+            raise InputError("the head Bits() learns targets of 0 and 1; y holds other values")
+
+    def scores(self, x: Array) -> Array:
+        return x.T
+
+    def loss(self, scores: Array, y: Array) -> Array:
+        return ((scores - y.astype(scores.dtype).reshape(scores.shape)) ** 2).mean()
+
+    def is_correct(self, scores: Array, y: Array) -> Array:
+        return (self.decide(scores) == (y.reshape(scores.shape) > 0)).all(axis=1)
+
+    def decide(self, scores: Array) -> Array:
+        return scores > 0.5
+
+    def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        return y.reshape(len(y), -1) > 0
+
+    def circuit(self, num_outputs: int) -> Circuit:
+        builder = Builder([f"x{i}" for i in range(num_outputs)], "bits")
+        for i, literal in enumerate(builder.inputs):
+            builder.output(f"y{i}" if num_outputs > 1 else "y", literal)
+        return builder.build()
+
+
+Tau = float | Literal["auto", "learned"]
+
+
+class GroupSum(Head):
+    """Votes: outputs fall in equal groups, a class each; its score is its group's sum over tau.
+
+    Integer targets [batch]; cross-entropy of the scores. The decision is the class with the highest
+    sum, the lowest such class on a tie, as ceil(log2(num_classes)) bits, least significant first
+    (Petersen et al. 2022, section 3.2).
+
+    Attributes:
+        tau: temperature of the scores: a number; "auto", the square root of the group's size; or
+            "learned", trained with the gates from there on. The decision does not depend on it.
+        label_smoothing: s in the loss, the cross-entropy with targets (1 - s) one_hot(y) + s / C
+            for C classes (Szegedy et al. 2015, section 7).
+        log_tau: float32[], trainable, where tau is learned: log(tau / sqrt(group's size)); else
+            None.
+    """
+
+    num_classes: int = eqx.field(static=True)
+    tau: Tau = eqx.field(static=True)
+    label_smoothing: float = eqx.field(static=True)
+    log_tau: Array | None
+
+    def __init__(
+        self, num_classes: int, tau: Tau = "auto", *, label_smoothing: float = 0.0
+    ) -> None:
+        if num_classes < 2:
+            raise InputError(f"GroupSum tells at least 2 classes apart, not {num_classes}")
+        if isinstance(tau, str) and tau not in ("auto", "learned"):
+            raise InputError(f"GroupSum's tau is a number, 'auto' or 'learned', not {tau!r}")
+        if not isinstance(tau, str) and not (tau > 0 and math.isfinite(tau)):
+            raise InputError(f"GroupSum's tau is positive, 'auto' or 'learned', not {tau}")
+        if not 0 <= label_smoothing < 1:
+            raise InputError(
+                f"GroupSum's label_smoothing is from 0 to below 1, not {label_smoothing}"
+            )
+        self.num_classes = num_classes
+        self.tau = tau
+        self.label_smoothing = label_smoothing
+        self.log_tau = jnp.zeros((), dtype=jnp.float32) if tau == "learned" else None
+
+    def check(self, num_outputs: int) -> None:
+        if num_outputs % self.num_classes:
+            raise InputError(
+                f"GroupSum({self.num_classes}) needs a multiple of {self.num_classes} outputs, "
+                f"the last layer has {num_outputs}"
+            )
+
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
+        if not whole or y.min() < 0 or y.max() >= self.num_classes:
+            raise InputError(
+                f"GroupSum({self.num_classes}) learns integer classes [N] from 0 to "
+                f"{self.num_classes - 1}; y is {y.dtype}{list(y.shape)}"
+                + (f" from {y.min()} to {y.max()}" if whole else "")
+            )
+
+    def tau_of(self, group_size: int) -> float | Array:
+        """The temperature of the scores for groups of this many outputs."""
+        if self.tau == "auto":
+            return math.sqrt(group_size)
+        if self.log_tau is not None:
+            return jnp.exp(self.log_tau) * math.sqrt(group_size)
+        assert not isinstance(self.tau, str)
+        return self.tau
+
+    def scores(self, x: Array) -> Array:
+        groups = x.reshape(self.num_classes, -1, x.shape[1])
+        return groups.sum(axis=1).T / self.tau_of(groups.shape[1])
+
+    def loss(self, scores: Array, y: Array) -> Array:
+        log_probability = jax.nn.log_softmax(scores, axis=1)
+        of_target = jnp.take_along_axis(log_probability, y[:, None].astype(jnp.int32), axis=1)
+        if not self.label_smoothing:
+            return -of_target.mean()
+        s = self.label_smoothing
+        return -(1 - s) * of_target.mean() - s * log_probability.mean()
+
+    def is_correct(self, scores: Array, y: Array) -> Array:
+        return jnp.argmax(scores, axis=1) == y
+
+    def decide(self, scores: Array) -> Array:
+        winner = jnp.argmax(scores, axis=1)
+        num_bits = (self.num_classes - 1).bit_length()
+        return (winner[:, None] >> jnp.arange(num_bits)[None, :]) & 1 == 1
+
+    def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        return (y[:, None] >> np.arange((self.num_classes - 1).bit_length())) & 1 == 1
+
+    def circuit(self, num_outputs: int) -> Circuit:
+        self.check(num_outputs)
+        return _vote(self.num_classes, num_outputs // self.num_classes)
+
+
+@functools.lru_cache(maxsize=8)
+def _vote(num_classes: int, size: int) -> Circuit:
+    """The index of the group with most ones: num_classes * size inputs in groups."""
+    builder = Builder([f"x{i}" for i in range(num_classes * size)], "group_sum")
+    sums = [
+        popcount(builder, builder.inputs[c * size : (c + 1) * size]) for c in range(num_classes)
+    ]
+    index = argmax(builder, sums)
+    for i, literal in enumerate(index):
+        builder.output(f"y{i}" if len(index) > 1 else "y", literal)
+    return builder.build()

@@ -1,0 +1,198 @@
+"""What runs training steps: the native kernel, or a program that JAX compiles; both do the same.
+
+A stepper is called for chunk after chunk of steps. `jax_stepper` is the specification: any layers,
+head, loss and optimiser, on any device. `native_stepper` is quicker, for what `fused.why_not` lets
+through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+from jax import Array
+
+from gatewright.adam import Adam, AdamState, rate_at
+from gatewright.feed import Feed
+from gatewright.fused import Activations, Fused
+from gatewright.journal import State, partition
+from gatewright.network import Network
+
+Loss = Callable[[Array, Array], Array]
+#: A constant, or a function of the step number (0-based, traced).
+Temperature = float | Callable[[Array], Array | float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a chunk of steps leaves; soft is the last step's accuracy on its batch, before it."""
+
+    network: Network
+    optimizer_state: optax.OptState
+    losses: npt.NDArray[np.float32]
+    soft: float
+    decided: float
+    is_finite: bool
+
+
+#: (first step, number of steps) -> what they leave; called for step after step.
+Stepper = Callable[[int, int], Result]
+
+
+def native_stepper(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    feed: Feed,
+    batch: int,
+    *,
+    temperature: Temperature,
+    mode: str,
+    activations: Activations,
+    threads: int | None,
+    start: State | None,
+    **others: Any,
+) -> Stepper:
+    """Steps on the native kernel; the arguments are those of `gatewright.train.train`."""
+    del others
+    adam = cast(Adam, optimizer)
+    fused = Fused(network, mode=mode, activations=activations, threads=threads)
+    if start is not None:
+        fused.set_state(cast(AdamState, start.optimizer_state))
+
+    def run(step: int, count: int) -> Result:
+        steps = jnp.arange(step, step + count)
+        losses, num_right = fused.run(
+            *feed.batches(batch, step, count),
+            np.asarray(_each(rate_at, adam.learning_rate, steps)),
+            np.asarray(_each(temperature_at, temperature, steps)),
+            step,
+            adam,
+        )
+        trained = fused.network()
+        after = temperature_at(temperature, jnp.asarray(step + count))
+        leaves = jax.tree_util.tree_leaves(partition(trained)[0])
+        return Result(
+            trained, fused.state(step + count), losses, float(num_right[-1]) / batch,
+            float(trained.decided(after)), all(bool(np.isfinite(leaf).all()) for leaf in leaves),
+        )  # fmt: skip
+
+    return run
+
+
+def _each(function: Callable[[Any, Array], Array], schedule: Any, steps: Array) -> Array:
+    """float32[len(steps)]: the schedule at each step."""
+    if not callable(schedule):
+        return jnp.broadcast_to(function(schedule, steps[0]), steps.shape)
+
+    def at(step: Array) -> Array:
+        return function(schedule, step)
+
+    return jax.vmap(at)(steps)
+
+
+def jax_stepper(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    feed: Feed,
+    batch: int,
+    *,
+    loss: Loss | None,
+    temperature: Temperature,
+    mode: str,
+    seed: int,
+    start: State | None,
+    **others: Any,
+) -> Stepper:
+    """Steps as JAX compiles them; the arguments are those of `gatewright.train.train`."""
+    del others
+    trainable, fixed = partition(network)
+    optimizer_state = optimizer.init(trainable) if start is None else start.optimizer_state
+    program = _compile(optimizer, loss or network.head.loss, temperature, mode)
+    key = jax.random.key(seed)
+
+    def run(step: int, count: int) -> Result:
+        nonlocal trainable, optimizer_state
+        indices, octets, targets = feed.indexed(batch, step, count)
+        trainable, optimizer_state, losses, soft, decided, is_finite = program(
+            trainable, fixed, optimizer_state, jnp.asarray(step), key, indices, (octets, targets)
+        )
+        trained = eqx.combine(trainable, fixed)
+        return Result(
+            trained, optimizer_state, np.asarray(losses), float(soft), float(decided),
+            bool(is_finite),
+        )  # fmt: skip
+
+    return run
+
+
+def _compile(
+    optimizer: optax.GradientTransformation, loss: Loss, temperature: Temperature, mode: Any
+) -> Callable[..., tuple[Any, ...]]:
+    """The compiled chunk of steps, with the metrics after it; `batches` holds a row a step.
+
+    A row of batches without columns takes all of the data.
+    """
+
+    def run(
+        trainable: Network,
+        fixed: Network,
+        optimizer_state: optax.OptState,
+        begin: Array,
+        key: Array,
+        batches: Array,
+        data: tuple[Array, Array],
+    ) -> tuple[Network, optax.OptState, Array, Array, Array, Array]:
+        rows, targets = data
+        steps = begin + jnp.arange(len(batches))
+        whole = batches.shape[1] == 0
+
+        def loss_of(trainable: Network, step: Array, batch: Array) -> tuple[Array, Array]:
+            network: Network = eqx.combine(trainable, fixed)
+            octets, y = (rows, targets) if whole else (rows[batch], targets[batch])
+            now = temperature_at(temperature, step)
+            scores = network(
+                unpack_rows(network, octets), mode=mode, temperature=now,
+                key=jax.random.fold_in(key, step),
+            )  # fmt: skip
+            return loss(scores, y), network.head.is_correct(scores, y).mean()
+
+        def update(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
+            trainable, optimizer_state, _ = carry
+            step, batch = item
+            (value, soft), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+                trainable, step, batch
+            )
+            with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+                change, optimizer_state = optimizer.update(gradient, optimizer_state, trainable)
+                return (optax.apply_updates(trainable, change), optimizer_state, soft), value
+
+        carry = (trainable, optimizer_state, jnp.zeros((), dtype=jnp.float32))
+        carry, losses = jax.lax.scan(update, carry, (steps, batches))
+        trainable, optimizer_state, soft = carry
+        decided = eqx.combine(trainable, fixed).decided(
+            temperature_at(temperature, begin + len(batches))
+        )
+        leaves = jax.tree_util.tree_leaves(trainable)
+        is_finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+        return trainable, optimizer_state, losses, soft, decided, is_finite
+
+    return cast(Any, eqx.filter_jit(run))
+
+
+def unpack_rows(network: Network, octets: Array) -> Array:
+    """Packed rows uint8[batch, octets] as bits [batch, num_inputs]."""
+    return jnp.unpackbits(octets, axis=1, count=network.num_inputs, bitorder="little")
+
+
+def temperature_at(temperature: Temperature, step: Array) -> Array:
+    """float32[]: a constant temperature, or the schedule's at a step."""
+    with jax.numpy_dtype_promotion("standard"):  # schedules mix dtypes
+        value = temperature(step) if callable(temperature) else temperature
+        return jnp.asarray(value, dtype=jnp.float32)

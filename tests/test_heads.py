@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gatewright.circuit import all_inputs, unpack
+from gatewright.errors import InputError
+from gatewright.heads import Bits, GroupSum, Head
+
+
+def votes_of(num_classes: int, size: int) -> np.ndarray:
+    """bool[N, num_classes * size]: every row, or thousands of random ones with ties among them."""
+    num = num_classes * size
+    if num <= 10:
+        return unpack(all_inputs(num), 1 << num)
+    return np.random.default_rng(0).integers(0, 2, (4000, num)).astype(np.bool_)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "size"), [(2, 1), (2, 5), (3, 3), (5, 2), (10, 1), (10, 7)]
+)
+def test_group_sum_in_gates_is_its_decision_ties_included(num_classes, size):
+    head = GroupSum(num_classes, tau=3.0)
+    rows = votes_of(num_classes, size)
+    sums = rows.reshape(len(rows), num_classes, size).sum(axis=2)
+    winner = sums.argmax(axis=1)  # the lowest class on a tie
+    assert ((sums == sums.max(axis=1, keepdims=True)).sum(axis=1) > 1).any()
+
+    @jax.jit
+    def judge(x, y):
+        scores = head.scores(x)
+        return scores, head.decide(scores), head.is_correct(scores, y)
+
+    x = rows.T.astype(np.float32)
+    scores, decided, is_correct = judge(x, winner)
+    np.testing.assert_allclose(scores, sums / 3.0, rtol=1e-6)
+    expected = head.target_bits(winner)
+    np.testing.assert_array_equal(expected @ (1 << np.arange(expected.shape[1])), winner)
+    np.testing.assert_array_equal(decided, expected)
+    np.testing.assert_array_equal(head.circuit(num_classes * size)(rows), expected)
+    assert np.asarray(is_correct).all()
+    assert not np.asarray(judge(x, (winner + 1) % num_classes)[2]).any()
+
+
+def test_group_sum_takes_the_root_of_the_groups_size_as_tau():
+    scores = GroupSum(2).scores(jnp.ones((18, 1)))
+    np.testing.assert_allclose(scores, [[3.0, 3.0]], rtol=1e-6)
+
+
+def test_group_sums_loss_is_the_cross_entropy():
+    scores = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+    y = np.array([0, 2, 1, 1, 0, 2])
+    share = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    expected = -np.log(share[np.arange(6), y]).mean()
+    found = GroupSum(3).loss(jnp.asarray(scores), jnp.asarray(y))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_label_smoothing_is_the_cross_entropy_with_smoothed_targets(smoothing):
+    scores = np.random.default_rng(0).standard_normal((6, 3))
+    y = np.array([0, 2, 1, 1, 0, 2])
+    share = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    targets = (1 - smoothing) * np.eye(3)[y] + smoothing / 3
+    expected = -(targets * np.log(share)).sum(axis=1).mean()
+    head = GroupSum(3, label_smoothing=smoothing)
+    found = head.loss(jnp.asarray(scores, dtype=jnp.float32), jnp.asarray(y))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_learned_tau_begins_at_the_rule_and_has_the_gradient_of_its_logarithm():
+    head, fixed = GroupSum(3, tau="learned"), GroupSum(3)
+    assert fixed.log_tau is None
+    x = jnp.asarray(np.random.default_rng(0).random((27, 5)), dtype=jnp.float32)
+    y = jnp.asarray([0, 2, 1, 1, 0])
+    np.testing.assert_allclose(head.scores(x), fixed.scores(x), rtol=1e-6)
+    assert float(head.tau_of(9)) == pytest.approx(3)
+    leaves = jax.tree.leaves(eqx.filter(head, eqx.is_inexact_array))
+    assert [leaf.dtype for leaf in leaves] == [np.float32]
+
+    def loss(head):
+        return head.loss(head.scores(x), y)
+
+    def loss_at(tau):
+        other = GroupSum(3, tau=tau)
+        return float(other.loss(other.scores(x), y))
+
+    gradient = float(eqx.filter_grad(loss)(head).log_tau)
+    step = 0.1
+    expected = (loss_at(3 * math.exp(step)) - loss_at(3 * math.exp(-step))) / (2 * step)
+    assert gradient == pytest.approx(expected, rel=2e-2)
+    wider = eqx.tree_at(lambda tree: tree.log_tau, head, jnp.asarray(math.log(2.0)))
+    np.testing.assert_allclose(wider.scores(x), fixed.scores(x) / 2, rtol=1e-6)
+
+
+def test_bits():
+    head = Bits()
+    scores = head.scores(jnp.asarray([[0.1, 0.9, 0.6], [0.2, 0.4, 0.5]]))
+    y = np.array([[0, 0], [1, 0], [1, 1]])
+    assert scores.shape == (3, 2)
+    expected = ((np.asarray(scores) - y) ** 2).mean()
+    assert float(head.loss(scores, jnp.asarray(y))) == pytest.approx(expected, rel=1e-6)
+    assert head.decide(scores).tolist() == [[False, False], [True, False], [True, False]]
+    assert head.is_correct(scores, jnp.asarray(y)).tolist() == [True, True, False]
+    np.testing.assert_array_equal(head.target_bits(y), y == 1)
+    rows = unpack(all_inputs(2), 4)
+    np.testing.assert_array_equal(head.circuit(2)(rows), rows)
+    assert head.circuit(1).output_names == ("y",)
+
+
+def test_bits_takes_one_column_as_a_vector():
+    head, y = Bits(), np.array([0, 1, 1])
+    scores = head.scores(jnp.asarray([[0.0, 1.0, 0.2]]))
+    assert head.is_correct(scores, jnp.asarray(y)).tolist() == [True, True, False]
+    assert head.target_bits(y).tolist() == [[False], [True], [True]]
+    head.check_targets(y, 1)
+
+
+@pytest.mark.parametrize(
+    ("head", "y", "message"),
+    [
+        (Bits(), [[0, 2]], r"learns targets of 0 and 1; y holds other values"),
+        (Bits(), [[0.5, 1]], r"learns targets of 0 and 1"),
+        (Bits(), [0, 1], r"learns 2 bits a row.*y has shape \[2\]"),
+        (Bits(), [[0, 1, 1]], r"learns 2 bits a row.*y has shape \[1, 3\]"),
+        (GroupSum(2), [0, 2], r"classes \[N\] from 0 to 1; y is int64\[2\] from 0 to 2"),
+        (GroupSum(2), [-1, 0], r"from -1 to 0"),
+        (GroupSum(2), [0.0, 1.0], r"y is float64\[2\]$"),
+        (GroupSum(2), [[0, 1]], r"y is int64\[1, 2\]$"),
+        (GroupSum(2), [True, False], r"y is bool\[2\]$"),
+    ],
+)
+def test_targets_that_a_head_cannot_learn_are_refused(head: Head, y, message):
+    with pytest.raises(InputError, match=message):
+        head.check_targets(np.array(y), 2)
+
+
+def test_a_group_sum_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="at least 2 classes apart, not 1"):
+        GroupSum(1)
+    with pytest.raises(InputError, match="positive, 'auto' or 'learned', not 0"):
+        GroupSum(2, tau=0)
+    with pytest.raises(InputError, match="a number, 'auto' or 'learned', not 'rule'"):
+        GroupSum(2, tau="rule")
+    with pytest.raises(InputError, match="from 0 to below 1, not 1"):
+        GroupSum(2, label_smoothing=1)
+    with pytest.raises(InputError, match="multiple of 3 outputs, the last layer has 4"):
+        GroupSum(3).check(4)
+    with pytest.raises(InputError, match="multiple of 3"):
+        GroupSum(3).circuit(4)
+
+
+def test_the_vote_is_built_once():
+    assert GroupSum(3).circuit(9) is GroupSum(3).circuit(9)
