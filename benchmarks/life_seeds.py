@@ -51,15 +51,15 @@ def tree_seed(seed: int, **fields: Any) -> dict[str, Any]:
     jax.clear_caches()
     begin = time.process_time()
     chosen = recipe("life-tree")(seed=seed, **fields)
-    x, y = chosen.data()
+    rule, _ = chosen.data()
     wrong, step = 512, 0
     for state in train(
-        chosen.network(), x, y, chosen.optimizer(), steps=chosen.steps, seed=seed, chunk=50,
-        **chosen.options(),
+        chosen.network(), rule.x, rule.y, chosen.optimizer(),
+        steps=chosen.steps, seed=seed, chunk=50, **chosen.options(),
     ):  # fmt: skip
         wrong, step = round(512 * (1 - state.metrics.hard_accuracy)), state.step
         if chosen.is_done(state.metrics):
-            wrong = int((state.network.hard_bits(x) != life_rule(x)).sum())
+            wrong = int((state.network.hard_bits(rule.x) != life_rule(rule.x)).sum())
             break
     return {
         "seed": seed,

@@ -125,8 +125,7 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels, const Vecto
   {
     nb::gil_scoped_release release;
     self.run({rows.shape(0) / steps, tau, smoothing, b1, b2, epsilon, weight_decay, first_step},
-             settings, rows.data(), rows.shape(1), labels.data(), losses.data(),
-             num_right.data());
+             settings, rows.data(), rows.shape(1), labels.data(), losses.data(), num_right.data());
   }
   return nb::make_tuple(losses, num_right);
 }
@@ -148,8 +147,8 @@ void bind_training(nb::module_& module) {
   module.def("training_kernel", &gatewright::kernel_name,
              "The instruction set of the training kernel: avx512, avx2 or portable.");
   nb::class_<Trainer>(module, "Trainer")
-      .def("__init__", &make, "forms"_a, "is_hard"_a, "is_wired_hard"_a, "widths"_a,
-           "candidates"_a, "wirings"_a, "num_classes"_a, "is_bfloat16"_a, "threads"_a)
+      .def("__init__", &make, "forms"_a, "is_hard"_a, "is_wired_hard"_a, "widths"_a, "candidates"_a,
+           "wirings"_a, "num_classes"_a, "is_bfloat16"_a, "threads"_a)
       .def("set", &set, "layer"_a, "is_wires"_a, "quantity"_a, "values"_a.noconvert())
       .def("get", &get, "layer"_a, "is_wires"_a, "quantity"_a)
       .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(),

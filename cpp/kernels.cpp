@@ -167,10 +167,9 @@ template <typename Storage>
 void any_gates_backward(const GateRows& layer, const float* coefficients, const std::uint32_t* in,
                         const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
                         float* d_coefficients, bool adds) {
-  const auto run = g ? (d_in ? gates_backward<Storage, false, true>
-                             : gates_backward<Storage, false, false>)
-                     : (d_in ? gates_backward<Storage, true, true>
-                             : gates_backward<Storage, true, false>);
+  const auto run =
+      g ? (d_in ? gates_backward<Storage, false, true> : gates_backward<Storage, false, false>)
+        : (d_in ? gates_backward<Storage, true, true> : gates_backward<Storage, true, false>);
   run(layer, coefficients, in, g, group_g, d_in, d_coefficients, adds);
 }
 
@@ -305,12 +304,10 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::s
       const Floats sum = load(place);
       const Ints number = splat(static_cast<std::int32_t>(c));
       winner = sum == highest ? number : winner;
-      const Floats target =
-          spread + select(label == number, splat(1 - loss.smoothing), Floats{});
+      const Floats target = spread + select(label == number, splat(1 - loss.smoothing), Floats{});
       const Floats score = (sum - highest) * by_tau;
       cross += target * score;
-      const Floats gradient =
-          (exponential(score) / total - target) * (loss.weight * by_tau);
+      const Floats gradient = (exponential(score) / total - target) * (loss.weight * by_tau);
       store(place, select(counts, gradient, Floats{}));
     }
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -498,8 +495,7 @@ struct CovJac {
 // One Adam step on a vector of parameters; gives their new values.
 inline Floats adam(const Adam& with, const Parameters& at, std::size_t place, Floats gradient) {
   const Floats mean = with.b1 * load(at.mean + place) + (1 - with.b1) * gradient;
-  const Floats square =
-      with.b2 * load(at.square + place) + ((1 - with.b2) * gradient) * gradient;
+  const Floats square = with.b2 * load(at.square + place) + ((1 - with.b2) * gradient) * gradient;
   store(at.mean + place, mean);
   store(at.square + place, square);
   const Floats value = load(at.values + place) * with.keep;

@@ -1,5 +1,5 @@
-// Vectors of floats as wide as the target's registers, and the two ways in which a row of samples is
-// stored. Included by one translation unit a target; everything has internal linkage.
+// Vectors of floats as wide as the target's registers, and the two ways in which a row of samples
+// is stored. Included by one translation unit a target; everything has internal linkage.
 
 #pragma once
 
@@ -118,9 +118,7 @@ inline Floats exponential(Floats x) {
   return as_floats(as_bits(p) + (as_bits(shifted) << 23));
 }
 
-inline Floats sigmoid(Floats x) {
-  return reciprocal(1.0f + exponential(min(-x, splat(87.0f))));
-}
+inline Floats sigmoid(Floats x) { return reciprocal(1.0f + exponential(min(-x, splat(87.0f)))); }
 
 using Four [[gnu::vector_size(16)]] = float;
 
@@ -157,10 +155,10 @@ inline void transpose(const Floats* from, Floats* to) {
 inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
 #if defined(__AVX512F__)
   const auto as = [](Floats v) { return reinterpret_cast<__m512>(v); };
-  const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(as(v0), as(v1)),
-                                 _mm512_unpackhi_ps(as(v0), as(v1)));
-  const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(as(v2), as(v3)),
-                                 _mm512_unpackhi_ps(as(v2), as(v3)));
+  const __m512 a =
+      _mm512_add_ps(_mm512_unpacklo_ps(as(v0), as(v1)), _mm512_unpackhi_ps(as(v0), as(v1)));
+  const __m512 b =
+      _mm512_add_ps(_mm512_unpacklo_ps(as(v2), as(v3)), _mm512_unpackhi_ps(as(v2), as(v3)));
   const __m512 c = _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
   return reinterpret_cast<Four>(
@@ -169,8 +167,7 @@ inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
   const __m256 a = _mm256_hadd_ps(reinterpret_cast<__m256>(v0), reinterpret_cast<__m256>(v1));
   const __m256 b = _mm256_hadd_ps(reinterpret_cast<__m256>(v2), reinterpret_cast<__m256>(v3));
   const __m256 c = _mm256_hadd_ps(a, b);
-  return reinterpret_cast<Four>(
-      _mm_add_ps(_mm256_castps256_ps128(c), _mm256_extractf128_ps(c, 1)));
+  return reinterpret_cast<Four>(_mm_add_ps(_mm256_castps256_ps128(c), _mm256_extractf128_ps(c, 1)));
 #else
   const Floats from[4] = {v0, v1, v2, v3};
   Floats to[4];

@@ -86,6 +86,9 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
 
 void bind_augment(nb::module_& module);
 void bind_training(nb::module_& module);
+#if defined(GATEWRIGHT_FFI)
+void bind_ffi(nb::module_& module);
+#endif
 
 NB_MODULE(_native, module) {
   module.doc() = "The native core of gatewright; gatewright.native holds its specification.";
@@ -97,4 +100,7 @@ NB_MODULE(_native, module) {
              "The widest instruction set in use: AVX-512, AVX2 or portable.");
   bind_augment(module);
   bind_training(module);
+#if defined(GATEWRIGHT_FFI)
+  bind_ffi(module);
+#endif
 }

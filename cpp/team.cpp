@@ -1,5 +1,11 @@
 #include "team.hpp"
 
+#include <algorithm>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 namespace gatewright {
 namespace {
 
@@ -22,6 +28,16 @@ void wait_while(const std::atomic<unsigned>& value, unsigned old) {
 }
 
 }  // namespace
+
+std::size_t usable_threads() {
+#if defined(__linux__)
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof usable, &usable) == 0) {
+    return static_cast<std::size_t>(std::max(1, CPU_COUNT(&usable)));
+  }
+#endif
+  return std::max(1U, std::thread::hardware_concurrency());
+}
 
 Team::Team(std::size_t num_threads) : num_threads_(num_threads) {
   for (std::size_t member = 1; member < num_threads; ++member) {

@@ -11,6 +11,9 @@
 
 namespace gatewright {
 
+// The number of processors that this process may use.
+std::size_t usable_threads();
+
 class Team {
  public:
   explicit Team(std::size_t num_threads);

@@ -17,24 +17,27 @@
 namespace gatewright {
 namespace {
 
-constexpr std::size_t kGangs = 8;           // sums of gradients: as many threads share a batch
-constexpr std::size_t kBlocksAtOnce = 64;   // blocks of parameters that a thread takes at a time
+constexpr std::size_t kGangs = 8;          // sums of gradients: as many threads share a batch
+constexpr std::size_t kBlocksAtOnce = 64;  // blocks of parameters that a thread takes at a time
 constexpr std::size_t kMostCandidates = 64;
+constexpr std::size_t kMostThreads = 1024;
 
 std::size_t blocks_of(std::size_t num) { return (num + kBlock - 1) / kBlock; }
 
-// Parameters [blocks][p][kBlock] with Adam's state.
+// Parameters [blocks][p][kBlock] with Adam's state, which is there once training has begun.
 struct Trained {
   std::size_t num_parameters = 0;
   Buffer<float> values, mean, square;
 
   Trained() = default;
   Trained(std::size_t p, std::size_t num_gates)
-      : num_parameters(p),
-        values(p * blocks_of(num_gates) * kBlock),
-        mean(values.size()),
-        square(values.size()) {}
+      : num_parameters(p), values(p * blocks_of(num_gates) * kBlock) {}
 
+  void begin() {
+    if (mean.size() > 0) return;
+    mean = Buffer<float>(values.size());
+    square = Buffer<float>(values.size());
+  }
   Parameters view() { return {values.data(), mean.data(), square.data()}; }
   const Buffer<float>& of(Quantity quantity) const {
     return quantity == Quantity::values ? values : quantity == Quantity::mean ? mean : square;
@@ -70,8 +73,8 @@ struct Layer {
     return {num_gates, walk.operands.data(), walk.steps.data(), outputs.data()};
   }
   MixtureRows mixture_rows() const {
-    return {num_gates,      num_candidates,      candidates.data(), outputs.data(),
-            num_inputs,     first_reader.data(), readers.data()};
+    return {num_gates,  num_candidates,      candidates.data(), outputs.data(),
+            num_inputs, first_reader.data(), readers.data()};
   }
 };
 
@@ -246,18 +249,12 @@ struct Trainer::Implementation {
     for (const std::int32_t gate : last.order) {
       last.outputs.push_back(static_cast<std::int32_t>(static_cast<std::size_t>(gate) / group));
     }
-    std::size_t widest = 0;
-    for (std::size_t l = 1; l < layers.size(); ++l) {
-      widest = std::max(widest, layers[l].num_inputs);
-    }
     tiles.resize(num_threads);
     for (Tile& tile : tiles) {
       for (const Layer& layer : layers) {
         tile.activations.emplace_back(layer.num_inputs * kernel.row_words);
-        tile.operands.emplace_back(layer.is_learned() ? 2 * layer.num_gates * kernel.row_words
-                                                      : 0);
+        tile.operands.emplace_back(layer.is_learned() ? 2 * layer.num_gates * kernel.row_words : 0);
       }
-      for (auto& rows : tile.gradients) rows = Buffer<std::uint32_t>(widest * kernel.row_words);
       tile.sums = Buffer<float>(num_classes * kSamples);
       tile.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
     }
@@ -298,11 +295,10 @@ struct Trainer::Implementation {
       const std::uint32_t* in = tile.activations[l].data();
       float* d_coefficients = layer.d_coefficients.data() + gang * layer.coefficient_stride();
       if (layer.is_learned()) {
-        kernel.mixtures_backward(layer.mixture_rows(), layer.weights.data(),
-                                 layer.coefficients.data(), in, tile.operands[l].data(), g,
-                                 tile.sums.data(), d_in,
-                                 layer.d_weights.data() + gang * layer.weight_stride(),
-                                 d_coefficients, adds);
+        kernel.mixtures_backward(
+            layer.mixture_rows(), layer.weights.data(), layer.coefficients.data(), in,
+            tile.operands[l].data(), g, tile.sums.data(), d_in,
+            layer.d_weights.data() + gang * layer.weight_stride(), d_coefficients, adds);
       } else {
         if (d_in) {
           for (const std::int32_t row : layer.walk.unread) {
@@ -310,8 +306,8 @@ struct Trainer::Implementation {
                         0U);
           }
         }
-        kernel.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g,
-                              tile.sums.data(), d_in, d_coefficients, adds);
+        kernel.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g, tile.sums.data(),
+                              d_in, d_coefficients, adds);
       }
       g = d_in;
     }
@@ -344,6 +340,22 @@ struct Trainer::Implementation {
     }
   }
 
+  // Makes what training needs beyond evaluation.
+  void begin_training(std::size_t batch) {
+    std::size_t widest = 0;
+    for (Layer& layer : layers) {
+      layer.gates.begin();
+      layer.wires.begin();
+      if (&layer != &layers.front()) widest = std::max(widest, layer.num_inputs);
+    }
+    for (Tile& tile : tiles) {
+      for (auto& rows : tile.gradients) {
+        if (rows.size() == 0) rows = Buffer<std::uint32_t>(widest * kernel.row_words);
+      }
+    }
+    make_gangs(batch);
+  }
+
   void make_gangs(std::size_t batch) {
     const std::size_t num = std::min(kGangs, (batch + kSamples - 1) / kSamples);
     if (num == num_gangs) return;
@@ -358,10 +370,14 @@ struct Trainer::Implementation {
 Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bool is_bfloat16,
                  std::size_t num_threads) {
   if (layers.empty()) throw std::invalid_argument("a network has at least one layer");
-  if (num_threads < 1) throw std::invalid_argument("at least one thread trains");
+  if (num_threads < 1 || num_threads > kMostThreads) {
+    throw std::invalid_argument("threads is " + std::to_string(num_threads) + ", not from 1 to " +
+                                std::to_string(kMostThreads));
+  }
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const LayerShape& layer = layers[l];
-    const std::size_t entries = 2 * layer.num_gates * std::max<std::size_t>(1, layer.num_candidates);
+    const std::size_t entries =
+        2 * layer.num_gates * std::max<std::size_t>(1, layer.num_candidates);
     if (layer.wiring.size() != entries) {
       throw std::invalid_argument("layer " + std::to_string(l) + ": the wiring has " +
                                   std::to_string(layer.wiring.size()) + " entries, not " +
@@ -383,8 +399,7 @@ Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bo
                                 " gates do not make " + std::to_string(num_classes) +
                                 " equal groups");
   }
-  implementation_ =
-      std::make_unique<Implementation>(layers, num_classes, is_bfloat16, num_threads);
+  implementation_ = std::make_unique<Implementation>(layers, num_classes, is_bfloat16, num_threads);
 }
 
 Trainer::~Trainer() = default;
@@ -402,6 +417,7 @@ std::pair<std::size_t, std::size_t> Trainer::shape(std::size_t layer, Part part)
 void Trainer::set(std::size_t layer, Part part, Quantity quantity, const float* from) {
   Layer& of = implementation_->layers.at(layer);
   Trained& trained = part == Part::gates ? of.gates : of.wires;
+  if (quantity != Quantity::values) trained.begin();
   Buffer<float>& to = quantity == Quantity::values ? trained.values
                       : quantity == Quantity::mean ? trained.mean
                                                    : trained.square;
@@ -416,6 +432,10 @@ void Trainer::get(std::size_t layer, Part part, Quantity quantity, float* to) co
   const Layer& of = implementation_->layers.at(layer);
   const Trained& trained = part == Part::gates ? of.gates : of.wires;
   const Buffer<float>& from = trained.of(quantity);
+  if (from.size() == 0) {
+    std::fill_n(to, trained.num_parameters * of.num_gates, 0.0f);
+    return;
+  }
   for (std::size_t p = 0; p < trained.num_parameters; ++p) {
     for (std::size_t i = 0; i < of.num_gates; ++i) {
       to[p * of.num_gates + static_cast<std::size_t>(of.order[i])] = from[trained.place(p, i)];
@@ -428,7 +448,7 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
                   float* losses, std::int32_t* num_right) {
   Implementation& self = *implementation_;
   if (steps.empty()) return;
-  self.make_gangs(run.batch);
+  self.begin_training(run.batch);
   const std::size_t num_tiles = (run.batch + kSamples - 1) / kSamples;
   const CrossEntropy loss{self.num_classes, run.tau, run.smoothing,
                           1.0f / static_cast<float>(run.batch)};

@@ -24,7 +24,7 @@ struct LayerShape {
   bool is_hard;        // gates forward as their nearest hard gate, backward as soft ones
   bool is_wired_hard;  // the same for candidates
   std::size_t num_inputs, num_gates;
-  std::size_t num_candidates;  // 0: fixed wiring
+  std::size_t num_candidates;            // 0: fixed wiring
   std::span<const std::int32_t> wiring;  // fixed: [n][2]; else candidates: [2][K][n]
 };
 

@@ -174,7 +174,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(
 
 
 def test_a_folder_named_as_a_recipe_is_not_taken_for_the_recipe() -> None:
-    for output in (["-o", "life"], ["--output", "life"]):
+    for output in (["-o", "life"], ["--output", "life"], ["--out", "life"]):
         arguments = ["train", *output, "life-tree", "--seed", "4"]
         options = build_parser(arguments).parse_args(arguments)
         assert recipe_of(options, LifeTree) == LifeTree(seed=4)
@@ -495,8 +495,10 @@ def test_a_terminal_shows_training_live(runs: Runs) -> None:
 def test_a_resumed_training_ends_as_if_it_had_never_been_cut(runs: Runs) -> None:
     results = only_json(runs.resumed), only_json(runs.uncut)
     for result in results:
-        assert result["step"] == runs.step + 60
-        del result["cpu_seconds"], result["wall_seconds"]
+        assert result["steps"] == result["epochs"] == runs.step + 60  # all rows every step
+        assert (result["recipe"], result["seed"], result["gates"]) == ("life", 3, 32)
+        for spent in ("cpu_seconds", "wall_seconds", "peak_rss_mb"):
+            assert result.pop(spent) > 0
     assert results[0] == results[1]
     cut, whole = ((f / "model.safetensors").read_bytes() for f in (runs.cut, runs.whole))
     assert cut == whole
@@ -511,8 +513,9 @@ def test_a_resumed_training_ends_as_if_it_had_never_been_cut(runs: Runs) -> None
 
 def test_training_remarks_on_stderr_unless_quiet(runs: Runs) -> None:
     assert runs.uncut.stderr == ""
-    first, *_, last = runs.resumed.stderr.splitlines()
-    assert first.startswith(f"step {runs.step + 25}: loss ")
+    kernel, first, *_, last = runs.resumed.stderr.splitlines()
+    assert kernel == f"kernel: {only_json(runs.resumed)['kernel']}"
+    assert first.startswith(f"step {runs.step + 25} of {runs.step + 60}: loss ")
     assert last == f"the trained circuit is in {runs.cut / 'model.safetensors'}"
 
 
@@ -545,13 +548,13 @@ def test_a_run_is_not_dropped_unasked(runs: Runs, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(runs.whole, copy)
     again = gatewright("train", "life", "-o", copy, "--overwrite", *TINY, "--steps", 25, "--json")
-    assert only_json(again)["step"] == 25
+    assert only_json(again)["steps"] == 25
 
 
 def test_a_run_folder_is_a_circuit(runs: Runs, tmp_path: Path) -> None:
     small = tmp_path / "small.safetensors"
     summary = only_json(gatewright("optimize", runs.whole, "-o", small, "--json"))
-    assert summary["gates"] < summary["gates_before"] == only_json(runs.uncut)["gates"]
+    assert summary["gates"] < summary["gates_before"] == only_json(runs.uncut)["gates_extracted"]
     proved = gatewright("prove", runs.whole, small)
     assert proved.stdout == "equal on all 512 input rows (exhaustive)\n"
     assert Model.load(small).num_classes == 2

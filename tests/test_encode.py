@@ -142,7 +142,7 @@ def test_quantile_bits_all_differ_where_the_data_allows(
 @pytest.mark.parametrize("how", encode.HOW)
 def test_constant_features_become_constant_bits(how: str) -> None:
     x = np.stack([np.full(20, 5.0), np.arange(20)], axis=1)
-    encoder = Thermometer.fit(x, 3, how, per_feature=True)
+    encoder = Thermometer.fit(x, 3, how, y=(x[:, 1] > 7).astype(np.int32), per_feature=True)
     bits = encoder(x).reshape(20, 2, 3)
     assert not bits[:, 0].any()
     assert (bits[:, 1].any(axis=0) & ~bits[:, 1].all(axis=0)).all()
@@ -231,3 +231,23 @@ def test_samples_of_another_shape_or_type_are_refused() -> None:
             ]:
                 with pytest.raises(InputError, match=message):
                     method(x)
+
+
+@pytest.mark.parametrize("per_feature", [False, True])
+def test_learned_thresholds_find_where_the_classes_part(per_feature: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (4000, 5)).astype(np.uint8)
+    y = ((x > 180).sum(axis=1) >= 2).astype(np.int32)  # a quantile would be near 128
+    before = Thermometer.fit(x, 1, "quantile", per_feature=per_feature)
+    after = Thermometer.fit(x, 1, "learned", y=y, per_feature=per_feature)
+    assert after.thresholds.shape == before.thresholds.shape
+    assert np.abs(before.thresholds - 180).min() > 40
+    assert np.abs(after.thresholds - 180).max() < 20
+
+
+def test_learned_thresholds_need_labels() -> None:
+    x = np.zeros((3, 2), np.uint8)
+    with pytest.raises(InputError, match="give y"):
+        Thermometer.fit(x, 1, "learned")
+    with pytest.raises(InputError, match="3 samples' classes"):
+        Thermometer.fit(x, 1, "learned", y=[0, 1])

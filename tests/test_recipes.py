@@ -5,6 +5,8 @@ import optax
 import pytest
 
 from gatewright.errors import InputError
+from gatewright.feed import Feed
+from gatewright.fused import why_not
 from gatewright.heads import Bits, GroupSum
 from gatewright.recipes import RECIPES, Recipe, recipe
 from gatewright.train import Metrics
@@ -23,19 +25,23 @@ def test_unknown_recipes_are_answered_with_the_known_ones():
 def test_every_recipe_has_data_that_its_network_takes(name):
     chosen = recipe(name)()
     assert isinstance(chosen, Recipe)
-    x, y = chosen.data()
-    network = chosen.network()
-    assert x.shape == (len(y), network.num_inputs)
-    network.head.check_targets(y, network.layers[-1].num_outputs)
-    assert isinstance(chosen.optimizer(), optax.GradientTransformation)
-    assert isinstance(chosen.options(), dict)
-    assert chosen.steps > 0
+    train, test = chosen.data()
+    network, optimizer, options = chosen.network(), chosen.optimizer(), chosen.options()
+    assert isinstance(optimizer, optax.GradientTransformation)
+    assert chosen.num_steps > 0
+    feed = Feed.make(network, train.x, train.y, encoder=options.get("encoder"))
+    assert feed.num_rows == len(train)
+    assert train.x.shape[1:] == test.x.shape[1:]
+    reason = why_not(network, optimizer)
+    assert (reason is None) == (name not in ("life", "life-tree")), reason
 
 
 @pytest.mark.parametrize("name", ["life", "life-tree"])
 def test_life_is_the_whole_rule_and_stops_when_perfect(name):
     chosen = recipe(name)()
-    x, y = chosen.data()
+    rows, judged = chosen.data()
+    x, y = rows.x, rows.y
+    assert judged is rows
     assert x.shape == (512, 9)
     assert len(np.unique(x, axis=0)) == 512
     alive, neighbours = x[:, 4], x.sum(axis=1) - x[:, 4]

@@ -18,13 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jax.experimental.compilation_cache import compilation_cache
 
 from gatewright import train as module
 from gatewright.circuit import all_inputs, unpack
 from gatewright.errors import Diverged, InputError
+from gatewright.feed import Feed
 from gatewright.heads import Bits, GroupSum
 from gatewright.layers import Gates
 from gatewright.network import Network
@@ -451,28 +450,6 @@ def test_parameters_that_are_not_finite_are_never_returned_nor_saved(tmp_path):
 # Batches, schedules, metrics
 
 
-@given(st.integers(1, 40), st.data())
-def test_every_epoch_is_a_permutation_of_all_rows(num_rows, data):
-    batch_size = data.draw(st.integers(1, num_rows))
-    chunk = data.draw(st.integers(1, 7))
-    num_chunks = data.draw(st.integers(1, 12))
-    parts = [module._batches(9, num_rows, batch_size, i * chunk, chunk) for i in range(num_chunks)]
-    assert all(part.shape == (chunk, batch_size) for part in parts)
-    rows = np.concatenate(parts).reshape(-1)
-    for begin in range(0, len(rows), num_rows):
-        epoch = rows[begin : begin + num_rows]
-        assert len(set(epoch.tolist())) == len(epoch)
-    elsewhere = module._batches(9, num_rows, batch_size, chunk - 1, 1)
-    np.testing.assert_array_equal(elsewhere[0], parts[0][-1])
-
-
-def test_epochs_and_seeds_shuffle_differently():
-    first, second = module._batches(0, 50, 50, 0, 2)
-    other = module._batches(1, 50, 50, 0, 1)[0]
-    assert (first != second).any()
-    assert (first != other).any()
-
-
 def states(network: Network, x=X, y=Y, optimizer=None, **options) -> list[module.State]:
     optimizer = optax.sgd(0.1) if optimizer is None else optimizer
     return list(train(network, x, y, optimizer, **{"steps": 10, "chunk": 5, **options}))
@@ -507,7 +484,7 @@ def test_metrics_are_those_of_the_network_and_rows_they_name():
     assert judged.metrics.soft_accuracy == (scores[5:16].argmax(axis=1) == held_y).mean()
     assert judged.metrics.hard_accuracy == (network.hard_bits(held_x)[:, 0] == held_y).mean()
     assert evaluate(network, held_x, held_y).soft_accuracy != judged.metrics.soft_accuracy
-    found = evaluate(network, X, Y, temperature=9.0, batch_size=21)
+    found = evaluate(network, X, Y, temperature=9.0)
     assert (found.soft_accuracy, found.hard_accuracy) == (soft, hard)
     assert found.loss == pytest.approx(loss, rel=1e-5)
     assert found.decided == pytest.approx(float(network.decided(9.0)))
@@ -519,7 +496,7 @@ def test_a_minibatch_step_is_the_gradient_step_on_that_batch():
     (state,) = states(
         network, optimizer=optax.sgd(0.5), steps=1, chunk=4, batch_size=6, seed=2, mode="soft"
     )
-    rows = module._batches(2, 32, 6, 0, 1)[0]
+    rows = Feed.make(network, X, Y, seed=2)._order(6, 0, 1)
 
     def loss(parameters):
         layers = zip(network.layers, parameters, strict=True)
@@ -585,7 +562,7 @@ def test_last_metrics_names_an_empty_folder(tmp_path):
     ("change", "message"),
     [
         ({"x": X[:, :4]}, r"x has shape \[32, 4\]; the network reads rows \[N, 5\]"),
-        ({"x": X[0]}, r"x has shape \[5\]"),
+        ({"x": X[0], "y": Y[:5]}, r"x has shape \[5\]"),
         ({"x": X[:7]}, r"x has 7 rows and y 32"),
         ({"x": X[:0], "y": Y[:0]}, r"x has 0 rows and y 0; .* at least 1"),
         ({"x": np.where(X, 1.0, 0.25)}, r"x\[0, 0\] is 0.25; inputs are bits, 0 or 1"),

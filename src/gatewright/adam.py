@@ -46,8 +46,11 @@ class Adam(optax.GradientTransformation):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> Adam:
-        if not callable(learning_rate) and not learning_rate >= 0:
-            raise InputError(f"Adam's learning_rate is at least 0, not {learning_rate}")
+        rate = 0.0 if callable(learning_rate) else learning_rate
+        positive = (("learning_rate", rate), ("epsilon", epsilon), ("weight_decay", weight_decay))
+        for name, value in positive:
+            if not value >= 0:
+                raise InputError(f"Adam's {name} is at least 0, not {value}")
         for name, value in (("b1", b1), ("b2", b2)):
             if not 0 <= value < 1:
                 raise InputError(f"Adam's {name} is from 0 to below 1, not {value}")
@@ -74,7 +77,10 @@ class Adam(optax.GradientTransformation):
                 step = (m / unbiased1) / (jnp.sqrt(v / unbiased2) + epsilon)
                 return -rate * (step + weight_decay * w)
 
-            return jax.tree.map(change, mean, square, params), AdamState(count, mean, square)
+            weights = params if weight_decay else mean  # mean: any tree of that shape
+            if weights is None:
+                raise InputError("Adam with weight_decay needs the parameters: update(.., params)")
+            return jax.tree.map(change, mean, square, weights), AdamState(count, mean, square)
 
         self = super().__new__(cls, _init, update)  # pyright: ignore[reportArgumentType]
         self.learning_rate = learning_rate

@@ -9,7 +9,6 @@ floating-point operations in the same order and gives the same bytes.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -118,7 +117,7 @@ class Augment:
             elastic_grid=self.elastic_grid,
             basis_y=_basis(height, self.elastic_grid),
             basis_x=_basis(width, self.elastic_grid),
-            threads=threads or len(os.sched_getaffinity(0)),
+            threads=threads or native.num_processors(),
         )
         return result.reshape(len(chosen), *images.shape[1:])
 

@@ -26,7 +26,7 @@ Words = npt.NDArray[np.uint64]
 #: Bits encoded at a time: what is between samples and packed words stays in cache.
 SLICE_BITS = 1 << 19
 
-HOW = ("uniform", "quantile")
+HOW = ("uniform", "quantile", "learned")
 
 
 class Encoder(ABC):
@@ -149,6 +149,7 @@ class Thermometer(Encoder):
         bits: int = 1,
         how: str = "uniform",
         *,
+        y: npt.ArrayLike | None = None,
         thresholds: npt.ArrayLike | None = None,
         per_feature: bool = False,
     ) -> Thermometer:
@@ -158,6 +159,8 @@ class Thermometer(Encoder):
         uint8 and bool (unless `per_feature`), else of the data. "quantile" gives the values between
         two neighbouring thresholds equal shares of the data; a value that alone has more than such
         a share (the background of an image) gets one threshold, and the others share the rest.
+        "learned" begins there and moves them so that the soft bits tell the classes y apart
+        (`gatewright.thresholds.learn`; it takes JAX seconds).
         `thresholds` are taken as they are instead, float[bits] or float[features, bits].
         """
         samples = np.asarray(x)
@@ -175,11 +178,19 @@ class Thermometer(Encoder):
                 "give samples of finite numbers"
             )
         place = _uniform if how == "uniform" else _quantile
-        if not per_feature:
-            limits = _type_limits(samples.dtype) if how == "uniform" else None
-            return Thermometer(place(samples if limits is None else limits, bits), shape)
         rows = samples.reshape(len(samples), -1)
-        return Thermometer(np.stack([place(feature, bits) for feature in rows.T]), shape)
+        if per_feature:
+            placed = np.stack([place(feature, bits) for feature in rows.T])
+        else:
+            limits = _type_limits(samples.dtype) if how == "uniform" else None
+            placed = place(samples if limits is None else limits, bits)
+        if how == "learned":
+            from gatewright.thresholds import learn  # JAX: not to be loaded for the others
+
+            if y is None:
+                raise InputError("Thermometer: how='learned' learns from labels; give y")
+            placed = learn(placed, rows, y)
+        return Thermometer(placed, shape)
 
     @property
     def bits(self) -> int:

@@ -63,10 +63,10 @@ class Feed:
             InputError: they do not fit the network, its head or each other.
         """
         samples, targets = np.asarray(x), np.asarray(y)
-        if samples.ndim == 0 or len(samples) == 0 or len(samples) != len(targets):
-            count = len(samples) if samples.ndim else 0
+        num_x, num_y = (len(array) if array.ndim else 0 for array in (samples, targets))
+        if num_x != num_y or num_x == 0:
             raise InputError(
-                f"x has {count} rows and y {len(targets)}; both have the same number, at least 1"
+                f"x has {num_x} rows and y {num_y}; both have the same number, at least 1"
             )
         k = network.num_inputs
         if encoder is None:

@@ -7,7 +7,6 @@ JAX, which is its specification and serves everything else.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import equinox as eqx
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from gatewright import native
 from gatewright.adam import Adam, AdamState
+from gatewright.errors import InputError
 from gatewright.heads import GroupSum
 from gatewright.journal import partition
 from gatewright.layers import Gates, Layer
@@ -72,8 +72,10 @@ def why_not(network: Network, optimizer: object = None, loss: object = None) -> 
 
 
 def num_threads(threads: int | None) -> int:
-    """The number of threads: as given, or what this process may use."""
-    return threads or len(os.sched_getaffinity(0))
+    """The number of threads: as given, or one a processor that this process may use."""
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is at least 1, or None for all, not {threads}")
+    return threads or native.num_processors()
 
 
 def describe(activations: Activations, threads: int) -> str:
@@ -157,9 +159,9 @@ class Fused:
             weight_decay=adam.weight_decay,
         )
 
-    def scores(self, words: Words, temperature: float) -> Floats:
-        """Scores [N, num_classes] of the soft network on packed rows uint64[N, W]."""
-        sums = self._trainer.sums(rows=words, temperature=temperature, is_hard=False)
+    def scores(self, words: Words, temperature: float, *, is_hard: bool = False) -> Floats:
+        """Scores [N, num_classes] of the soft network, or hard, on packed rows uint64[N, W]."""
+        sums = self._trainer.sums(rows=words, temperature=temperature, is_hard=is_hard)
         return sums / np.float32(_tau(self._network))
 
     def network(self) -> Network:

@@ -7,8 +7,8 @@ evaluates 4 coefficients a gate, never 16: see `gatewright.gates`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, Literal, cast, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, cast, get_args
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from jax import Array
 from jax.typing import ArrayLike
 
+from gatewright import layer_calls
 from gatewright import wiring as wirings
 from gatewright.errors import InputError
 from gatewright.parametrisations import parametrisation as form_of
@@ -28,6 +29,10 @@ Tables = npt.NDArray[np.unsignedinteger[Any]]
 #: Where an input has more readers than this, the backward pass scatters: every reader is a gather
 #: of its own in the compiled step, and compiling takes minutes for thousands of them.
 MAX_GATHERS = 64
+
+#: Gates that are evaluated in one step of a loop over them. XLA fuses what is not in a loop into
+#: every gather that reads it, and evaluates it there again for each reader.
+GATES_A_STEP = 2000
 
 #: Readers whose gradients are added in one step of a loop over them: enough that the sum stays in
 #: cache, few enough that the step compiles at once.
@@ -129,6 +134,8 @@ class Gates(Layer):
     ) -> Array:
         """[num_inputs, batch] -> [n, batch]."""
         corners = self.corners(mode, temperature, key)
+        if layer_calls.are_on(x):
+            return cast(Array, layer_calls.gates(corners, x, self.fanin))
         return cast(Array, evaluate_gates(corners, x, self.fanin, self.readers))
 
     def tables(self) -> Array:
@@ -172,7 +179,11 @@ def evaluate_gates(corners: Array, x: Array, fanin: Array, readers: Array) -> Ar
     out = c0 + c1 a + c2 b + c3 ab with c0 = q0, c1 = q1 - q0, c2 = q2 - q0, c3 = q3 - q2 - q1 + q0.
     The gradient is that of this formula; only its order of summation is chosen here.
     """
-    return polynomial(corners, x, fanin)
+
+    def some(part: Part) -> Array:
+        return polynomial(part(corners, axis=1), x, part(fanin))
+
+    return in_steps(some, fanin.shape[0])
 
 
 def polynomial(corners: Array, x: Array, fanin: Array) -> Array:
@@ -196,28 +207,91 @@ def _coefficients(corners: Array) -> tuple[Array, Array, Array, Array]:
     return q0, q1 - q0, q2 - q0, q3 - q2 - q1 + q0
 
 
+class Part(Protocol):
+    """Takes from an array the rows (columns) that a step of a loop is about."""
+
+    def __call__(self, array: Array, axis: int = 0) -> Array: ...
+
+
+def in_steps(some: Callable[[Part], Array], num: int) -> Array:
+    """[num, ...]: `some` of all rows, in a loop over `GATES_A_STEP` of them at a time."""
+    size = min(GATES_A_STEP, num)
+
+    def first_of(step: ArrayLike) -> Array:
+        return jnp.minimum(step * size, num - size)  # the last two steps may overlap
+
+    def part_at(step: ArrayLike) -> Part:
+        def part(array: Array, axis: int = 0) -> Array:
+            return jax.lax.dynamic_slice_in_dim(array, first_of(step), size, axis)
+
+        return part
+
+    def run(step: Array, result: Array) -> Array:
+        rows = some(part_at(step))
+        return jax.lax.dynamic_update_slice_in_dim(result, rows, first_of(step), 0)
+
+    one = jax.eval_shape(lambda: some(part_at(0)))
+    result = jnp.zeros((num, *one.shape[1:]), dtype=one.dtype)
+    return cast(Array, jax.lax.fori_loop(0, -(-num // size), run, result))
+
+
 Residuals = tuple[Array, Array, Array, Array]
 
 
 def _forward(corners: Array, x: Array, fanin: Array, readers: Array) -> tuple[Array, Residuals]:
-    return polynomial(corners, x, fanin), (corners, x, fanin, readers)
+    outputs = cast(Array, evaluate_gates(corners, x, fanin, readers))
+    return outputs, (corners, x, fanin, readers)
 
 
 def _backward(residuals: Residuals, g: Array) -> tuple[Array, Array, None, None]:
     corners, x, fanin, readers = residuals
-    _, c1, c2, c3 = _coefficients(corners)
-    a, b = take(x, fanin[:, 0]), take(x, fanin[:, 1])
-    ga, gb = g * a, g * b
-    d0, d1, d2, d3 = g.sum(1), ga.sum(1), gb.sum(1), (ga * b).sum(1)
+
+    def sums(part: Part) -> Array:
+        a, b = (take(x, source) for source in part(fanin).T)
+        return _sums(part(g), a, b)
+
+    d0, d1, d2, d3 = in_steps(sums, fanin.shape[0]).T
     d_corners = jnp.stack([d0 - d1 - d2 + d3, d1 - d3, d2 - d3, d3])
-    slots = jnp.concatenate([g * (c1 + c3 * b), g * (c2 + c3 * a), jnp.zeros_like(g[:1])])
     if readers.shape[1] > MAX_GATHERS:
-        d_x = jnp.zeros_like(x).at[fanin.T.reshape(-1)].add(slots[:-1])
+        _, c1, c2, c3 = _coefficients(corners)
+        a, b = take(x, fanin[:, 0]), take(x, fanin[:, 1])
+        slots = jnp.concatenate([g * (c1 + c3 * b), g * (c2 + c3 * a)])
+        d_x = jnp.zeros_like(x).at[fanin.T.reshape(-1)].add(slots)
         return d_corners, d_x, None, None
-    d_x = take(slots, readers[:, 0])
-    for reader in range(1, readers.shape[1]):
-        d_x = d_x + take(slots, readers[:, reader])
-    return d_corners, d_x, None, None
+    of_slots = _read(corners, fanin, readers)
+
+    def gathered(part: Part) -> Array:
+        total = jnp.zeros((), dtype=x.dtype)
+        for gate, other, constant, slope in zip(*(part(one).T for one in of_slots), strict=True):
+            total = total + take(g, gate) * (constant[:, None] + slope[:, None] * take(x, other))
+        return total
+
+    return d_corners, in_steps(gathered, x.shape[0]), None, None
+
+
+def _sums(g: Array, a: Array, b: Array) -> Array:
+    """[n, 4]: sums of g, ga, gb and gab over the batch, in one pass."""
+    ga = g * a
+    zero = jnp.zeros((), dtype=g.dtype)
+
+    def add(one: tuple[Array, ...], other: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(map(jnp.add, one, other))
+
+    return jnp.stack(jax.lax.reduce((g, ga, g * b, ga * b), (zero,) * 4, add, (1,)), axis=1)
+
+
+def _read(corners: Array, fanin: Array, readers: Array) -> tuple[Array, Array, Array, Array]:
+    """What each reader of an input sends back to it: g[gate] * (constant + slope * x[other]).
+
+    Four arrays [num_inputs, r]: gate, other, constant, slope; padding sends 0.
+    """
+    num = fanin.shape[0]
+    _, c1, c2, c3 = (c[:, 0] for c in _coefficients(corners))
+    gate, is_b, is_real = readers % num, readers >= num, readers < 2 * num
+    other = jnp.where(is_b, take(fanin[:, 0], gate), take(fanin[:, 1], gate))
+    constant = jnp.where(is_b, take(c2, gate), take(c1, gate))
+    zero = jnp.zeros((), dtype=corners.dtype)
+    return gate, other, jnp.where(is_real, constant, zero), jnp.where(is_real, take(c3, gate), zero)
 
 
 evaluate_gates.defvjp(_forward, _backward)

@@ -14,10 +14,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 from jax.typing import ArrayLike
 
-from gatewright import wiring
+from gatewright import layer_calls, wiring
 from gatewright.errors import InputError
 from gatewright.layers import (
     Layer,
@@ -56,6 +57,8 @@ class LearnedGates(Layer):
         key: of the wiring and the parameters: a JAX key, or integers to seed NumPy with.
         init, strength: of the gates, as in `Gates`.
         wire_noise: standard deviation of the initial logits, around 0.
+        shares: [num_inputs], at least 0: how often each input is to be a candidate, relatively;
+            None is equally often. `balance_of` gives shares that leave out constant inputs.
     """
 
     parameters: Array
@@ -78,6 +81,7 @@ class LearnedGates(Layer):
         init: str = "residual",
         strength: float | None = None,
         wire_noise: float = 1.0,
+        shares: ArrayLike | None = None,
     ) -> None:
         if num_inputs < 2 or num_gates < 1 or candidates < 1:
             raise InputError(
@@ -92,7 +96,11 @@ class LearnedGates(Layer):
         rng = generator(key)
         each = min(candidates, num_inputs)
         drawn = 2 * each if 2 * each <= num_inputs else each
-        groups = wiring.groups(num_inputs, 2 * each * num_gates // drawn, drawn, rng)
+        num_groups = 2 * each * num_gates // drawn
+        if shares is None:
+            groups = wiring.groups(num_inputs, num_groups, drawn, rng)
+        else:
+            groups = wiring.weighted_groups(_checked(shares, num_inputs), num_groups, drawn, rng)
         chosen = np.ascontiguousarray(groups.reshape(num_gates, 2, each).transpose(1, 2, 0))
         self.parameters = jnp.asarray(form.init(rng, num_gates, init, strength))
         noise = rng.standard_normal(chosen.shape, dtype=np.float32)
@@ -137,6 +145,8 @@ class LearnedGates(Layer):
             a, b = (take(x, chosen) for chosen in self.hard_fanin().T)
         else:
             weights = self.weights(mode, temperature)
+            if layer_calls.are_on(x):
+                return cast(Array, layer_calls.mixtures(corners, weights, x, self.candidates))
             a, b = cast(Array, mix(weights, x, self.candidates, self.readers))
         return combine(corners, a, b)
 
@@ -153,6 +163,28 @@ class LearnedGates(Layer):
         """Probability [n] of each gate's most likely table and of both its wires."""
         gate = form_of(self.form).confidence(self.parameters, temperature)
         return gate * self.weights("soft", temperature).max(axis=1).prod(axis=0)
+
+
+def balance_of(bits: ArrayLike) -> npt.NDArray[np.float64]:
+    """Shares [k] for the inputs of rows of bits [N, k]: standard deviations sqrt(p (1 - p)).
+
+    A constant input tells nothing and gets 0; many pixels of a picture's border are that.
+    """
+    mean = np.asarray(bits).mean(axis=0, dtype=np.float64)
+    return np.sqrt(mean * (1 - mean))
+
+
+def _checked(shares: ArrayLike, num_inputs: int) -> npt.NDArray[np.float64]:
+    """The shares; InputError where they are none."""
+    values = np.asarray(shares, dtype=np.float64)
+    if values.shape != (num_inputs,) or not np.isfinite(values).all() or (values < 0).any():
+        raise InputError(
+            f"shares are {num_inputs} numbers, at least 0, one an input; they have shape "
+            f"{list(values.shape)}" + (f" from {values.min()}" if values.size else "")
+        )
+    if not values.any():
+        raise InputError("shares are all 0: no input varies; give shares=None to draw from all")
+    return values / values.sum()
 
 
 def mixture(weights: Array, x: Array, candidates: Array) -> Array:

@@ -90,15 +90,15 @@ def learn(
     """
     save_recipe(folder, recipe, resume)
     begin = time.process_time()
-    x, y = recipe.data()
+    rule, _ = recipe.data()
     network = fit(
-        recipe.network(), x, y, recipe.optimizer(),
+        recipe.network(), rule.x, rule.y, recipe.optimizer(),
         steps=recipe.steps, seed=recipe.seed, stop=recipe.is_done,
         run=folder, resume=resume, progress=progress, **recipe.options(),
     )  # fmt: skip
     cpu_seconds = time.process_time() - begin
     metrics = last_metrics(folder)
-    wrong_rows = int((network.hard_bits(x) != life_rule(x)).sum())
+    wrong_rows = int((network.hard_bits(rule.x) != life_rule(rule.x)).sum())
     model = extract(network, name="life")
     model.save(folder / "model.safetensors")
     records: list[Record] = []

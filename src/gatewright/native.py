@@ -45,6 +45,13 @@ def load() -> ModuleType | None:
     return _native
 
 
+def num_processors() -> int:
+    """The number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def describe() -> str:
     """Say which implementation runs here: for example "native (AVX-512)" or "NumPy"."""
     module = load()

@@ -24,7 +24,7 @@ def save_recipe(folder: Path, chosen: Recipe, resume: bool) -> None:
     if resume and path.exists():
         found = _read_json(path)
         for field, value in content.items():
-            if field != "steps" and found.get(field) != value:
+            if field not in chosen.CHANGEABLE and found.get(field) != value:
                 raise InputError(
                     f"{path}: this run has {field} {found.get(field)!r}, not {value!r}; "
                     "resume with the options it began with, or choose another folder"
@@ -47,6 +47,15 @@ def load_recipe(folder: Path) -> Recipe:
     except (KeyError, TypeError) as error:
         path = folder / "recipe.json"
         raise InputError(f"{path}: not a recipe of this version ({error})") from error
+
+
+def load_metrics(folder: Path) -> list[dict[str, float]]:
+    """What training reported, a dict a chunk with the fields of `gatewright.train.Metrics`."""
+    path = folder / "metrics.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
 
 
 def load_model(source: str) -> Model:

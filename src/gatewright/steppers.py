@@ -1,13 +1,14 @@
 """What runs training steps: the native kernel, or a program that JAX compiles; both do the same.
 
 A stepper is called for chunk after chunk of steps. `jax_stepper` is the specification: any layers,
-head, loss and optimiser, on any device. `native_stepper` is quicker, for what `fused.why_not` lets
-through.
+head, loss and optimiser, on any device; on a CPU its layers are calls of the native kernel, unless
+kernel="jax". `native_stepper` is quicker, for what `fused.why_not` lets through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 import optax
 from jax import Array
 
+from gatewright import layer_calls
 from gatewright.adam import Adam, AdamState, rate_at
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused
@@ -42,8 +44,17 @@ class Result:
     is_finite: bool
 
 
-#: (first step, number of steps) -> what they leave; called for step after step.
-Stepper = Callable[[int, int], Result]
+@dataclass(frozen=True)
+class Stepper:
+    """Takes steps, chunk after chunk.
+
+    Attributes:
+        run: (first step, number of steps) -> what they leave.
+        fused: the network on the native kernel, which can evaluate it too; None where JAX trains.
+    """
+
+    run: Callable[[int, int], Result]
+    fused: Fused | None = None
 
 
 def native_stepper(
@@ -83,7 +94,7 @@ def native_stepper(
             float(trained.decided(after)), all(bool(np.isfinite(leaf).all()) for leaf in leaves),
         )  # fmt: skip
 
-    return run
+    return Stepper(run, fused)
 
 
 def _each(function: Callable[[Any, Array], Array], schedule: Any, steps: Array) -> Array:
@@ -107,6 +118,7 @@ def jax_stepper(
     temperature: Temperature,
     mode: str,
     seed: int,
+    kernel: str,
     start: State | None,
     **others: Any,
 ) -> Stepper:
@@ -120,16 +132,18 @@ def jax_stepper(
     def run(step: int, count: int) -> Result:
         nonlocal trainable, optimizer_state
         indices, octets, targets = feed.indexed(batch, step, count)
-        trainable, optimizer_state, losses, soft, decided, is_finite = program(
-            trainable, fixed, optimizer_state, jnp.asarray(step), key, indices, (octets, targets)
-        )
+        with layer_calls.off() if kernel == "jax" else nullcontext():
+            trainable, optimizer_state, losses, soft, decided, is_finite = program(
+                trainable, fixed, optimizer_state, jnp.asarray(step), key, indices,
+                (octets, targets),
+            )  # fmt: skip
         trained = eqx.combine(trainable, fixed)
         return Result(
             trained, optimizer_state, np.asarray(losses), float(soft), float(decided),
             bool(is_finite),
         )  # fmt: skip
 
-    return run
+    return Stepper(run)
 
 
 def _compile(

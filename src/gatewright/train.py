@@ -23,6 +23,7 @@ import numpy.typing as npt
 import optax
 from jax import Array
 
+from gatewright import layer_calls
 from gatewright.augment import Augment
 from gatewright.encode import Encoder
 from gatewright.errors import Diverged, InputError
@@ -83,7 +84,8 @@ def train(
         mode: how gates are evaluated in the loss: "training", "soft" or "straight_through".
         chunk: steps between two states; None is an epoch, but from 25 to 1000 steps.
         held_out: (x, y) for the metrics; None measures on the training rows.
-        kernel: "native" insists on the native kernel, "jax" turns it off.
+        kernel: "auto" is the native kernel where it can take the network, else JAX, on a CPU with
+            native layers; "native" insists on the first; "jax" has JAX do all.
         activations, threads: of the native kernel; see `gatewright.fused.Fused`.
         start: a state to continue from; its network takes the place of the one given.
 
@@ -95,7 +97,7 @@ def train(
         network = start.network
     feed = Feed.make(network, x, y, encoder=encoder, augment=augment, seed=seed)
     judged = feed if held_out is None else Feed.make(network, *held_out, encoder=encoder)
-    by_input, wanted = judged.by_input(), network.head.target_bits(judged.targets)
+    wanted = network.head.target_bits(judged.targets)
     if steps < 0 or (chunk is not None and chunk < 1):
         raise InputError(f"steps is at least 0 and chunk at least 1, not {steps} and {chunk}")
     if batch_size is not None and not 1 <= batch_size <= feed.num_rows:
@@ -112,12 +114,12 @@ def train(
     make = native_stepper if _is_native(network, optimizer, loss, kernel) else jax_stepper
     stepper = make(
         network, optimizer, feed, batch, loss=loss, temperature=temperature, mode=mode, seed=seed,
-        activations=activations, threads=threads, start=start,
+        kernel=kernel, activations=activations, threads=threads, start=start,
     )  # fmt: skip
     step = 0 if start is None else start.step
     while step < steps:
         count = min(chunk, steps - step)
-        result = stepper(step, count)
+        result = stepper.run(step, count)
         if not np.isfinite(result.losses).all():
             first = int(np.flatnonzero(~np.isfinite(result.losses))[0])
             raise _diverged(step + first, f"the loss became {result.losses[first]} at")
@@ -127,10 +129,13 @@ def train(
         network, soft = result.network, result.soft
         now = temperature_at(temperature, jnp.asarray(step))
         if held_out is not None:
-            soft = _soft_scores(network, judged, now)[1]
+            soft = _soft_scores(network, judged, now, stepper.fused)[1]
+        if stepper.fused is None:
+            hard = network.hard_accuracy(judged.by_input(), wanted)
+        else:
+            hard = _hard_accuracy(stepper.fused, judged)
         metrics = Metrics(
-            step, float(result.losses.mean()), float(soft),
-            network.hard_accuracy(by_input, wanted), result.decided,
+            step, float(result.losses.mean()), float(soft), hard, result.decided,
             time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
         )  # fmt: skip
         yield State(network, result.optimizer_state, metrics)
@@ -148,7 +153,8 @@ def kernel_of(
     reason = why_not(network, optimizer, loss)
     if reason is None:
         return describe(activations, num_threads(threads))
-    return f"JAX on {jax.default_backend()} ({reason})"
+    layers = ", its layers native" if layer_calls.are_on() else ""
+    return f"JAX on {jax.default_backend()}{layers} ({reason})"
 
 
 def fit(
@@ -234,9 +240,12 @@ def evaluate(
 ROWS_AT_ONCE = 4096
 
 
-def _soft_scores(network: Network, feed: Feed, temperature: Array) -> tuple[float, float]:
-    """(mean loss, accuracy) of the soft network."""
-    fused = Fused(network, activations="float32") if why_not(network) is None else None
+def _soft_scores(
+    network: Network, feed: Feed, temperature: Array, fused: Fused | None = None
+) -> tuple[float, float]:
+    """(mean loss, accuracy) of the soft network, which may be on the native kernel already."""
+    if fused is None and why_not(network) is None:
+        fused = Fused(network, activations="float32")
     loss, correct = 0.0, 0.0
     for begin in range(0, feed.num_rows, ROWS_AT_ONCE):
         part = slice(begin, begin + ROWS_AT_ONCE)
@@ -249,6 +258,16 @@ def _soft_scores(network: Network, feed: Feed, temperature: Array) -> tuple[floa
         loss += float(one[0]) * len(targets)
         correct += float(one[1])
     return loss / feed.num_rows, correct / feed.num_rows
+
+
+def _hard_accuracy(fused: Fused, feed: Feed) -> float:
+    """Share of rows that the hard network decides right: what its netlist does, by test."""
+    num_right = 0
+    for begin in range(0, feed.num_rows, ROWS_AT_ONCE):
+        part = slice(begin, begin + ROWS_AT_ONCE)
+        scores = fused.scores(feed.words(part), 1.0, is_hard=True)
+        num_right += int((scores.argmax(axis=1) == feed.targets[part]).sum())
+    return num_right / feed.num_rows
 
 
 @eqx.filter_jit

@@ -169,5 +169,28 @@ def groups(num_inputs: int, num_groups: int, size: int, rng: np.random.Generator
     return sequence[:num_slots].reshape(num_groups, size)
 
 
+def weighted_groups(
+    shares: npt.NDArray[np.float64], num_groups: int, size: int, rng: np.random.Generator
+) -> Fanin:
+    """int32[num_groups, size]: groups of different inputs, drawn one after the other by share.
+
+    Each draw is in proportion to the shares of the inputs that the group does not have yet
+    (Efraimidis and Spirakis 2006: those with the smallest exponential keys). Inputs of share 0 are
+    drawn where no others are left.
+    """
+    if not 1 <= size <= len(shares):
+        raise InputError(f"a group of {size} different inputs is not to be had of {len(shares)}")
+    rate = np.maximum(shares, 1e-12).astype(np.float32)
+    groups = np.empty((num_groups, size), dtype=np.int32)
+    for part in np.array_split(groups, -(-num_groups // GROUPS_AT_ONCE)):
+        keys = rng.standard_exponential((len(part), len(rate)), dtype=np.float32) / rate
+        part[:] = rng.permuted(np.argpartition(keys, size - 1, axis=1)[:, :size], axis=1)
+    return groups
+
+
+#: Groups drawn at a time, so that their keys stay small.
+GROUPS_AT_ONCE = 1024
+
+
 def _fanin(a: npt.ArrayLike, b: npt.ArrayLike) -> Fanin:
     return np.stack([np.asarray(a), np.asarray(b)], axis=1).astype(np.int32)

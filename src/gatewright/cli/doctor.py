@@ -17,6 +17,17 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     del parser, arguments
 
 
+def _training() -> str:
+    from gatewright.fused import describe, num_threads
+    from gatewright.layer_calls import are_on
+
+    module = native.load()
+    if module is None:
+        return "JAX"
+    layers = "" if are_on() else "; single layers: JAX"
+    return describe("bfloat16", num_threads(None)) + layers
+
+
 def run(options: argparse.Namespace) -> int:
     import jax
 
@@ -31,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         "jax": jax.__version__,
         "devices": ", ".join(map(str, devices)),
         "circuits run on": native.describe(),
+        "training runs on": _training(),
         "C compiler": compiler,
     }
     if options.json:

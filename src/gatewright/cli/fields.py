@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any, get_type_hints
 
@@ -25,24 +28,60 @@ def natural(text: str) -> int:
     return value
 
 
-#: Types that a field may have, and how its text is read.
-READERS: dict[type, Any] = {int: natural, float: float, str: str}
+def optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Reads what `read` does, and "auto" as None."""
+
+    def convert(text: str) -> Any:
+        return None if text == "auto" else read(text)
+
+    convert.__name__ = read.__name__  # argparse names it in its error
+    return convert
+
+
+#: Types that a field may have, how its text is read, and what stands for it in the help.
+READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    int: (natural, "INT"),
+    float: (float, "FLOAT"),
+    str: (str, "STR"),
+    int | None: (optional(natural), "INT|auto"),
+    float | None: (optional(float), "FLOAT|auto"),
+}
+
+
+def field_docs(kind: type[Recipe]) -> dict[str, str]:
+    """What the docstrings of a recipe's classes say of its fields, under "Attributes:"."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        _, _, attributes = inspect.cleandoc(one.__doc__ or "").partition("Attributes:\n")
+        names: list[str] = []
+        for line in attributes.splitlines():
+            said = line.strip()
+            if re.match(r" {4}\w", line):  # what goes on is indented deeper
+                listed, _, said = said.partition(": ")
+                names = listed.split(", ")
+                found.update(dict.fromkeys(names, ""))
+            for name in names:
+                found[name] = f"{found[name]} {said}".strip()
+    return found
 
 
 def add_fields(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
-    """Add `--name VALUE` for every field of the recipe."""
+    """Add `--name VALUE` for every field of the recipe, `--name` or `--no-name` for a switch."""
     group = parser.add_argument_group("fields of the recipe")
-    types = get_type_hints(kind)
+    types, docs = get_type_hints(kind), field_docs(kind)
     for field in fields(kind):
         assert field.default is not MISSING
-        group.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            dest=f"field_{field.name}",
-            type=READERS[types[field.name]],
-            default=field.default,
-            metavar=types[field.name].__name__.upper(),
-            help=f"({field.default})",
-        )
+        default = "auto" if field.default is None else field.default
+        option: dict[str, Any] = {
+            "dest": f"field_{field.name}",
+            "default": field.default,
+            "help": f"{docs[field.name].rstrip('.')} ({default})".replace("%", "%%"),
+        }
+        if types[field.name] is bool:
+            option |= {"action": argparse.BooleanOptionalAction}
+        else:
+            option["type"], option["metavar"] = READERS[types[field.name]]
+        group.add_argument(f"--{field.name.replace('_', '-')}", **option)
 
 
 def recipe_of(options: argparse.Namespace, kind: type[Recipe]) -> Recipe:

@@ -110,13 +110,14 @@ def _snapshots(chosen: Recipe) -> Iterator[Snapshot]:
     from gatewright.train import train
     from gatewright.view.learning import Snapshot
 
-    x, y = chosen.data()
+    rule, _ = chosen.data()
     states = train(
-        chosen.network(), x, y, chosen.optimizer(), steps=chosen.steps, seed=chosen.seed, chunk=5
-    )
+        chosen.network(), rule.x, rule.y, chosen.optimizer(),
+        steps=chosen.steps, seed=chosen.seed, chunk=5,
+    )  # fmt: skip
     for state in states:
-        table = state.network.hard_bits(x)[:, 0]
-        wrong = int((table != (y > 0)).sum())
+        table = state.network.hard_bits(rule.x)[:, 0]
+        wrong = int((table != (rule.y > 0)).sum())
         yield Snapshot(state.step, wrong, state.metrics.loss, table)
         if chosen.is_done(state.metrics):
             return

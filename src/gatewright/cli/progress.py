@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -28,37 +29,71 @@ def training(num_steps: int, quiet: bool) -> Generator[Callable[[Metrics], None]
         yield None
         return
     if not sys.stderr.isatty():
-        yield _Lines()
+        yield _Lines(num_steps)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.text import Text
 
     columns = (
         TextColumn("training"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[metrics]}"),
+        TextColumn("{task.fields[pace]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=num_steps, metrics="compiling")
+    bar, numbers, pace = Progress(*columns), Text("compiling"), Pace(num_steps)
+    task = bar.add_task("", total=num_steps, pace="")
 
-        def show(metrics: Metrics) -> None:
-            text = (
-                f"loss {metrics.loss:.4f}  soft {metrics.soft_accuracy:.2%}  "
-                f"hard {metrics.hard_accuracy:.2%}  gap {metrics.gap:+.2%}  "
-                f"decided {metrics.decided:.0%}"
-            )
-            bar.update(task, completed=metrics.step, metrics=text)
+    def show(metrics: Metrics) -> None:
+        bar.update(task, completed=metrics.step, pace=pace(metrics))
+        numbers.plain = (
+            f"loss {metrics.loss:.4f}  soft {metrics.soft_accuracy:.2%}  "
+            f"hard {metrics.hard_accuracy:.2%}  gap {metrics.gap:+.2%}  "
+            f"decided {metrics.decided:.0%}"
+        )
 
+    with Live(Group(bar, numbers), console=Console(stderr=True)):
         yield show
 
 
+class Pace:
+    """Steps a second and the time left, in words, from the metrics of chunk after chunk.
+
+    Counted from the end of the first chunk on, which pays for compilation; so of that one nothing
+    is said.
+    """
+
+    def __init__(self, num_steps: int) -> None:
+        self._num_steps = num_steps
+        self._first: Metrics | None = None
+
+    def __call__(self, metrics: Metrics) -> str:
+        first = self._first = self._first or metrics
+        seconds = metrics.wall_seconds - first.wall_seconds
+        if metrics.step == first.step or seconds <= 0:
+            return ""
+        pace = (metrics.step - first.step) / seconds
+        left = duration((self._num_steps - metrics.step) / pace)
+        return f"{pace:.{0 if pace >= 10 else 1}f} steps/s, {left} left"
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are any: "4:05", "1:02:03"."""
+    minutes, second = divmod(math.ceil(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
 class _Lines:
-    def __init__(self) -> None:
+    def __init__(self, num_steps: int) -> None:
         self._next = time.monotonic()
+        self._num_steps = num_steps
+        self._pace = Pace(num_steps)
 
     def __call__(self, metrics: Metrics) -> None:
-        if time.monotonic() >= self._next:
-            print(metrics, file=sys.stderr, flush=True)
+        pace = self._pace(metrics)
+        if time.monotonic() >= self._next or metrics.step == self._num_steps:
+            counted = str(metrics).replace(":", f" of {self._num_steps}:", 1)
+            print(f"{counted}; {pace}" if pace else counted, file=sys.stderr, flush=True)
             self._next = time.monotonic() + LINE_SECONDS

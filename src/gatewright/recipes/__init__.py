@@ -1,4 +1,4 @@
-"""Named recipes: data, network, schedule and when to stop, each in a file of its own.
+"""Named recipes: data, network, schedule and when to stop, each family in a file of its own.
 
 A recipe is a frozen dataclass whose fields are what a user may override (`gatewright train NAME
 --field value`), and whose methods build the rest.
@@ -9,9 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gatewright.errors import InputError
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     import optax
 
     from gatewright.network import Network
+    from gatewright.readers import Split
     from gatewright.train import Metrics
 
 
@@ -32,13 +31,21 @@ class Recipe:
         learning_rate: of the optimiser.
     """
 
+    #: Fields that may change when a run is resumed.
+    CHANGEABLE: ClassVar[tuple[str, ...]] = ("steps",)
+
     seed: int = 0
     steps: int = 1000
     learning_rate: float = 0.01
 
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps at most, when all fields are considered."""
+        return self.steps
+
     @abstractmethod
-    def data(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Training rows x [N, k] and targets y."""
+    def data(self) -> tuple[Split, Split]:
+        """The rows to train on, and those to judge the trained network by."""
 
     @abstractmethod
     def network(self) -> Network:
@@ -49,7 +56,7 @@ class Recipe:
         """The optimiser."""
 
     def options(self) -> dict[str, Any]:
-        """More arguments for `gatewright.train.fit`: a temperature, a batch size, a mode, ..."""
+        """More arguments for `gatewright.train.fit`: an encoder, a temperature, a batch size."""
         return {}
 
     def is_done(self, metrics: Metrics) -> bool:
@@ -62,6 +69,14 @@ class Recipe:
 RECIPES: dict[str, tuple[str, str]] = {
     "life": ("life", "Life"),
     "life-tree": ("life", "LifeTree"),
+    "mnist-small": ("mnist", "MnistSmall"),
+    "mnist-large": ("mnist", "MnistLarge"),
+    "mnist-4k": ("mnist", "Mnist4k"),
+    "mnist-8k": ("mnist", "Mnist8k"),
+    "mnist-16k": ("mnist", "Mnist16k"),
+    "mnist": ("mnist", "Mnist"),
+    "fashion-8k": ("fashion_mnist", "Fashion8k"),
+    "fashion": ("fashion_mnist", "Fashion"),
 }
 
 

@@ -9,13 +9,13 @@ output, and squared error. A mixture of sixteen gates (`--form softmax --strengt
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from gatewright.automata import life_rule
 from gatewright.circuit import all_inputs, unpack
+from gatewright.readers import Split
 from gatewright.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _LifeRows(Recipe):
-    def data(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def data(self) -> tuple[Split, Split]:
+        """All rows of the rule, to train on and to be judged by."""
         rows = unpack(all_inputs(9), 512)
-        return rows, life_rule(rows)[:, 0].astype(np.int32)
+        rule = Split(rows, life_rule(rows)[:, 0].astype(np.int32))
+        return rule, rule
 
     def is_done(self, metrics: Metrics) -> bool:
         return metrics.hard_accuracy == 1.0
@@ -40,7 +42,8 @@ class Life(_LifeRows):
     """Two classes that vote: `depth` layers of `width` gates, cross-entropy, all rows every step.
 
     Attributes:
-        width, depth: gates a layer, layers.
+        width: gates a layer.
+        depth: layers.
         tau: temperature of the group sum.
         strength: logit of the passing gate at the start (residual initialisation).
     """

@@ -1,0 +1,165 @@
+"""A recipe run from its data to a model and its accuracy on the test rows: `run`."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gatewright import storage
+from gatewright.circuit import Circuit
+from gatewright.errors import InputError
+from gatewright.extraction import extract
+from gatewright.journal import Metrics
+from gatewright.network import Network
+from gatewright.passes.strash import strash
+from gatewright.passes.sweep import sweep
+from gatewright.recipes import Recipe
+from gatewright.runs import load_metrics, name_of, save_recipe
+from gatewright.steppers import temperature_at
+from gatewright.train import evaluate, fit, kernel_of, last_metrics
+from gatewright.view.curves import curves
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes:
+        accuracy_soft, accuracy_hard: on the test rows, in percent.
+        gap: soft less hard, in points.
+        loss: of the soft network on the test rows.
+        gates: of the network's layers.
+        gates_extracted: two-input gates of the extracted circuit, its head included.
+        gates_swept: of that circuit after `strash` and `sweep`, two exact passes.
+        gates_swept_body: the same without the head.
+        decided: share of gates whose most likely table (and wires) has a probability above .85.
+        steps, epochs: trained.
+        kernel: what ran the steps, in words.
+        cpu_seconds, wall_seconds: of training, compilation and metrics on the way included;
+            reading the data and what follows training are not.
+        peak_rss_mb: the most memory that the process held, in 10^6 bytes.
+    """
+
+    recipe: str
+    seed: int
+    accuracy_soft: float
+    accuracy_hard: float
+    gap: float
+    loss: float
+    gates: int
+    gates_extracted: int
+    gates_swept: int
+    gates_swept_body: int
+    decided: float
+    steps: int
+    epochs: float
+    kernel: str
+    cpu_seconds: float
+    wall_seconds: float
+    peak_rss_mb: float
+
+    def summary(self) -> dict[str, Any]:
+        """The run as JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.recipe}, seed {self.seed}: {self.accuracy_hard:.2f} % of the test rows right "
+            f"(soft {self.accuracy_soft:.2f} %, gap {self.gap:+.2f}), {self.gates} gates, "
+            f"{self.gates_swept} with the head after sweeping, decided {self.decided:.1%}; "
+            f"{self.steps} steps in {self.wall_seconds:.0f} s, {self.cpu_seconds:.0f} s of CPU time"
+        )
+
+
+def run(
+    recipe: Recipe,
+    folder: Path | str,
+    *,
+    resume: bool = False,
+    begin: Callable[[str], None] | None = None,
+    progress: Callable[[Metrics], None] | None = None,
+) -> Result:
+    """Train a recipe into a run folder, extract the circuit, judge it on the test rows.
+
+    Writes recipe.json, metrics.jsonl, checkpoint.safetensors, curves.svg and model.safetensors.
+
+    Args:
+        resume: continue the folder's run, bit for bit.
+        begin: called before training with the kernel in words.
+        progress: called with the metrics after each chunk.
+
+    Raises:
+        InputError: the recipe makes no sense, or the folder holds a run of another one.
+        KeyboardInterrupt, Diverged: see `gatewright.train.fit`.
+    """
+    path = Path(folder)
+    train, test = recipe.data()
+    num_steps = recipe.num_steps
+    if num_steps < 1:
+        raise InputError(f"--steps {num_steps}: training takes at least 1 step")
+    options, optimizer, network = recipe.options(), recipe.optimizer(), recipe.network()
+    kernel = _kernel(network, optimizer, options)
+    save_recipe(path, recipe, resume)
+    if begin is not None:
+        begin(kernel)
+    network = fit(
+        network, train.x, train.y, optimizer,
+        steps=num_steps, seed=recipe.seed, stop=recipe.is_done,
+        run=path, resume=resume, progress=progress, **options,
+    )  # fmt: skip
+    encoder = options.get("encoder")
+    name = name_of(recipe)
+    model = extract(network, encoder, name=name.replace("-", "_"))
+    model.save(path / "model.safetensors")
+    last = last_metrics(path)
+    temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(last.step))
+    judged = evaluate(network, test.x, test.y, encoder=encoder, temperature=float(temperature))
+    title = f"{name}, seed {recipe.seed}"
+    storage.write_atomic(path / "curves.svg", curves(load_metrics(path), title).encode())
+    batch_size = options.get("batch_size") or len(train)
+    return Result(
+        recipe=name,
+        seed=recipe.seed,
+        accuracy_soft=round(100 * judged.soft_accuracy, 4),
+        accuracy_hard=round(100 * judged.hard_accuracy, 4),
+        gap=round(100 * judged.gap, 4),
+        loss=judged.loss,
+        gates=network.num_gates,
+        gates_extracted=model.circuit.num_gates,
+        gates_swept=_swept(model.circuit),
+        gates_swept_body=_swept(network.gates_circuit()),
+        decided=round(judged.decided, 5),
+        steps=last.step,
+        epochs=round(last.step * batch_size / len(train), 3),
+        kernel=kernel,
+        cpu_seconds=round(last.cpu_seconds, 3),
+        wall_seconds=round(last.wall_seconds, 3),
+        peak_rss_mb=round(_peak_rss() / 1e6, 1),
+    )
+
+
+def _kernel(
+    network: Network, optimizer: optax.GradientTransformation, options: dict[str, Any]
+) -> str:
+    if options.get("kernel") == "jax":
+        return f"JAX on {jax.default_backend()} (as asked)"
+    chosen = {name: options[name] for name in ("activations", "threads") if name in options}
+    return kernel_of(network, optimizer, **chosen)
+
+
+def _swept(circuit: Circuit) -> int:
+    return sweep(strash(circuit)).num_gates
+
+
+def _peak_rss() -> int:
+    """In bytes; the system counts in KiB, but macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,0 +1,251 @@
+"""Classification: a thermometer, layers of gates, a group sum, and Adam under annealing.
+
+A named recipe is a subclass with other defaults.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright import data
+from gatewright.augment import Augment
+from gatewright.encode import HOW, Thermometer
+from gatewright.errors import InputError
+from gatewright.readers import Split
+from gatewright.recipes import Recipe
+
+if TYPE_CHECKING:
+    import optax
+
+    from gatewright.layers import Layer
+    from gatewright.network import Network
+
+
+#: Rows that show how much each input varies.
+BALANCE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer of `width` gates that choose among `candidates` an operand; 0: of fixed wiring."""
+
+    width: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Classification(Recipe):
+    """Images, or rows of numbers, into classes. The test split judges the end, nothing else.
+
+    Attributes:
+        steps: optimiser steps; 0 takes as many as `epochs` need.
+        data_set: as `gatewright.data.load` takes it: a name, or a .csv or .npz file.
+        layers: from the input on, separated by commas: G8000 for 8,000 gates of fixed wiring,
+            L8000:32 for gates that learn both operands among 32 candidates, 6xG8000 for six layers.
+        wiring: scheme of fixed layers but the first: random, unique, butterfly, comb or tree.
+        input_wiring: scheme of the first layer, where it is fixed.
+        form: parametrisation of the gates: softmax, light, walsh, covjac, straight_through, gumbel.
+        init: how the gates' parameters begin: residual or gaussian.
+        strength: distance of the residual initialisation from indifference; auto is the form's own.
+        selection: how learned wires are trained: soft or straight_through.
+        wire_noise: standard deviation of learned wires' initial logits.
+        tau: temperature of the group sum; auto is the square root of a class's outputs.
+        label_smoothing: share of every target that is spread over all classes.
+        thermometer: thresholds of the input: numbers separated by commas, uniform:N or quantile:N.
+        rotate: greatest rotation of a training image, in degrees; warps of 0 are off.
+        shear: greatest horizontal shift of a row by its distance from the centre, a ratio.
+        scale: greatest relative change of each side's length.
+        shift: greatest shift along each axis, in pixels.
+        elastic: standard deviation of the elastic displacement along each axis, in pixels.
+        elastic_grid: distance of the points between which it is smooth, in pixels.
+        crop: greatest shift along each axis in whole pixels.
+        flip: mirror half of the training images.
+        held_out: training rows that are not trained on, for the metrics on the way; 0 trains on all
+            rows and measures on them.
+        batch_size: rows a step.
+        epochs: passes over the training rows.
+        schedule: of the learning rate: cosine, to 0, or constant.
+        warm_up: steps in which the learning rate rises.
+        b1, b2: decay of Adam's running mean of the gradient (b1) and of its square (b2).
+        weight_decay: of Adam, decoupled.
+        temperature: of gates and wires at the beginning.
+        final_temperature: that to which it falls, by equal ratios.
+        anneal: last share of the steps, in which it falls.
+        kernel: what runs the steps: auto, native or jax.
+        activations: how the native kernel stores them: bfloat16 or float32.
+        threads: of the native kernel; 0 takes all cores. The result does not depend on it.
+        chunk: steps between two reports; auto is an epoch, but from 25 to 1000 steps.
+    """
+
+    CHANGEABLE: ClassVar[tuple[str, ...]] = ("threads",)
+
+    steps: int = 0
+    learning_rate: float = 0.02
+    data_set: str = "mnist"
+    layers: str = "L8000:16"
+    wiring: str = "random"
+    input_wiring: str = "random"
+    form: str = "softmax"
+    init: str = "residual"
+    strength: float | None = None
+    selection: str = "soft"
+    wire_noise: float = 1.0
+    balance: bool = True
+    tau: float | None = None
+    label_smoothing: float = 0.0
+    thermometer: str = "63.5"
+    rotate: float = 0.0
+    shear: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    elastic: float = 0.0
+    elastic_grid: int = 7
+    crop: int = 0
+    flip: bool = False
+    held_out: int = 5000
+    batch_size: int = 100
+    epochs: float = 40
+    schedule: str = "cosine"
+    warm_up: int = 0
+    b1: float = 0.9
+    b2: float = 0.999
+    weight_decay: float = 0.0
+    temperature: float = 1.0
+    final_temperature: float = 1.0
+    anneal: float = 0.5
+    kernel: str = "auto"
+    activations: str = "bfloat16"
+    threads: int = 0
+    chunk: int | None = None
+
+    @property
+    def num_steps(self) -> int:
+        return self.steps or math.ceil(self.epochs * len(self.data()[0]) / self.batch_size)
+
+    def data(self) -> tuple[Split, Split]:
+        train, _, test = self._splits
+        return train, test
+
+    @cached_property
+    def _splits(self) -> tuple[Split, Split | None, Split]:
+        """Rows to train on, rows held out of those, and rows of the test."""
+        train, test = data.load(self.data_set)
+        if self.held_out == 0:
+            return train, None, test
+        return *data.split(train, self.held_out), test
+
+    @cached_property
+    def encoder(self) -> Thermometer:
+        """From samples to the bits that the network reads."""
+        x = self._splits[0].x
+        how, _, bits = self.thermometer.partition(":")
+        if how in HOW and bits.isdigit():
+            return Thermometer.fit(x, int(bits), how)
+        try:
+            thresholds = [float(part) for part in self.thermometer.split(",")]
+        except ValueError:
+            raise InputError(
+                f"thermometer {self.thermometer!r}: give thresholds such as 63.5 or 50,150, "
+                "or uniform:N or quantile:N for N of them"
+            ) from None
+        return Thermometer.fit(x, thresholds=np.array(thresholds, np.float32))
+
+    @property
+    def augment(self) -> Augment | None:
+        """How training images are warped, if at all."""
+        warps = Augment(**{field.name: getattr(self, field.name) for field in fields(Augment)})
+        return None if warps == Augment(elastic_grid=self.elastic_grid) else warps
+
+    def network(self) -> Network:
+        from gatewright.heads import GroupSum
+        from gatewright.network import Network
+
+        layers: list[Layer] = []
+        width = self.encoder.num_bits
+        for i, shape in enumerate(parse_layers(self.layers)):
+            layers.append(self._layer(i, width, shape))
+            width = shape.width
+        num_classes = int(self._splits[0].y.max()) + 1
+        tau = "auto" if self.tau is None else self.tau
+        return Network(
+            *layers, head=GroupSum(num_classes, tau, label_smoothing=self.label_smoothing)
+        )
+
+    def _layer(self, i: int, num_inputs: int, shape: LayerShape) -> Layer:
+        from gatewright.layers import Gates
+        from gatewright.learned import LearnedGates
+
+        key = (self.seed, i)
+        common: dict[str, Any] = {
+            "parametrisation": self.form, "init": self.init, "strength": self.strength
+        }  # fmt: skip
+        if shape.candidates:
+            return LearnedGates(
+                num_inputs, shape.width, shape.candidates, key=key, **common,
+                selection=self.selection,  # pyright: ignore[reportArgumentType]  (it checks)
+                wire_noise=self.wire_noise, shares=self._shares if i == 0 else None,
+            )  # fmt: skip
+        wiring = self.wiring if i else self.input_wiring
+        return Gates(num_inputs, shape.width, key=key, wiring=wiring, **common)
+
+    @cached_property
+    def _shares(self) -> npt.NDArray[np.float64] | None:
+        from gatewright.learned import balance_of
+
+        rows = self._splits[0].x[:BALANCE_ROWS]
+        return balance_of(self.encoder(rows)) if self.balance else None
+
+    def optimizer(self) -> optax.GradientTransformation:
+        from gatewright import schedules
+        from gatewright.adam import Adam
+
+        if self.schedule not in ("cosine", "constant"):
+            raise InputError(f"unknown schedule {self.schedule!r}; known: cosine, constant")
+        rate = self.learning_rate
+        end = 0.0 if self.schedule == "cosine" else rate
+        return Adam(
+            schedules.cosine(rate, self.num_steps, warm_up=self.warm_up, final=end),
+            b1=self.b1, b2=self.b2, weight_decay=self.weight_decay,
+        )  # fmt: skip
+
+    def options(self) -> dict[str, Any]:
+        from gatewright import schedules
+
+        held_out = self._splits[1]
+        return {
+            "batch_size": self.batch_size,
+            "encoder": self.encoder,
+            "augment": self.augment,
+            "held_out": None if held_out is None else (held_out.x, held_out.y),
+            "temperature": schedules.geometric(
+                self.temperature, self.final_temperature, self.num_steps, share=self.anneal
+            ),
+            "chunk": self.chunk,
+            "kernel": self.kernel,
+            "activations": self.activations,
+            "threads": self.threads or None,
+        }
+
+
+def parse_layers(text: str) -> tuple[LayerShape, ...]:
+    """The layers that a text such as "6xG8000" or "L8000:32,G8000" describes, else InputError."""
+    found: list[LayerShape] = []
+    for part in text.replace(" ", "").split(","):
+        count, times, layer = part.rpartition("x")
+        width, _, candidates = layer[1:].partition(":")
+        numbers = [count if times else "1", width, candidates if layer[:1] == "L" else "1"]
+        fits = layer[:1] in ("G", "L") and (layer[0] == "L" or ":" not in layer)
+        if not fits or not all(number.isdecimal() and int(number) for number in numbers):
+            raise InputError(
+                f"layers {text!r}: {part!r} is not a layer; write G8000 for 8000 gates, L8000:16 "
+                "for gates that learn their inputs among 16 candidates, 6xG8000 for six layers"
+            )
+        learned = int(candidates) if layer[0] == "L" else 0
+        found += [LayerShape(int(width), learned)] * int(numbers[0])
+    return tuple(found)

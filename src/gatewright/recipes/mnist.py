@@ -1,0 +1,84 @@
+"""MNIST: the networks of the first paper on logic gate networks, and some with learned wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatewright.recipes.classification import Classification
+
+
+@dataclass(frozen=True)
+class _Mnist(Classification):
+    """Pixels above a quarter as bits, digits warped a little in every epoch, gates annealed."""
+
+    init: str = "residual"
+    strength: float | None = 2.0
+    rotate: float = 5.0
+    shear: float = 0.05
+    scale: float = 0.05
+    shift: float = 1.0
+    elastic: float = 0.5
+    anneal: float = 0.3
+
+
+@dataclass(frozen=True)
+class MnistSmall(_Mnist):
+    """Six layers of 8,000 gates, the shape of Petersen et al. 2022 (2210.08277), table 2, small."""
+
+    layers: str = "6xG8000"
+    wiring: str = "unique"
+    tau: float | None = 10.0
+    learning_rate: float = 0.02
+    batch_size: int = 128
+    epochs: float = 50
+    final_temperature: float = 0.1
+
+
+@dataclass(frozen=True)
+class MnistLarge(MnistSmall):
+    """Six layers of 64,000 gates, as Petersen et al. 2022 (2210.08277), table 2, "normal"."""
+
+    layers: str = "6xG64000"
+    tau: float | None = 33.0
+
+
+@dataclass(frozen=True)
+class _Learned(_Mnist):
+    """One layer that learns its wiring."""
+
+    learning_rate: float = 0.075
+    batch_size: int = 256
+    epochs: float = 100
+    tau: float | None = 10.0
+    final_temperature: float = 0.03
+
+
+@dataclass(frozen=True)
+class Mnist4k(_Learned):
+    """One layer of 4,000 gates."""
+
+    layers: str = "L4000:32"
+    tau: float | None = 5.0
+
+
+@dataclass(frozen=True)
+class Mnist8k(_Learned):
+    """One layer of 8,000 gates."""
+
+    layers: str = "L8000:32"
+
+
+@dataclass(frozen=True)
+class Mnist16k(_Learned):
+    """One layer of 16,000 gates."""
+
+    layers: str = "L16000:32"
+    tau: float | None = 14.0
+
+
+@dataclass(frozen=True)
+class Mnist(_Learned):
+    """The most accurate network that an hour on two cores gives."""
+
+    layers: str = "L32000:32"
+    tau: float | None = 20.0

@@ -1,0 +1,148 @@
+"""A training run as SVG: loss, and soft and hard accuracy, over its steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gatewright.view.svg import FAINT, HEADER, MARGIN, number, page, text
+
+WIDTH = 760
+PANEL = 190  # height of one panel
+LEFT = 62  # room for the numbers on the left
+RIGHT = 112  # and for the labels at the ends of the lines
+GAP = 48  # between the panels, and under the last one for the numbers of steps
+TOP = HEADER + 30
+LABEL = 14  # the least distance of two labels
+LOSS, SOFT, HARD = "#4f5d6b", "#d9822b", "#1f6fb5"
+
+_STYLE = (
+    f".grid{{stroke:#e4e8ed}}.tick{{fill:{FAINT}}}.axis{{font-weight:bold}}"
+    ".line{fill:none;stroke-width:1.8;stroke-linejoin:round}"
+)
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Line:
+    label: str
+    colour: str
+    points: Points
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Lines over one vertical axis; `height` maps a value to 0 (bottom) .. 1 (top)."""
+
+    name: str
+    lines: tuple[_Line, ...]
+    ticks: tuple[float, ...]
+    height: Callable[[float], float]
+
+
+def curves(metrics: Sequence[Mapping[str, float]], title: str) -> str:
+    """Draw a run from its metrics, in the order of their steps.
+
+    The axis of accuracy begins where a tenth of the reports lie below it, so that the end of a run
+    can be read; the axis of loss is logarithmic.
+    """
+    steps = [row["step"] for row in metrics]
+    last = max([1, *steps])
+    panels = (_loss(metrics), _accuracy(metrics))
+    body: list[str] = []
+    for i, panel in enumerate(panels):
+        body += _draw(panel, TOP + i * (PANEL + GAP), last)
+    bottom = TOP + 2 * PANEL + GAP
+    across = WIDTH - LEFT - RIGHT
+    for step in (tick for tick in _ticks(0, last) if tick <= last):
+        x = LEFT + across * step / last
+        body.append(text(x, bottom + 16, f"{step:,.0f}", "tick", "middle"))
+    body.append(text(LEFT + across + 24, bottom + 16, "steps", "tick"))
+    return page(WIDTH, bottom + MARGIN + 10, title, _note(metrics), _STYLE, body)
+
+
+def _note(metrics: Sequence[Mapping[str, float]]) -> str:
+    if not metrics:
+        return "no step has been reported"
+    row = metrics[-1]
+    gap = 100 * (row["soft_accuracy"] - row["hard_accuracy"])
+    return f"{row['step']:,.0f} steps · gap {gap:+.2f} points · decided {row['decided']:.1%}"
+
+
+def _loss(metrics: Sequence[Mapping[str, float]]) -> _Panel:
+    points = [(row["step"], math.log10(max(row["loss"], 1e-9))) for row in metrics]
+    values = [value for _, value in points] or [0.0]
+    marks = sorted(
+        math.log10(factor) + decade
+        for decade in range(math.floor(min(values)), math.floor(max(values)) + 2)
+        for factor in (1, 2, 5)
+    )
+    low = max(mark for mark in marks if mark <= min(values))
+    high = min(mark for mark in marks if mark > max(values))
+    end = f"{10 ** values[-1]:.3g}"
+    return _Panel(
+        "loss",
+        (_Line(end, LOSS, points),),
+        tuple(mark for mark in marks if low <= mark <= high),
+        lambda value: (value - low) / (high - low),
+    )
+
+
+def _accuracy(metrics: Sequence[Mapping[str, float]]) -> _Panel:
+    lines: list[_Line] = []
+    for kind, colour in (("soft", SOFT), ("hard", HARD)):
+        points = [(row["step"], 100 * row[f"{kind}_accuracy"]) for row in metrics]
+        end = f"{kind} {points[-1][1]:.2f} %" if points else kind
+        lines.append(_Line(end, colour, points))
+    values = sorted(value for line in lines for _, value in line.points) or [0.0]
+    ticks = _ticks(min(values[len(values) // 10], values[-1] - 1), values[-1])
+    low, high = ticks[0], ticks[-1]
+    return _Panel("accuracy, %", tuple(lines), ticks, lambda value: (value - low) / (high - low))
+
+
+def _draw(panel: _Panel, top: int, last: float) -> list[str]:
+    across = WIDTH - LEFT - RIGHT
+
+    def y(value: float) -> float:
+        return top + PANEL * (1 - panel.height(value))
+
+    is_loss = panel.name == "loss"
+    clip_id = f"panel-{top}"
+    inside = f'<rect x="{LEFT}" y="{top - 1}" width="{across}" height="{PANEL + 2}"/>'
+    body = [
+        text(MARGIN, top - 14, panel.name, "axis"),
+        f'<clipPath id="{clip_id}">{inside}</clipPath>',
+    ]
+    for tick in panel.ticks:
+        spelt = f"{10**tick:.3g}" if is_loss else f"{tick:.5g}"
+        at = number(y(tick))
+        body.append(f'<path class="grid" d="M{LEFT} {at}H{LEFT + across}"/>')
+        body.append(text(LEFT - 8, y(tick) + 4, spelt, "tick", "end"))
+    ends: list[tuple[float, _Line]] = []
+    for line in panel.lines:
+        if not line.points:
+            continue
+        places = [f"{number(LEFT + across * s / last)} {number(y(v))}" for s, v in line.points]
+        if len(places) == 1:
+            at_x, at_y = places[0].split()
+            body.append(f'<circle cx="{at_x}" cy="{at_y}" r="2.5" fill="{line.colour}"/>')
+        clip = f'clip-path="url(#{clip_id})"'
+        body.append(f'<path class="line" stroke="{line.colour}" {clip} d="M{"L".join(places)}"/>')
+        ends.append((y(line.points[-1][1]), line))
+    ceiling = top + PANEL + LABEL
+    for at, line in sorted(ends, key=lambda end: -end[0]):
+        ceiling = min(at, ceiling - LABEL)
+        label = text(LEFT + across + 8, ceiling + 4, line.label)
+        body.append(label.replace("<text", f'<text style="fill:{line.colour}"', 1))
+    return body
+
+
+def _ticks(low: float, high: float) -> tuple[float, ...]:
+    """From 4 to about 8 round numbers from low or just below to high or just above."""
+    span = max(high - low, 1e-3 * max(abs(high), 1.0))
+    unit = 10.0 ** math.floor(math.log10(span / 4))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if span / (unit * factor) <= 7)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return tuple(round(i * step, 10) for i in range(first, max(last, first + 1) + 1))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gatewright import experiment, runs
+from gatewright.errors import InputError
+from gatewright.recipes.mnist import Mnist8k
+from gatewright.train import evaluate, fit
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """A recipe for rows whose class is the brightest of three pixels."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 256, (400, 3)).astype(np.uint8)
+    path = tmp_path_factory.mktemp("rows") / "rows.npz"
+    np.savez(
+        path, x_train=x[:300], y_train=x[:300].argmax(1), x_test=x[300:], y_test=x[300:].argmax(1)
+    )
+    return Mnist8k(
+        data_set=str(path), layers="L60:4", thermometer="uniform:7", held_out=50, batch_size=25,
+        steps=60, chunk=20, tau=None, rotate=0, shear=0, scale=0, shift=0, elastic=0, seed=4,
+        threads=1, final_temperature=0.5,
+    )  # fmt: skip
+
+
+def test_a_run_is_fit_and_evaluate_with_what_the_recipe_says(chosen, tmp_path):
+    begun, seen = [], []
+    result = experiment.run(chosen, tmp_path, begin=begun.append, progress=seen.append)
+    train, test = chosen.data()
+    options = chosen.options()
+    network = fit(
+        chosen.network(), train.x, train.y, chosen.optimizer(), steps=60, seed=4, **options
+    )  # fmt: skip
+    metrics = evaluate(network, test.x, test.y, encoder=chosen.encoder, temperature=0.5)
+    assert result.accuracy_hard == pytest.approx(100 * metrics.hard_accuracy)
+    assert result.accuracy_soft == pytest.approx(100 * metrics.soft_accuracy)
+    assert result.loss == pytest.approx(metrics.loss, rel=1e-5)
+    assert result.decided == pytest.approx(metrics.decided, abs=1e-4)
+    assert result.accuracy_hard > 70
+    assert (result.steps, result.epochs, result.gates) == (60, 6.0, 60)
+    assert [metrics.step for metrics in seen] == [20, 40, 60]
+    assert begun == [result.kernel]
+    rows = runs.load_metrics(tmp_path)
+    assert [row["hard_accuracy"] for row in rows] == [m.hard_accuracy for m in seen]
+    assert json.loads(json.dumps(result.summary()))["recipe"] == "mnist-8k"
+    assert f"{result.accuracy_hard:.2f} % of the test rows" in str(result)
+    model = runs.load_model(str(tmp_path))
+    assert model.circuit.name == "mnist_8k"
+    right = 100 * float((model.predict(test.x) == test.y).mean())
+    assert result.accuracy_hard == pytest.approx(right)
+
+
+def test_a_finished_run_resumes_to_the_same_result(chosen, tmp_path):
+    first = experiment.run(chosen, tmp_path)
+    model = (tmp_path / "model.safetensors").read_bytes()
+    again = experiment.run(replace(chosen, threads=2), tmp_path, resume=True)
+    assert (tmp_path / "model.safetensors").read_bytes() == model
+    assert again.accuracy_soft == first.accuracy_soft
+    assert again.wall_seconds == first.wall_seconds
+    for field, value in (("steps", 80), ("label_smoothing", 0.1)):
+        with pytest.raises(InputError, match=f"this run has {field}"):
+            experiment.run(replace(chosen, **{field: value}), tmp_path, resume=True)
+
+
+def test_what_makes_no_sense_leaves_no_folder(chosen, tmp_path):
+    for changed, message in (
+        ({"steps": 0, "epochs": 0}, "at least 1 step"),
+        ({"layers": "?"}, "no"),
+    ):
+        with pytest.raises(InputError, match=message):
+            experiment.run(replace(chosen, **changed), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_jax_is_named_where_it_is_asked_for(chosen):
+    options = replace(chosen, kernel="jax").options()
+    kernel = experiment._kernel(chosen.network(), chosen.optimizer(), options)
+    assert kernel == "JAX on cpu (as asked)"
+
+
+def test_metrics_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"metrics.jsonl: cannot be read"):
+        runs.load_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    with pytest.raises(InputError, match=r"metrics.jsonl: cannot be read"):
+        runs.load_metrics(tmp_path)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from gatewright.view.curves import _ticks, curves
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def row(step: int, loss: float, soft: float, hard: float) -> dict[str, float]:
+    return {
+        "step": step, "loss": loss, "soft_accuracy": soft, "hard_accuracy": hard, "decided": 0.5
+    }  # fmt: skip
+
+
+RUN = [row(100 * i, 2.0 * 0.5**i, 0.95 - 0.1 / i, 0.95 - 0.2 / i) for i in range(1, 9)]
+
+
+def texts(picture: str) -> list[tuple[str, float, float]]:
+    return [
+        (node.text or "", float(node.attrib["x"]), float(node.attrib["y"]))
+        for node in ElementTree.fromstring(picture).iter(f"{SVG}text")
+    ]
+
+
+def lines(picture: str) -> list[np.ndarray]:
+    paths = [
+        node.attrib["d"]
+        for node in ElementTree.fromstring(picture).iter(f"{SVG}path")
+        if node.get("class") == "line"
+    ]
+    return [np.array([p.split() for p in re.split("[ML]", d)[1:]], float) for d in paths]
+
+
+def axis(picture: str, above: str, end: str) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers on the vertical axis between two words, and their heights."""
+    said = texts(picture)
+    words = [word for word, _, _ in said]
+    part = [t for t in said[words.index(above) + 1 : words.index(end)] if t[1] < 60]
+    return np.array([float(t[0]) for t in part]), np.array([t[2] - 4 for t in part])
+
+
+def test_points_lie_where_the_axes_say() -> None:
+    picture = curves(RUN, "a run")
+    loss, soft, hard = lines(picture)
+    said = {word: x for word, x, _ in texts(picture)}
+    steps = np.array([entry["step"] for entry in RUN])
+    across = np.interp(steps, [0, 800], [said["0"], said["800"]])
+    for line in (loss, soft, hard):
+        np.testing.assert_allclose(line[:, 0], across, atol=0.11)
+    numbers, heights = axis(picture, "loss", "accuracy, %")
+    values = np.log([entry["loss"] for entry in RUN])
+    np.testing.assert_allclose(loss[:, 1], np.interp(values, np.log(numbers), heights), atol=0.11)
+    numbers, heights = axis(picture, "accuracy, %", "0")
+    scale = np.polyfit(numbers, heights, 1)
+    for line, kind in ((soft, "soft"), (hard, "hard")):
+        values = [100 * entry[f"{kind}_accuracy"] for entry in RUN]
+        np.testing.assert_allclose(line[:, 1], np.polyval(scale, values), atol=0.11)
+    assert numbers[0] > 60  # the worst report is out of sight
+
+
+def test_lines_end_with_their_names_and_values() -> None:
+    said = texts(curves(RUN, "a run"))
+    words = [word for word, _, _ in said]
+    assert words[:2] == ["a run", "800 steps · gap +1.25 points · decided 50.0%"]
+    for label in ("0.00781", "soft 93.75 %", "hard 92.50 %"):
+        assert label in words
+    ends = [line[-1] for line in lines(curves(RUN, "a run"))]
+    for label, (x, y) in zip(("0.00781", "soft 93.75 %", "hard 92.50 %"), ends, strict=True):
+        _, at_x, at_y = next(t for t in said if t[0] == label)
+        assert at_x > x
+        assert abs(at_y - 4 - y) < 30
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 0.5, 1.0])
+def test_labels_of_equal_lines_stand_apart_inside_the_page(accuracy: float) -> None:
+    picture = curves([row(25, 0.1, accuracy, accuracy), row(50, 0.1, accuracy, accuracy)], "t")
+    heights = [y for word, _, y in texts(picture) if word.startswith(("soft", "hard"))]
+    assert abs(heights[0] - heights[1]) >= 13
+    height = float(ElementTree.fromstring(picture).attrib["height"])
+    assert all(0 < y < height for _, _, y in texts(picture))
+
+
+@pytest.mark.parametrize(
+    "metrics", [[], [row(25, 0.3, 1, 1)], [row(0, 0.0, 0, 0)], [row(1, 5e3, 0.1, 0.2)]]
+)
+def test_short_runs_are_drawn(metrics: list[dict[str, float]]) -> None:
+    picture = curves(metrics, "<short>")
+    root = ElementTree.fromstring(picture)
+    assert root.findtext(f"{SVG}title") == "<short>"
+    assert len(list(root.iter(f"{SVG}circle"))) == 3 * len(metrics)
+
+
+@pytest.mark.parametrize("bounds", [(0, 21500), (86.3, 98.7), (99.2, 99.4), (0, 1), (5, 5)])
+def test_ticks_are_few_round_and_around(bounds: tuple[float, float]) -> None:
+    ticks = _ticks(*bounds)
+    assert 2 <= len(ticks) <= 9
+    assert ticks[0] <= bounds[0]
+    assert ticks[-1] >= bounds[1]
+    step = ticks[1] - ticks[0]
+    np.testing.assert_allclose(np.diff(ticks), step, rtol=1e-6)
+    assert float(f"{step:.6g}") / 10 ** np.floor(np.log10(step) + 1e-9) == pytest.approx(
+        round(step / 10 ** np.floor(np.log10(step) + 1e-9))
+    )
