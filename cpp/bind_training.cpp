@@ -67,7 +67,7 @@ Quantity quantity_of(int number) {
 void make(Trainer* self, const std::vector<int>& forms, const std::vector<int>& is_hard,
           const std::vector<int>& is_wired_hard, const std::vector<std::size_t>& widths,
           const std::vector<std::size_t>& candidates, const std::vector<Wiring>& wirings,
-          std::size_t num_classes, bool is_bfloat16, std::size_t threads) {
+          std::size_t num_classes, int storage, std::size_t threads) {
   const std::size_t num = forms.size();
   if (is_hard.size() != num || is_wired_hard.size() != num || widths.size() != num + 1 ||
       candidates.size() != num || wirings.size() != num) {
@@ -80,7 +80,8 @@ void make(Trainer* self, const std::vector<int>& forms, const std::vector<int>& 
                       widths[l], widths[l + 1], candidates[l],
                       std::span(wirings[l].data(), wirings[l].shape(0))});
   }
-  new (self) Trainer(shapes, num_classes, is_bfloat16, threads);
+  if (storage < 0 || storage > 2) refuse("storage " + std::to_string(storage));
+  new (self) Trainer(shapes, num_classes, static_cast<gatewright::Storage>(storage), threads);
 }
 
 void set(Trainer& self, std::size_t layer, bool is_wires, int quantity, const Matrix& values) {
@@ -146,9 +147,11 @@ nb::ndarray<float, nb::numpy> sums(Trainer& self, const Rows& rows, float temper
 void bind_training(nb::module_& module) {
   module.def("training_kernel", &gatewright::kernel_name,
              "The instruction set of the training kernel: avx512, avx2 or portable.");
+  module.def("has_float16", &gatewright::has_float16,
+             "Whether this machine can train with arithmetic in half precision.");
   nb::class_<Trainer>(module, "Trainer")
       .def("__init__", &make, "forms"_a, "is_hard"_a, "is_wired_hard"_a, "widths"_a, "candidates"_a,
-           "wirings"_a, "num_classes"_a, "is_bfloat16"_a, "threads"_a)
+           "wirings"_a, "num_classes"_a, "storage"_a, "threads"_a)
       .def("set", &set, "layer"_a, "is_wires"_a, "quantity"_a, "values"_a.noconvert())
       .def("get", &get, "layer"_a, "is_wires"_a, "quantity"_a)
       .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(),

@@ -22,29 +22,34 @@ inline void prefetch_row(const std::uint32_t* rows, std::size_t index) {
 }
 
 template <typename Storage>
-inline Row load_row(const std::uint32_t* rows, std::size_t index) {
+using RowOf = typename Storage::Row;
+template <typename Storage>
+using ScalarOf = typename Storage::Scalar;
+
+template <typename Storage>
+inline RowOf<Storage> load_row(const std::uint32_t* rows, std::size_t index) {
   return Storage::load(
       reinterpret_cast<const typename Storage::Word*>(rows + index * Storage::kWords));
 }
 
 template <typename Storage>
-inline void store_row(std::uint32_t* rows, std::size_t index, const Row& row) {
+inline void store_row(std::uint32_t* rows, std::size_t index, const RowOf<Storage>& row) {
   Storage::store(reinterpret_cast<typename Storage::Word*>(rows + index * Storage::kWords), row);
 }
 
-inline void add_votes(float* sums, std::int32_t group, const Row& out) {
-  float* sum = sums + static_cast<std::size_t>(group) * kSamples;
-  for (int j = 0; j < kVectors; ++j) store(sum + j * kLanes, load(sum + j * kLanes) + out.v[j]);
-}
+template <typename Row>
+constexpr int kParts = sizeof(Row::v) / sizeof(Row::v[0]);
 
 // Of gate i; the coefficients are kBlock apart.
-inline const float* coefficients_of(const float* coefficients, std::size_t i) {
-  return coefficients + i / kBlock * kBlock * 4 + i % kBlock;
+template <typename Storage>
+inline const ScalarOf<Storage>* coefficients_of(const void* coefficients, std::size_t i) {
+  return static_cast<const ScalarOf<Storage>*>(coefficients) + i / kBlock * kBlock * 4 + i % kBlock;
 }
 
-inline Row evaluate(const float* c, const Row& a, const Row& b) {
+template <typename Row, typename Scalar>
+inline Row evaluate(const Scalar* c, const Row& a, const Row& b) {
   Row out;
-  for (int j = 0; j < kVectors; ++j) {
+  for (int j = 0; j < kParts<Row>; ++j) {
     out.v[j] = (c[0] + c[kBlock] * a.v[j]) + b.v[j] * (c[2 * kBlock] + c[3 * kBlock] * a.v[j]);
   }
   return out;
@@ -52,31 +57,20 @@ inline Row evaluate(const float* c, const Row& a, const Row& b) {
 
 // A gate's outputs go to a row, or, in the last layer, are added to the sums of a class.
 template <typename Storage, bool kVotes>
-inline void put(const std::int32_t* outputs, std::size_t i, const Row& y, std::uint32_t* out,
-                float* sums) {
-  if constexpr (kVotes) {
-    add_votes(sums, outputs[i], y);
-  } else {
-    store_row<Storage>(out, static_cast<std::size_t>(outputs[i]), y);
-  }
-}
-
-// The gradient of a gate's outputs: of its row, or of its class's sums.
-template <typename Storage, bool kVotes>
-inline Row gradient_of(const std::int32_t* outputs, std::size_t i, const std::uint32_t* g,
-                       const float* group_g) {
+inline void put(const std::int32_t* outputs, std::size_t i, const RowOf<Storage>& y,
+                std::uint32_t* out, float* sums) {
   const auto place = static_cast<std::size_t>(outputs[i]);
   if constexpr (kVotes) {
-    return Float32::load(group_g + place * kSamples);
+    Storage::add_to(sums + place * kSamples, y);
   } else {
-    return load_row<Storage>(g, place);
+    store_row<Storage>(out, place, y);
   }
 }
 
 template <typename Storage, bool kVotes>
-void gates_forward(const GateRows& layer, const float* coefficients, const std::uint32_t* in,
+void gates_forward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
                    std::uint32_t* out, float* sums) {
-  Row b{};
+  RowOf<Storage> b{};
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* operands = layer.operands + 2 * i;
     if (i + kAhead < layer.num_gates) {
@@ -85,26 +79,27 @@ void gates_forward(const GateRows& layer, const float* coefficients, const std::
         prefetch_row<Storage, true>(out, static_cast<std::size_t>(layer.outputs[i + kAhead]));
       }
     }
-    const Row a = layer.steps[i] & kStarts ? load_row<Storage>(in, operands[0]) : b;
-    b = load_row<Storage>(in, operands[1]);
-    put<Storage, kVotes>(layer.outputs, i, evaluate(coefficients_of(coefficients, i), a, b), out,
-                         sums);
+    const RowOf<Storage> a =
+        layer.steps[i] & kStarts ? load_row<Storage>(in, static_cast<std::size_t>(operands[0])) : b;
+    b = load_row<Storage>(in, static_cast<std::size_t>(operands[1]));
+    put<Storage, kVotes>(layer.outputs, i,
+                         evaluate(coefficients_of<Storage>(coefficients, i), a, b), out, sums);
   }
 }
 
 // The gradients of a gate: of its coefficients to d_coefficients, of its operands to a and b.
-template <bool kInputs>
-inline void differentiate(const float* c, const Row& g, Row& a, Row& b, float* d_coefficients,
+template <bool kInputs, typename Row, typename Scalar>
+inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, float* d_coefficients,
                           bool adds) {
-  Floats d0{}, d1{}, d2{}, d3{};
-  for (int j = 0; j < kVectors; ++j) {
-    const Floats ga = g.v[j] * a.v[j];
+  decltype(Row::v[0] + Row::v[0]) d0{}, d1{}, d2{}, d3{};
+  for (int j = 0; j < kParts<Row>; ++j) {
+    const auto ga = g.v[j] * a.v[j];
     d0 += g.v[j];
     d1 += ga;
     d2 += g.v[j] * b.v[j];
     d3 += ga * b.v[j];
     if constexpr (kInputs) {
-      const Floats by_a = g.v[j] * (c[kBlock] + c[3 * kBlock] * b.v[j]);
+      const auto by_a = g.v[j] * (c[kBlock] + c[3 * kBlock] * b.v[j]);
       b.v[j] = g.v[j] * (c[2 * kBlock] + c[3 * kBlock] * a.v[j]);
       a.v[j] = by_a;
     }
@@ -114,22 +109,22 @@ inline void differentiate(const float* c, const Row& g, Row& a, Row& b, float* d
   store4(d_coefficients, sums);
 }
 
+template <typename Row>
 inline Row plus(Row x, const Row& y) {
-  for (int j = 0; j < kVectors; ++j) x.v[j] += y.v[j];
+  for (int j = 0; j < kParts<Row>; ++j) x.v[j] += y.v[j];
   return x;
 }
 
 template <typename Storage>
-inline void flush(std::uint32_t* rows, std::int32_t index, const Row& row, bool adds) {
+inline void flush(std::uint32_t* rows, std::int32_t index, const RowOf<Storage>& row, bool adds) {
   const auto place = static_cast<std::size_t>(index);
   store_row<Storage>(rows, place, adds ? plus(row, load_row<Storage>(rows, place)) : row);
 }
 
-template <typename Storage, bool kVotes, bool kInputs>
-void gates_backward(const GateRows& layer, const float* coefficients, const std::uint32_t* in,
-                    const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
-                    float* d_coefficients, bool adds) {
-  Row b{}, carry{};  // the shared operand, and what the gate before gave to its gradient
+template <typename Storage, bool kInputs>
+void gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                    const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients, bool adds) {
+  RowOf<Storage> b{}, carry{};  // the shared operand, and what the gate before gave its gradient
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* operands = layer.operands + 2 * i;
     const std::uint8_t step = layer.steps[i];
@@ -137,15 +132,14 @@ void gates_backward(const GateRows& layer, const float* coefficients, const std:
       const auto next = static_cast<std::size_t>(operands[2 * kAhead + 1]);
       prefetch_row<Storage>(in, next);
       if constexpr (kInputs) prefetch_row<Storage, true>(d_in, next);
-      if constexpr (!kVotes) {
-        prefetch_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i + kAhead]));
-      }
+      prefetch_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i + kAhead]));
     }
-    const Row a = step & kStarts ? load_row<Storage>(in, operands[0]) : b;
-    b = load_row<Storage>(in, operands[1]);
-    const Row gradient = gradient_of<Storage, kVotes>(layer.outputs, i, g, group_g);
-    Row d_a = a, d_b = b;
-    differentiate<kInputs>(coefficients_of(coefficients, i), gradient, d_a, d_b,
+    const RowOf<Storage> a =
+        step & kStarts ? load_row<Storage>(in, static_cast<std::size_t>(operands[0])) : b;
+    b = load_row<Storage>(in, static_cast<std::size_t>(operands[1]));
+    const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
+    RowOf<Storage> d_a = a, d_b = b;
+    differentiate<kInputs>(coefficients_of<Storage>(coefficients, i), gradient, d_a, d_b,
                            d_coefficients + 4 * i, adds);
     if constexpr (kInputs) {
       if (!(step & kStarts)) d_a = plus(d_a, carry);
@@ -157,52 +151,50 @@ void gates_backward(const GateRows& layer, const float* coefficients, const std:
 }
 
 template <typename Storage>
-void any_gates_forward(const GateRows& layer, const float* coefficients, const std::uint32_t* in,
+void any_gates_forward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
                        std::uint32_t* out, float* sums) {
   (out ? gates_forward<Storage, false> : gates_forward<Storage, true>)(layer, coefficients, in, out,
                                                                        sums);
 }
 
 template <typename Storage>
-void any_gates_backward(const GateRows& layer, const float* coefficients, const std::uint32_t* in,
-                        const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
-                        float* d_coefficients, bool adds) {
-  const auto run =
-      g ? (d_in ? gates_backward<Storage, false, true> : gates_backward<Storage, false, false>)
-        : (d_in ? gates_backward<Storage, true, true> : gates_backward<Storage, true, false>);
-  run(layer, coefficients, in, g, group_g, d_in, d_coefficients, adds);
+void any_gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                        const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients,
+                        bool adds) {
+  (d_in ? gates_backward<Storage, true>
+        : gates_backward<Storage, false>)(layer, coefficients, in, g, d_in, d_coefficients, adds);
 }
 
 // ---- Layers with learned wiring -------------------------------------------------------------
 
 template <typename Storage>
-inline Row mix(const float* weights, const std::int32_t* candidates, std::size_t num_candidates,
-               const std::uint32_t* in) {
-  Row sum{};
+inline RowOf<Storage> mix(const ScalarOf<Storage>* weights, const std::int32_t* candidates,
+                          std::size_t num_candidates, const std::uint32_t* in) {
+  RowOf<Storage> sum{};
   for (std::size_t k = 0; k < num_candidates; ++k) {
-    const float weight = weights[k];
+    const ScalarOf<Storage> weight = weights[k];
     if (weight == 0) continue;  // hard wiring: all but one
-    const Row x = load_row<Storage>(in, static_cast<std::size_t>(candidates[k]));
-    for (int j = 0; j < kVectors; ++j) sum.v[j] += weight * x.v[j];
+    const auto x = load_row<Storage>(in, static_cast<std::size_t>(candidates[k]));
+    for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum.v[j] += weight * x.v[j];
   }
   return sum;
 }
 
 template <typename Storage>
-void mixtures_forward(const MixtureRows& layer, const float* weights, const float* coefficients,
+void mixtures_forward(const MixtureRows& layer, const void* weights, const void* coefficients,
                       const std::uint32_t* in, std::uint32_t* operands, std::uint32_t* out,
                       float* sums) {
   const std::size_t num = layer.num_candidates;
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
-    const float* weight = weights + 2 * num * i;
+    const auto* weight = static_cast<const ScalarOf<Storage>*>(weights) + 2 * num * i;
     const std::int32_t* candidates = layer.candidates + 2 * num * i;
-    const Row a = mix<Storage>(weight, candidates, num, in);
-    const Row b = mix<Storage>(weight + num, candidates + num, num, in);
+    const auto a = mix<Storage>(weight, candidates, num, in);
+    const auto b = mix<Storage>(weight + num, candidates + num, num, in);
     if (operands) {
       store_row<Storage>(operands, 2 * i, a);
       store_row<Storage>(operands, 2 * i + 1, b);
     }
-    const Row y = evaluate(coefficients_of(coefficients, i), a, b);
+    const auto y = evaluate(coefficients_of<Storage>(coefficients, i), a, b);
     if (out) {
       put<Storage, false>(layer.outputs, i, y, out, sums);
     } else {
@@ -211,22 +203,24 @@ void mixtures_forward(const MixtureRows& layer, const float* weights, const floa
   }
 }
 
+// Lane by lane, the sum over a row's vectors of g times x.
 template <typename Storage>
-inline Floats dot(const Row& g, const std::uint32_t* in, std::int32_t index) {
-  const Row x = load_row<Storage>(in, static_cast<std::size_t>(index));
-  Floats sum{};
-  for (int j = 0; j < kVectors; ++j) sum += g.v[j] * x.v[j];
+inline typename Storage::Lane dot(const RowOf<Storage>& g, const std::uint32_t* in,
+                                  std::int32_t index) {
+  const auto x = load_row<Storage>(in, static_cast<std::size_t>(index));
+  typename Storage::Lane sum{};
+  for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum += g.v[j] * x.v[j];
   return sum;
 }
 
 // The gradient of the weights: the operand's gradient times each candidate, summed over samples.
 template <typename Storage>
-inline void differentiate_mixture(const Row& g, const std::int32_t* candidates,
+inline void differentiate_mixture(const RowOf<Storage>& g, const std::int32_t* candidates,
                                   std::size_t num_candidates, const std::uint32_t* in,
                                   float* d_weights, bool adds) {
   for (std::size_t k = 0; k < num_candidates; k += 4) {
     const std::size_t count = num_candidates - k < 4 ? num_candidates - k : 4;
-    Floats dots[4] = {};
+    typename Storage::Lane dots[4] = {};
     for (std::size_t i = 0; i < count; ++i) dots[i] = dot<Storage>(g, in, candidates[k + i]);
     const Four sums = sum_lanes(dots[0], dots[1], dots[2], dots[3]);
     for (std::size_t i = 0; i < count; ++i) {
@@ -236,18 +230,16 @@ inline void differentiate_mixture(const Row& g, const std::int32_t* candidates,
 }
 
 template <typename Storage>
-void mixtures_backward(const MixtureRows& layer, const float* weights, const float* coefficients,
+void mixtures_backward(const MixtureRows& layer, const void* weights, const void* coefficients,
                        const std::uint32_t* in, std::uint32_t* operands, const std::uint32_t* g,
-                       const float* group_g, std::uint32_t* d_in, float* d_weights,
-                       float* d_coefficients, bool adds) {
+                       std::uint32_t* d_in, float* d_weights, float* d_coefficients, bool adds) {
   const std::size_t num = layer.num_candidates;
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* candidates = layer.candidates + 2 * num * i;
-    Row a = load_row<Storage>(operands, 2 * i), b = load_row<Storage>(operands, 2 * i + 1);
-    const Row gradient = g ? gradient_of<Storage, false>(layer.outputs, i, g, group_g)
-                           : gradient_of<Storage, true>(layer.outputs, i, g, group_g);
-    differentiate<true>(coefficients_of(coefficients, i), gradient, a, b, d_coefficients + 4 * i,
-                        adds);
+    auto a = load_row<Storage>(operands, 2 * i), b = load_row<Storage>(operands, 2 * i + 1);
+    const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
+    differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, a, b,
+                        d_coefficients + 4 * i, adds);
     float* d_weight = d_weights + 2 * num * i;
     differentiate_mixture<Storage>(a, candidates, num, in, d_weight, adds);
     differentiate_mixture<Storage>(b, candidates + num, num, in, d_weight + num, adds);
@@ -258,13 +250,13 @@ void mixtures_backward(const MixtureRows& layer, const float* weights, const flo
   }
   if (!d_in) return;
   for (std::size_t row = 0; row < layer.num_rows; ++row) {
-    Row sum{};
+    RowOf<Storage> sum{};
     for (std::int64_t r = layer.first_reader[row]; r < layer.first_reader[row + 1]; ++r) {
       const auto slot = static_cast<std::size_t>(layer.readers[r]);
-      const float weight = weights[slot];
+      const auto weight = static_cast<const ScalarOf<Storage>*>(weights)[slot];
       if (weight == 0) continue;
-      const Row x = load_row<Storage>(operands, slot / num);
-      for (int j = 0; j < kVectors; ++j) sum.v[j] += weight * x.v[j];
+      const auto x = load_row<Storage>(operands, slot / num);
+      for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum.v[j] += weight * x.v[j];
     }
     store_row<Storage>(d_in, row, sum);
   }
@@ -307,7 +299,7 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::s
       const Floats target = spread + select(label == number, splat(1 - loss.smoothing), Floats{});
       const Floats score = (sum - highest) * by_tau;
       cross += target * score;
-      const Floats gradient = (exponential(score) / total - target) * (loss.weight * by_tau);
+      const Floats gradient = exponential(score) / total - target;
       store(place, select(counts, gradient, Floats{}));
     }
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -505,22 +497,25 @@ inline Floats adam(const Adam& with, const Parameters& at, std::size_t place, Fl
 }
 
 // Corner values to the coefficients of kLanes gates, operands exchanged where they are.
-inline void write_coefficients(const Floats* q, const std::int32_t* is_swapped, float* to) {
+template <typename Storage>
+inline void write_coefficients(const Floats* q, const std::int32_t* is_swapped,
+                               ScalarOf<Storage>* to) {
   const Floats c1 = q[1] - q[0], c2 = q[2] - q[0];
   const Ints is = load(is_swapped);
-  store(to, q[0]);
-  store(to + kBlock, select(is, c2, c1));
-  store(to + 2 * kBlock, select(is, c1, c2));
-  store(to + 3 * kBlock, (q[3] - q[2]) - c1);
+  Storage::write(to, q[0]);
+  Storage::write(to + kBlock, select(is, c2, c1));
+  Storage::write(to + 2 * kBlock, select(is, c1, c2));
+  Storage::write(to + 3 * kBlock, (q[3] - q[2]) - c1);
 }
 
 // The sum of num gradients [n][4] of kLanes gates' coefficients, as that of their corner values.
-inline void read_gradients(const float* gradients, std::size_t num, std::size_t stride,
+inline void read_gradients(const float* gradients, std::size_t num, std::size_t stride, float scale,
                            const std::int32_t* is_swapped, Floats* d_q) {
   Floats sum[4];
   for (int j = 0; j < 4; ++j) {
     sum[j] = load(gradients + j * kLanes);
     for (std::size_t i = 1; i < num; ++i) sum[j] += load(gradients + i * stride + j * kLanes);
+    sum[j] *= scale;
   }
   Floats d[4];
   transpose(sum, d);
@@ -532,66 +527,70 @@ inline void read_gradients(const float* gradients, std::size_t num, std::size_t 
   d_q[3] = d[3];
 }
 
-template <typename How>
+template <typename Storage, typename How>
 inline void write_coefficients(const Floats* w, bool is_hard, float temperature,
-                               const std::int32_t* is_swapped, float* to) {
+                               const std::int32_t* is_swapped, void* coefficients,
+                               std::size_t gate) {
   Floats q[4];
   if (is_hard) {
     How::hard(w, q);
   } else {
     How::soft(w, 1 / temperature, q);
   }
-  write_coefficients(q, is_swapped, to);
+  write_coefficients<Storage>(
+      q, is_swapped + gate,
+      static_cast<ScalarOf<Storage>*>(coefficients) + gate / kBlock * kBlock * 4 + gate % kBlock);
 }
 
-template <typename How>
+template <typename Storage, typename How>
 void coefficients(bool is_hard, float temperature, const float* parameters,
-                  const std::int32_t* is_swapped, std::size_t first, std::size_t last, float* to) {
+                  const std::int32_t* is_swapped, std::size_t first, std::size_t last, void* to) {
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const float* from = parameters + gate / kBlock * kBlock * How::kParameters + gate % kBlock;
     Floats w[How::kParameters];
     for (std::size_t i = 0; i < How::kParameters; ++i) w[i] = load(from + i * kBlock);
-    write_coefficients<How>(w, is_hard, temperature, is_swapped + gate,
-                            to + gate / kBlock * kBlock * 4 + gate % kBlock);
+    write_coefficients<Storage, How>(w, is_hard, temperature, is_swapped, to, gate);
   }
 }
 
-template <typename How>
+template <typename Storage, typename How>
 void step_gates(bool is_hard, Temperatures temperature, const Adam& with, const Parameters& at,
                 const std::int32_t* is_swapped, const float* gradients, std::size_t num_gradients,
-                std::size_t stride, std::size_t first, std::size_t last, float* to) {
+                std::size_t stride, std::size_t first, std::size_t last, void* to) {
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const std::size_t place = gate / kBlock * kBlock * How::kParameters + gate % kBlock;
     Floats w[How::kParameters], d_w[How::kParameters], d_q[4];
     for (std::size_t i = 0; i < How::kParameters; ++i) w[i] = load(at.values + place + i * kBlock);
-    read_gradients(gradients + 4 * gate, num_gradients, stride, is_swapped + gate, d_q);
+    read_gradients(gradients + 4 * gate, num_gradients, stride, with.gradient_scale,
+                   is_swapped + gate, d_q);
     How::backward(w, 1 / temperature.now, d_q, d_w);
     for (std::size_t i = 0; i < How::kParameters; ++i) {
       w[i] = adam(with, at, place + i * kBlock, d_w[i]);
     }
-    write_coefficients<How>(w, is_hard, temperature.next, is_swapped + gate,
-                            to + gate / kBlock * kBlock * 4 + gate % kBlock);
+    write_coefficients<Storage, How>(w, is_hard, temperature.next, is_swapped, to, gate);
   }
 }
 
+template <typename Storage>
 void any_coefficients(Form form, bool is_hard, float temperature, const float* parameters,
                       const std::int32_t* is_swapped, std::size_t first, std::size_t last,
-                      float* to) {
-  const auto run = form == Form::softmax ? coefficients<Softmax>
-                   : form == Form::light ? coefficients<Light>
-                   : form == Form::walsh ? coefficients<Walsh>
-                                         : coefficients<CovJac>;
+                      void* to) {
+  const auto run = form == Form::softmax ? coefficients<Storage, Softmax>
+                   : form == Form::light ? coefficients<Storage, Light>
+                   : form == Form::walsh ? coefficients<Storage, Walsh>
+                                         : coefficients<Storage, CovJac>;
   run(is_hard, temperature, parameters, is_swapped, first, last, to);
 }
 
+template <typename Storage>
 void any_step_gates(Form form, bool is_hard, Temperatures temperature, const Adam& with,
                     const Parameters& at, const std::int32_t* is_swapped, const float* gradients,
                     std::size_t num_gradients, std::size_t stride, std::size_t first,
-                    std::size_t last, float* to) {
-  const auto run = form == Form::softmax ? step_gates<Softmax>
-                   : form == Form::light ? step_gates<Light>
-                   : form == Form::walsh ? step_gates<Walsh>
-                                         : step_gates<CovJac>;
+                    std::size_t last, void* to) {
+  const auto run = form == Form::softmax ? step_gates<Storage, Softmax>
+                   : form == Form::light ? step_gates<Storage, Light>
+                   : form == Form::walsh ? step_gates<Storage, Walsh>
+                                         : step_gates<Storage, CovJac>;
   run(is_hard, temperature, with, at, is_swapped, gradients, num_gradients, stride, first, last,
       to);
 }
@@ -602,7 +601,9 @@ void any_step_gates(Form form, bool is_hard, Temperatures temperature, const Ada
 constexpr std::size_t kMostCandidates = 64;
 
 // [2 K] vectors of logits to weights [kLanes][2 K].
-inline void write_weights(Floats* x, std::size_t num, bool is_hard, float temperature, float* to) {
+template <typename Storage>
+inline void write_weights(Floats* x, std::size_t num, bool is_hard, float temperature,
+                          ScalarOf<Storage>* to) {
   for (int side = 0; side < 2; ++side, x += num, to += num) {
     if (is_hard) {
       one_hot(x, num);
@@ -611,25 +612,29 @@ inline void write_weights(Floats* x, std::size_t num, bool is_hard, float temper
     }
     for (std::size_t k = 0; k < num; ++k) {
       for (int lane = 0; lane < kLanes; ++lane) {
-        to[static_cast<std::size_t>(lane) * 2 * num + k] = x[k][lane];
+        to[static_cast<std::size_t>(lane) * 2 * num + k] =
+            static_cast<ScalarOf<Storage>>(x[k][lane]);
       }
     }
   }
 }
 
+template <typename Storage>
 void weights(std::size_t num, bool is_hard, float temperature, const float* parameters,
-             std::size_t first, std::size_t last, float* to) {
+             std::size_t first, std::size_t last, void* to) {
   Floats x[2 * kMostCandidates];
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const float* from = parameters + gate / kBlock * kBlock * 2 * num + gate % kBlock;
     for (std::size_t k = 0; k < 2 * num; ++k) x[k] = load(from + k * kBlock);
-    write_weights(x, num, is_hard, temperature, to + gate * 2 * num);
+    write_weights<Storage>(x, num, is_hard, temperature,
+                           static_cast<ScalarOf<Storage>*>(to) + gate * 2 * num);
   }
 }
 
+template <typename Storage>
 void step_weights(std::size_t num, bool is_hard, Temperatures temperature, const Adam& with,
                   const Parameters& at, const float* gradients, std::size_t num_gradients,
-                  std::size_t stride, std::size_t first, std::size_t last, float* to) {
+                  std::size_t stride, std::size_t first, std::size_t last, void* to) {
   Floats p[kMostCandidates], x[2 * kMostCandidates];
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const std::size_t place = gate / kBlock * kBlock * 2 * num + gate % kBlock;
@@ -642,14 +647,15 @@ void step_weights(std::size_t num, bool is_hard, Temperatures temperature, const
           const float* from = gradients + (gate + lane) * 2 * num + side * num + k;
           float sum = *from;
           for (std::size_t i = 1; i < num_gradients; ++i) sum += from[i * stride];
-          d[k][lane] = sum;
+          d[k][lane] = sum * with.gradient_scale;
         }
       }
       softmax(p, num, 1 / temperature.now);
       softmax_backward(p, num, 1 / temperature.now, d);
       for (std::size_t k = 0; k < num; ++k) d[k] = adam(with, at, begin + k * kBlock, d[k]);
     }
-    write_weights(x, num, is_hard, temperature.next, to + gate * 2 * num);
+    write_weights<Storage>(x, num, is_hard, temperature.next,
+                           static_cast<ScalarOf<Storage>*>(to) + gate * 2 * num);
   }
 }
 
@@ -657,17 +663,14 @@ void step_weights(std::size_t num, bool is_hard, Temperatures temperature, const
 
 template <typename Storage>
 void expand_rows(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows) {
-  for (std::size_t i = 0; i < num_rows; ++i) store_row<Storage>(rows, i, expand(bits[i]));
+  for (std::size_t i = 0; i < num_rows; ++i) store_row<Storage>(rows, i, Storage::expand(bits[i]));
 }
 
 template <typename Storage>
-void import_row(const float* samples, std::uint32_t* row) {
-  store_row<Storage>(row, 0, Float32::load(samples));
-}
-
-template <typename Storage>
-void export_row(const std::uint32_t* row, float* samples) {
-  Float32::store(samples, load_row<Storage>(row, 0));
+void import_rows(const float* samples, std::size_t num_rows, std::uint32_t* rows) {
+  for (std::size_t i = 0; i < num_rows; ++i) {
+    store_row<Storage>(rows, i, Storage::import(samples + i * kSamples));
+  }
 }
 
 template <typename Storage>
@@ -675,17 +678,16 @@ constexpr Kernels kernels_of(const char* name) {
   return {name,
           Storage::kWords,
           expand_rows<Storage>,
-          import_row<Storage>,
-          export_row<Storage>,
+          import_rows<Storage>,
           any_gates_forward<Storage>,
           any_gates_backward<Storage>,
           mixtures_forward<Storage>,
           mixtures_backward<Storage>,
           cross_entropy,
-          any_coefficients,
-          any_step_gates,
-          weights,
-          step_weights};
+          any_coefficients<Storage>,
+          any_step_gates<Storage>,
+          weights<Storage>,
+          step_weights<Storage>};
 }
 
 }  // namespace
@@ -699,5 +701,9 @@ extern const Kernels GATEWRIGHT_NAME(kernels_float32, GATEWRIGHT_TARGET) =
     kernels_of<Float32>(GATEWRIGHT_TEXT(GATEWRIGHT_TARGET));
 extern const Kernels GATEWRIGHT_NAME(kernels_bfloat16, GATEWRIGHT_TARGET) =
     kernels_of<BFloat16>(GATEWRIGHT_TEXT(GATEWRIGHT_TARGET));
+#if defined(GATEWRIGHT_FLOAT16)
+extern const Kernels GATEWRIGHT_NAME(kernels_float16, GATEWRIGHT_TARGET) =
+    kernels_of<Float16>(GATEWRIGHT_TEXT(GATEWRIGHT_TARGET));
+#endif
 
 }  // namespace gatewright

@@ -12,6 +12,9 @@
 
 namespace gatewright {
 
+// How rows are stored; float16 is their arithmetic too.
+enum class Storage : std::int32_t { float32, bfloat16, float16 };
+
 enum class Form : std::int32_t { softmax, light, walsh, covjac };
 
 constexpr std::size_t kBlock = 16;           // gates whose parameters lie side by side
@@ -60,9 +63,10 @@ struct Parameters {
 // value = keep value - rate mean / (sqrt(square) + epsilon).
 struct Adam {
   float b1, b2;
-  float keep;     // 1 - learning rate * weight decay
-  float rate;     // learning rate * sqrt(1 - b2^t) / (1 - b1^t)
-  float epsilon;  // epsilon * sqrt(1 - b2^t)
+  float keep;            // 1 - learning rate * weight decay
+  float rate;            // learning rate * sqrt(1 - b2^t) / (1 - b1^t)
+  float epsilon;         // epsilon * sqrt(1 - b2^t)
+  float gradient_scale;  // of what the backward pass gives: 1 / (batch tau)
 };
 
 struct Temperatures {
@@ -77,39 +81,39 @@ struct Votes {
 struct CrossEntropy {
   std::size_t num_classes;
   float tau, smoothing;
-  float weight;  // of a sample in the mean: 1 / batch
 };
 
 struct Kernels {
   const char* name;
 
-  // float[n] or uint32[n/2] words of a row: 64 or 32.
-  std::size_t row_words;
+  std::size_t row_words;  // 32-bit words of a row in memory
 
   void (*expand)(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows);
-  void (*import_row)(const float* samples, std::uint32_t* row);
-  void (*export_row)(const std::uint32_t* row, float* samples);
+  void (*import)(const float* samples, std::size_t num_rows, std::uint32_t* rows);
 
-  // Layers forward: to rows, or, where out is null, added to the sums of their groups.
-  void (*gates_forward)(const GateRows&, const float* coefficients, const std::uint32_t* in,
+  // Coefficients and weights are float or, where arithmetic is in half precision, _Float16.
+
+  // Layers forward: to rows, or, where out is null, added to the sums of their classes.
+  void (*gates_forward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
                         std::uint32_t* out, float* sums);
-  // g: gradients of the outputs, or, where null, group_g: [groups][64] of the groups' sums.
-  // d_in null: gradients of the inputs are not wanted. d_coefficients: [n][4], added to or written.
-  void (*gates_backward)(const GateRows&, const float* coefficients, const std::uint32_t* in,
-                         const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
-                         float* d_coefficients, bool adds);
+  // g: rows of gradients, of the outputs or, in the last layer, of the classes. d_in null:
+  // gradients of the inputs are not wanted. d_coefficients: [n][4], added to or written.
+  void (*gates_backward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
+                         const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients,
+                         bool adds);
 
   // weights: [n][2][K]. operands: [n][2] rows, kept for the backward pass.
-  void (*mixtures_forward)(const MixtureRows&, const float* weights, const float* coefficients,
+  void (*mixtures_forward)(const MixtureRows&, const void* weights, const void* coefficients,
                            const std::uint32_t* in, std::uint32_t* operands, std::uint32_t* out,
                            float* sums);
   // operands become their gradients. d_weights: [n][2][K].
-  void (*mixtures_backward)(const MixtureRows&, const float* weights, const float* coefficients,
+  void (*mixtures_backward)(const MixtureRows&, const void* weights, const void* coefficients,
                             const std::uint32_t* in, std::uint32_t* operands,
-                            const std::uint32_t* g, const float* group_g, std::uint32_t* d_in,
-                            float* d_weights, float* d_coefficients, bool adds);
+                            const std::uint32_t* g, std::uint32_t* d_in, float* d_weights,
+                            float* d_coefficients, bool adds);
 
-  // sums become their gradients.
+  // sums become their gradients times tau: a sample's probabilities less its targets. Not divided
+  // by the batch either, so that half precision holds them well; Adam::gradient_scale does it.
   Votes (*cross_entropy)(const CrossEntropy&, const std::int32_t* labels, std::size_t num_samples,
                          float* sums);
 
@@ -117,23 +121,25 @@ struct Kernels {
   // operands are exchanged, else 0.
   void (*coefficients)(Form, bool is_hard, float temperature, const float* parameters,
                        const std::int32_t* is_swapped, std::size_t first, std::size_t last,
-                       float* coefficients);
+                       void* coefficients);
   // Sum num_gradients arrays [n][4], `stride` floats apart, go back to the parameters, step, and
   // make the next coefficients.
   void (*step_gates)(Form, bool is_hard, Temperatures, const Adam&, const Parameters&,
                      const std::int32_t* is_swapped, const float* gradients,
                      std::size_t num_gradients, std::size_t stride, std::size_t first,
-                     std::size_t last, float* coefficients);
+                     std::size_t last, void* coefficients);
 
   // The same for the weights of candidates: parameters [blocks][2 K][kBlock], weights [n][2][K].
   void (*weights)(std::size_t num_candidates, bool is_hard, float temperature,
-                  const float* parameters, std::size_t first, std::size_t last, float* weights);
+                  const float* parameters, std::size_t first, std::size_t last, void* weights);
   void (*step_weights)(std::size_t num_candidates, bool is_hard, Temperatures, const Adam&,
                        const Parameters&, const float* gradients, std::size_t num_gradients,
-                       std::size_t stride, std::size_t first, std::size_t last, float* weights);
+                       std::size_t stride, std::size_t first, std::size_t last, void* weights);
 };
 
 // Kernels of the best instruction set that this machine has; GATEWRIGHT_ISA names another.
-const Kernels& kernels(bool is_bfloat16);
+// Throws std::invalid_argument where it has none for this storage.
+const Kernels& kernels(Storage storage);
+bool has_float16();
 
 }  // namespace gatewright

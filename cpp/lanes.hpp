@@ -176,15 +176,24 @@ inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
 #endif
 }
 
-// The values of one feature over a tile, in registers.
-struct Row {
-  Floats v[kVectors];
-};
+// Ways to store and compute a row, the values of one feature over a tile. Each has:
+//   Word, kWords    what a row is in memory
+//   Scalar          of coefficients and weights
+//   Lane, Row       vectors to compute with, and a row of them
+//   load, store     between memory and registers
+//   expand          a row of 64 bits as 0.0 and 1.0
+//   add_to, import  between rows and float[64]
+//   write           kLanes floats as scalars
 
-// A row in memory as float32.
+// float32 in memory and in arithmetic.
 struct Float32 {
   using Word = float;
+  using Scalar = float;
+  using Lane = Floats;
   static constexpr std::size_t kWords = kTile;
+  struct Row {
+    Floats v[kVectors];
+  };
 
   static Row load(const float* from) {
     Row row;
@@ -194,11 +203,28 @@ struct Float32 {
   static void store(float* to, const Row& row) {
     for (int j = 0; j < kVectors; ++j) gatewright::store(to + j * kLanes, row.v[j]);
   }
+  static Row expand(std::uint64_t bits) {
+    Row row;
+    Bits select_lane;
+    for (int lane = 0; lane < kLanes; ++lane) select_lane[lane] = 1U << lane;
+    for (int j = 0; j < kVectors; ++j) {
+      const Bits some = splat(static_cast<std::uint32_t>(bits >> (j * kLanes))) & select_lane;
+      row.v[j] = as_floats((some != 0) & as_ints(splat(1.0f)));
+    }
+    return row;
+  }
+  static Row import(const float* from) { return load(from); }
+  static void add_to(float* sums, const Row& row) {
+    for (int j = 0; j < kVectors; ++j) {
+      gatewright::store(sums + j * kLanes, gatewright::load(sums + j * kLanes) + row.v[j]);
+    }
+  }
+  static void write(float* to, Floats values) { gatewright::store(to, values); }
 };
 
-// A row in memory as bfloat16, in pairs: a 32-bit word holds two samples that are kLanes apart, so
-// that unpacking is a shift and a mask.
-struct BFloat16 {
+// bfloat16 in memory, in pairs, and float32 in arithmetic: a 32-bit word holds two samples that are
+// kLanes apart, so that unpacking is a shift and a mask.
+struct BFloat16 : Float32 {
   using Word = std::uint32_t;
   static constexpr std::size_t kWords = kTile / 2;
 
@@ -221,17 +247,85 @@ struct BFloat16 {
   }
 };
 
-// 0.0 or 1.0 for each of a tile's 64 bits.
-inline Row expand(std::uint64_t bits) {
-  Row row;
-  Bits select_lane;
-  for (int lane = 0; lane < kLanes; ++lane) select_lane[lane] = 1U << lane;
-  for (int j = 0; j < kVectors; ++j) {
-    const Bits some = splat(static_cast<std::uint32_t>(bits >> (j * kLanes))) & select_lane;
-    row.v[j] = as_floats((some != 0) & as_ints(splat(1.0f)));
-  }
-  return row;
+#if defined(__AVX512FP16__)
+#define GATEWRIGHT_FLOAT16 1
+
+using Halves [[gnu::vector_size(64)]] = _Float16;
+
+// Sixteen floats of a half of sixteen-bit lanes.
+inline Floats widened(Halves x, int half) {
+  const __m512i bits = reinterpret_cast<__m512i>(x);
+  const __m256i part = half ? _mm512_extracti64x4_epi64(bits, 1) : _mm512_castsi512_si256(bits);
+  return reinterpret_cast<Floats>(_mm512_cvtxph_ps(reinterpret_cast<__m256h>(part)));
 }
+
+inline Four sum_lanes(Halves v0, Halves v1, Halves v2, Halves v3) {
+  const auto as = [](Halves v) { return reinterpret_cast<__m512i>(v); };
+  const auto back = [](__m512i v) { return reinterpret_cast<Halves>(v); };
+  const __m512i a =
+      as(back(_mm512_unpacklo_epi16(as(v0), as(v1))) + back(_mm512_unpackhi_epi16(as(v0), as(v1))));
+  const __m512i b =
+      as(back(_mm512_unpacklo_epi16(as(v2), as(v3))) + back(_mm512_unpackhi_epi16(as(v2), as(v3))));
+  const Halves c = back(_mm512_unpacklo_epi32(a, b)) + back(_mm512_unpackhi_epi32(a, b));
+  const __m512 quads = reinterpret_cast<__m512>(widened(c, 0) + widened(c, 1));
+  const __m256 half =
+      _mm256_add_ps(_mm512_castps512_ps256(quads), _mm512_extractf32x8_ps(quads, 1));
+  return reinterpret_cast<Four>(
+      _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+
+// IEEE half precision in memory and in arithmetic: twice the samples an instruction, and nothing to
+// unpack.
+struct Float16 {
+  using Word = std::uint32_t;
+  using Scalar = _Float16;
+  using Lane = Halves;
+  static constexpr std::size_t kWords = kTile / 2;
+  struct Row {
+    Halves v[2];
+  };
+
+  static Row load(const std::uint32_t* from) {
+    Row row;
+    for (int j = 0; j < 2; ++j)
+      row.v[j] = reinterpret_cast<Halves>(gatewright::load(from + j * 16));
+    return row;
+  }
+  static void store(std::uint32_t* to, const Row& row) {
+    for (int j = 0; j < 2; ++j) gatewright::store(to + j * 16, reinterpret_cast<Bits>(row.v[j]));
+  }
+  static Row expand(std::uint64_t bits) {
+    Row row;
+    for (int j = 0; j < 2; ++j) {
+      row.v[j] = reinterpret_cast<Halves>(
+          _mm512_maskz_set1_epi16(static_cast<__mmask32>(bits >> (32 * j)), 0x3c00));
+    }
+    return row;
+  }
+  static Row import(const float* from) {
+    Row row;
+    for (int j = 0; j < 2; ++j) {
+      const auto part = [&](int i) {
+        return reinterpret_cast<__m256i>(_mm512_cvtxps_ph(
+            reinterpret_cast<__m512>(gatewright::load(from + (2 * j + i) * kLanes))));
+      };
+      row.v[j] =
+          reinterpret_cast<Halves>(_mm512_inserti64x4(_mm512_castsi256_si512(part(0)), part(1), 1));
+    }
+    return row;
+  }
+  static void add_to(float* sums, const Row& row) {
+    for (int j = 0; j < kVectors; ++j) {
+      float* at = sums + j * kLanes;
+      gatewright::store(at, gatewright::load(at) + widened(row.v[j / 2], j % 2));
+    }
+  }
+  static void write(_Float16* to, Floats values) {
+    const __m256h halves = _mm512_cvtxps_ph(reinterpret_cast<__m512>(values));
+    std::memcpy(to, &halves, sizeof halves);
+  }
+};
+#endif
 
 }  // namespace
 }  // namespace gatewright

@@ -181,7 +181,7 @@ std::size_t for_each_tile(std::size_t batch, Work work) {
 }  // namespace
 
 void evaluate(const FixedLayer& layer, float* y) {
-  const Kernels& kernel = kernels(false);
+  const Kernels& kernel = kernels(Storage::float32);
   const Plain plain(layer);
   const std::vector<float> coefficients = coefficients_of(layer.corners, layer.num_gates);
   for_each_tile(layer.batch, [&](Tile& tile, std::size_t t, std::size_t, bool) {
@@ -194,7 +194,7 @@ void evaluate(const FixedLayer& layer, float* y) {
 }
 
 void differentiate(const FixedLayer& layer, const float* g, float* d_corners, float* d_x) {
-  const Kernels& kernel = kernels(false);
+  const Kernels& kernel = kernels(Storage::float32);
   const Plain plain(layer);
   const std::size_t n = layer.num_gates;
   const std::vector<float> coefficients = coefficients_of(layer.corners, n);
@@ -209,7 +209,7 @@ void differentiate(const FixedLayer& layer, const float* g, float* d_corners, fl
         for (const std::int32_t row : plain.unread) {
           std::fill_n(d_in + static_cast<std::size_t>(row) * kSamples, kSamples, 0U);
         }
-        kernel.gates_backward(plain.rows(layer), coefficients.data(), x, d_y, nullptr, d_in,
+        kernel.gates_backward(plain.rows(layer), coefficients.data(), x, d_y, d_in,
                               d.data() + gang * n * 4, adds);
         store_tile(d_in, layer.num_inputs, layer.batch, t, d_x);
       });
@@ -217,7 +217,7 @@ void differentiate(const FixedLayer& layer, const float* g, float* d_corners, fl
 }
 
 void evaluate(const LearnedLayer& layer, float* y) {
-  const Kernels& kernel = kernels(false);
+  const Kernels& kernel = kernels(Storage::float32);
   const Mixed mixed(layer, false);
   const std::vector<float> coefficients = coefficients_of(layer.corners, layer.num_gates);
   for_each_tile(layer.batch, [&](Tile& tile, std::size_t t, std::size_t, bool) {
@@ -232,7 +232,7 @@ void evaluate(const LearnedLayer& layer, float* y) {
 
 void differentiate(const LearnedLayer& layer, const float* g, float* d_corners, float* d_weights,
                    float* d_x) {
-  const Kernels& kernel = kernels(false);
+  const Kernels& kernel = kernels(Storage::float32);
   const Mixed mixed(layer, true);
   const std::size_t n = layer.num_gates, num = 2 * layer.num_candidates;
   const std::vector<float> coefficients = coefficients_of(layer.corners, n);
@@ -249,7 +249,7 @@ void differentiate(const LearnedLayer& layer, const float* g, float* d_corners, 
                                 operands, y, nullptr);
         load_tile(g, n, layer.batch, t, y);  // its outputs are not needed
         kernel.mixtures_backward(mixed.rows(layer), mixed.weights.data(), coefficients.data(), x,
-                                 operands, y, nullptr, d_in, d_mixed.data() + gang * n * num,
+                                 operands, y, d_in, d_mixed.data() + gang * n * num,
                                  d.data() + gang * n * 4, adds);
         store_tile(d_in, layer.num_inputs, layer.batch, t, d_x);
       });

@@ -62,6 +62,7 @@ struct Layer {
   std::vector<std::int32_t> readers;
 
   Trained gates, wires;
+  // Of float, or, where arithmetic is in half precision, of _Float16, which fill a half of them.
   Buffer<float> coefficients, weights;
   Buffer<float> d_coefficients, d_weights;  // [gangs] of the same
 
@@ -210,7 +211,8 @@ struct Tile {
   std::vector<Buffer<std::uint32_t>> activations;  // the inputs, then each layer's outputs
   std::vector<Buffer<std::uint32_t>> operands;     // of layers with learned wiring
   Buffer<std::uint32_t> gradients[2];
-  Buffer<float> sums;
+  Buffer<float> sums;               // of the classes' votes
+  Buffer<std::uint32_t> d_classes;  // and rows of their gradients
   Buffer<std::uint64_t> bits;
 };
 
@@ -236,9 +238,9 @@ struct Trainer::Implementation {
   std::vector<Tile> tiles;  // one a thread
   std::size_t num_gangs = 0;
 
-  Implementation(std::span<const LayerShape> shapes, std::size_t classes, bool is_bfloat16,
+  Implementation(std::span<const LayerShape> shapes, std::size_t classes, Storage storage,
                  std::size_t num_threads)
-      : kernel(kernels(is_bfloat16)), num_classes(classes), team(num_threads) {
+      : kernel(kernels(storage)), num_classes(classes), team(num_threads) {
     for (const LayerShape& shape : shapes) layers.push_back(make_layer(shape));
     for (std::size_t l = 1; l < layers.size(); ++l) connect(layers[l - 1], layers[l]);
     for (Layer& layer : layers) {
@@ -256,6 +258,7 @@ struct Trainer::Implementation {
         tile.operands.emplace_back(layer.is_learned() ? 2 * layer.num_gates * kernel.row_words : 0);
       }
       tile.sums = Buffer<float>(num_classes * kSamples);
+      tile.d_classes = Buffer<std::uint32_t>(num_classes * kernel.row_words);
       tile.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
     }
   }
@@ -288,17 +291,18 @@ struct Trainer::Implementation {
   }
 
   void backward(Tile& tile, std::size_t gang, bool adds) {
-    const std::uint32_t* g = nullptr;
+    kernel.import(tile.sums.data(), num_classes, tile.d_classes.data());
+    const std::uint32_t* g = tile.d_classes.data();
     for (std::size_t l = layers.size(); l-- > 0;) {
       Layer& layer = layers[l];
       std::uint32_t* d_in = l > 0 ? tile.gradients[l % 2].data() : nullptr;
       const std::uint32_t* in = tile.activations[l].data();
       float* d_coefficients = layer.d_coefficients.data() + gang * layer.coefficient_stride();
       if (layer.is_learned()) {
-        kernel.mixtures_backward(
-            layer.mixture_rows(), layer.weights.data(), layer.coefficients.data(), in,
-            tile.operands[l].data(), g, tile.sums.data(), d_in,
-            layer.d_weights.data() + gang * layer.weight_stride(), d_coefficients, adds);
+        kernel.mixtures_backward(layer.mixture_rows(), layer.weights.data(),
+                                 layer.coefficients.data(), in, tile.operands[l].data(), g, d_in,
+                                 layer.d_weights.data() + gang * layer.weight_stride(),
+                                 d_coefficients, adds);
       } else {
         if (d_in) {
           for (const std::int32_t row : layer.walk.unread) {
@@ -306,8 +310,8 @@ struct Trainer::Implementation {
                         0U);
           }
         }
-        kernel.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g, tile.sums.data(),
-                              d_in, d_coefficients, adds);
+        kernel.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g, d_in,
+                              d_coefficients, adds);
       }
       g = d_in;
     }
@@ -367,7 +371,7 @@ struct Trainer::Implementation {
   }
 };
 
-Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bool is_bfloat16,
+Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, Storage storage,
                  std::size_t num_threads) {
   if (layers.empty()) throw std::invalid_argument("a network has at least one layer");
   if (num_threads < 1 || num_threads > kMostThreads) {
@@ -399,7 +403,7 @@ Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bo
                                 " gates do not make " + std::to_string(num_classes) +
                                 " equal groups");
   }
-  implementation_ = std::make_unique<Implementation>(layers, num_classes, is_bfloat16, num_threads);
+  implementation_ = std::make_unique<Implementation>(layers, num_classes, storage, num_threads);
 }
 
 Trainer::~Trainer() = default;
@@ -450,8 +454,7 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   if (steps.empty()) return;
   self.begin_training(run.batch);
   const std::size_t num_tiles = (run.batch + kSamples - 1) / kSamples;
-  const CrossEntropy loss{self.num_classes, run.tau, run.smoothing,
-                          1.0f / static_cast<float>(run.batch)};
+  const CrossEntropy loss{self.num_classes, run.tau, run.smoothing};
   std::vector<Votes> votes(steps.size() * num_tiles);
   // Work is taken from these, one a step and phase, so that none is reset while others read it.
   std::vector<std::atomic<std::size_t>> next_gang(steps.size()), next_part(steps.size());
@@ -476,9 +479,12 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
     const double rate = steps[step].learning_rate;
     const double unbiased1 = 1 - std::pow(static_cast<double>(run.b1), t);
     const double unbiased2 = std::sqrt(1 - std::pow(static_cast<double>(run.b2), t));
-    const Adam adam{run.b1, run.b2, static_cast<float>(1 - rate * run.weight_decay),
+    const Adam adam{run.b1,
+                    run.b2,
+                    static_cast<float>(1 - rate * run.weight_decay),
                     static_cast<float>(rate * unbiased2 / unbiased1),
-                    static_cast<float>(run.epsilon * unbiased2)};
+                    static_cast<float>(run.epsilon * unbiased2),
+                    1 / (static_cast<float>(run.batch) * run.tau)};
     const Temperatures temperature{steps[step].temperature,
                                    steps[std::min(step + 1, steps.size() - 1)].temperature};
     std::size_t part = next_part[step].fetch_add(1), before = 0;

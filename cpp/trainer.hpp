@@ -47,7 +47,7 @@ enum class Quantity { values, mean, square };
 
 class Trainer {
  public:
-  Trainer(std::span<const LayerShape> layers, std::size_t num_classes, bool is_bfloat16,
+  Trainer(std::span<const LayerShape> layers, std::size_t num_classes, Storage storage,
           std::size_t num_threads);
   ~Trainer();
   Trainer(Trainer&&) noexcept;

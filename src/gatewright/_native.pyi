@@ -33,6 +33,7 @@ def augment(
     threads: int,
 ) -> npt.NDArray[np.uint8]: ...
 def training_kernel() -> str: ...
+def has_float16() -> bool: ...
 
 class Trainer:
     def __init__(
@@ -44,7 +45,7 @@ class Trainer:
         candidates: list[int],
         wirings: list[npt.NDArray[np.int32]],
         num_classes: int,
-        is_bfloat16: bool,
+        storage: int,
         threads: int,
     ) -> None: ...
     def set(

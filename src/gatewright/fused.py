@@ -7,7 +7,7 @@ JAX, which is its specification and serves everything else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import equinox as eqx
 import jax
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]
-#: How the kernel stores activations; its arithmetic is float32.
-Activations = Literal["bfloat16", "float32"]
+#: How the kernel stores activations. float16 is its arithmetic too, on machines that have it; else
+#: arithmetic is float32. "auto" is the quickest: float16, or bfloat16.
+Activations = Literal["auto", "float32", "bfloat16", "float16"]
 
 #: Form of gate -> its number in the kernel, and whether training sees hard gates.
 FORMS: dict[str, tuple[int, bool]] = {
@@ -41,6 +42,8 @@ FORMS: dict[str, tuple[int, bool]] = {
     "covjac": (3, False),
 }
 MOST_CANDIDATES = 64
+#: Storages by their number in the kernel.
+STORAGES = ("float32", "bfloat16", "float16")
 VALUES, MEAN, SQUARE = range(3)
 
 
@@ -78,12 +81,33 @@ def num_threads(threads: int | None) -> int:
     return threads or native.num_processors()
 
 
+def storage_of(activations: str) -> str:
+    """How activations are stored: as asked, or, for "auto", what is quickest here.
+
+    Raises:
+        InputError: there is no such storage, or this machine does not have it.
+    """
+    module = native.load()
+    if activations not in get_args(Activations):
+        raise InputError(f"activations are {', '.join(get_args(Activations))}, not {activations!r}")
+    has_float16 = module is not None and module.has_float16()
+    if activations == "float16" and not has_float16:
+        raise InputError(
+            "activations='float16': this machine has no arithmetic in half precision; use 'auto'"
+        )
+    if activations == "auto":
+        return "float16" if has_float16 else "bfloat16"
+    return activations
+
+
 def describe(activations: Activations, threads: int) -> str:
     """The kernel in words: "native (avx512, bfloat16, 2 threads)"."""
     module = native.load()
     assert module is not None
     plural = "" if threads == 1 else "s"
-    return f"native ({module.training_kernel()}, {activations}, {threads} thread{plural})"
+    return (
+        f"native ({module.training_kernel()}, {storage_of(activations)}, {threads} thread{plural})"
+    )
 
 
 class Fused:
@@ -101,7 +125,7 @@ class Fused:
         network: Network,
         *,
         mode: str = "training",
-        activations: Activations = "bfloat16",
+        activations: Activations = "auto",
         threads: int | None = None,
     ) -> None:
         module = native.load()
@@ -118,7 +142,7 @@ class Fused:
             ],
             wirings=[_wiring(layer) for layer in layers],
             num_classes=_head(network).num_classes,
-            is_bfloat16=activations == "bfloat16",
+            storage=STORAGES.index(storage_of(activations)),
             threads=num_threads(threads),
         )
         self._set(VALUES, network)

@@ -67,7 +67,7 @@ def train(
     chunk: int | None = None,
     held_out: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     kernel: Kernel = "auto",
-    activations: Activations = "bfloat16",
+    activations: Activations = "auto",
     threads: int | None = None,
     start: State | None = None,
 ) -> Iterator[State]:
@@ -146,7 +146,7 @@ def kernel_of(
     optimizer: optax.GradientTransformation,
     *,
     loss: Loss | None = None,
-    activations: Activations = "bfloat16",
+    activations: Activations = "auto",
     threads: int | None = None,
 ) -> str:
     """What would run the steps, in words: "native (...)", or "JAX on cpu (why)"."""

@@ -90,11 +90,11 @@ void check_trails(std::size_t num_rows, std::size_t num_gates, const std::int32_
 
 void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
   std::size_t num_classes, threads, batch, steps, words;
-  bool is_bfloat16;
+  std::int32_t storage;
   RunSettings run{};
   float temperature;
-  in >> num_classes >> is_bfloat16 >> threads >> batch >> steps >> words >> temperature >>
-      run.tau >> run.smoothing;
+  in >> num_classes >> storage >> threads >> batch >> steps >> words >> temperature >> run.tau >>
+      run.smoothing;
   run.batch = batch;
   run.b2 = 0.999f;
   run.epsilon = 1e-8f;
@@ -117,7 +117,7 @@ void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
   const auto rows = read<std::uint64_t>(in, steps * batch * words);
   const auto labels = read<std::int32_t>(in, steps * batch);
   try {
-    Trainer trainer(shapes, num_classes, is_bfloat16, threads);
+    Trainer trainer(shapes, num_classes, static_cast<Storage>(storage), threads);
     for (std::size_t l = 0; l < num_layers; ++l) {
       trainer.set(l, Part::gates, Quantity::values, parameters[2 * l].data());
       trainer.set(l, Part::wires, Quantity::values, parameters[2 * l + 1].data());

@@ -25,7 +25,7 @@ def _training() -> str:
     if module is None:
         return "JAX"
     layers = "" if are_on() else "; single layers: JAX"
-    return describe("bfloat16", num_threads(None)) + layers
+    return describe("auto", num_threads(None)) + layers
 
 
 def run(options: argparse.Namespace) -> int:

@@ -55,6 +55,7 @@ class Classification(Recipe):
         strength: distance of the residual initialisation from indifference; auto is the form's own.
         selection: how learned wires are trained: soft or straight_through.
         wire_noise: standard deviation of learned wires' initial logits.
+        balance: draw a first layer's candidates by how much an input varies, constant ones never.
         tau: temperature of the group sum; auto is the square root of a class's outputs.
         label_smoothing: share of every target that is spread over all classes.
         thermometer: thresholds of the input: numbers separated by commas, uniform:N or quantile:N.
@@ -78,7 +79,7 @@ class Classification(Recipe):
         final_temperature: that to which it falls, by equal ratios.
         anneal: last share of the steps, in which it falls.
         kernel: what runs the steps: auto, native or jax.
-        activations: how the native kernel stores them: bfloat16 or float32.
+        activations: how the native kernel stores them: auto, float32, bfloat16 or float16.
         threads: of the native kernel; 0 takes all cores. The result does not depend on it.
         chunk: steps between two reports; auto is an epoch, but from 25 to 1000 steps.
     """
@@ -120,7 +121,7 @@ class Classification(Recipe):
     final_temperature: float = 1.0
     anneal: float = 0.5
     kernel: str = "auto"
-    activations: str = "bfloat16"
+    activations: str = "auto"
     threads: int = 0
     chunk: int | None = None
 
