@@ -30,8 +30,9 @@ class MnistSmall(_Mnist):
     tau: float | None = 10.0
     learning_rate: float = 0.02
     batch_size: int = 128
-    epochs: float = 50
-    final_temperature: float = 0.1
+    epochs: float = 80
+    final_temperature: float = 0.03
+    anneal: float = 0.4
 
 
 @dataclass(frozen=True)
