@@ -1,9 +1,8 @@
 // The inner loops of training, compiled once for each instruction set and chosen at run time.
 //
-// Activations are feature-major tiles: a row holds one feature of kTile = 64 samples, as float32 or
-// bfloat16. A gate has four coefficients: out = c0 + c1 a + c2 b + c3 a b. Those of kBlock gates
-// lie together: coefficients [blocks][4][kBlock], and so do their masks for an exchange of
-// operands.
+// Activations are feature-major tiles: a row holds one feature of kSamples = 64 samples. A gate has
+// four coefficients: out = c0 + c1 a + c2 b + c3 a b. Those of kBlock gates lie together:
+// coefficients [blocks][4][kBlock], and so do their masks for an exchange of operands.
 
 #pragma once
 
@@ -19,7 +18,8 @@ enum class Form : std::int32_t { softmax, light, walsh, covjac };
 
 constexpr std::size_t kBlock = 16;           // gates whose parameters lie side by side
 constexpr std::size_t kSamples = 64;         // samples of a tile
-constexpr std::size_t kMostParameters = 16;  // a gate
+constexpr std::size_t kMostCandidates = 64;  // of an operand: they live on the stack
+constexpr std::size_t kGangs = 8;            // sums of gradients: as many threads share a batch
 
 constexpr std::size_t num_parameters(Form form) { return form == Form::softmax ? 16 : 4; }
 

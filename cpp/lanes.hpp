@@ -33,7 +33,7 @@ using Ints [[gnu::vector_size(kLanes * 4)]] = std::int32_t;
 using Bits [[gnu::vector_size(kLanes * 4)]] = std::uint32_t;
 
 // Samples a tile: enough that what a gate costs beyond its arithmetic is paid once for many.
-constexpr int kTile = 64;
+constexpr int kTile = 64;  // kSamples, for lanes
 constexpr int kVectors = kTile / kLanes;
 
 inline Floats splat(float value) { return value - Floats{}; }

@@ -9,12 +9,11 @@
 
 #include "buffer.hpp"
 #include "kernels.hpp"
+#include "readers.hpp"
 #include "team.hpp"
 
 namespace gatewright {
 namespace {
-
-constexpr std::size_t kGangs = 8;  // as in trainer.cpp: sums that do not depend on the threads
 
 // What a member of the team needs of a tile; kept between calls, since fresh pages are slow.
 struct Tile {
@@ -128,8 +127,8 @@ struct Plain {
 
 // A learned layer as the kernel wants it: [n][2][K].
 struct Mixed {
-  std::vector<std::int32_t> candidates, outputs, readers;
-  std::vector<std::int64_t> first_reader;
+  std::vector<std::int32_t> candidates, outputs;
+  Readers readers;
   std::vector<float> weights;
 
   explicit Mixed(const LearnedLayer& layer, bool is_read)
@@ -145,20 +144,11 @@ struct Mixed {
         weights[i * num + k] = layer.weights[k * n + i];
       }
     }
-    if (!is_read) return;
-    first_reader.assign(layer.num_inputs + 1, 0);
-    for (const std::int32_t row : candidates) ++first_reader[static_cast<std::size_t>(row) + 1];
-    std::partial_sum(first_reader.begin(), first_reader.end(), first_reader.begin());
-    std::vector<std::int64_t> next(first_reader.begin(), first_reader.end() - 1);
-    readers.resize(candidates.size());
-    for (std::size_t slot = 0; slot < candidates.size(); ++slot) {
-      const auto row = static_cast<std::size_t>(candidates[slot]);
-      readers[static_cast<std::size_t>(next[row]++)] = static_cast<std::int32_t>(slot);
-    }
+    if (is_read) readers = Readers(layer.num_inputs, candidates);
   }
   MixtureRows rows(const LearnedLayer& layer) const {
-    return {layer.num_gates,  layer.num_candidates, candidates.data(), outputs.data(),
-            layer.num_inputs, first_reader.data(),  readers.data()};
+    return {layer.num_gates,  layer.num_candidates, candidates.data(),   outputs.data(),
+            layer.num_inputs, readers.first.data(), readers.slots.data()};
   }
 };
 

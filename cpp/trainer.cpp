@@ -11,176 +11,14 @@
 #endif
 
 #include "buffer.hpp"
+#include "layer.hpp"
 #include "team.hpp"
-#include "trail.hpp"
 
 namespace gatewright {
 namespace {
 
-constexpr std::size_t kGangs = 8;          // sums of gradients: as many threads share a batch
 constexpr std::size_t kBlocksAtOnce = 64;  // blocks of parameters that a thread takes at a time
-constexpr std::size_t kMostCandidates = 64;
 constexpr std::size_t kMostThreads = 1024;
-
-std::size_t blocks_of(std::size_t num) { return (num + kBlock - 1) / kBlock; }
-
-// Parameters [blocks][p][kBlock] with Adam's state, which is there once training has begun.
-struct Trained {
-  std::size_t num_parameters = 0;
-  Buffer<float> values, mean, square;
-
-  Trained() = default;
-  Trained(std::size_t p, std::size_t num_gates)
-      : num_parameters(p), values(p * blocks_of(num_gates) * kBlock) {}
-
-  void begin() {
-    if (mean.size() > 0) return;
-    mean = Buffer<float>(values.size());
-    square = Buffer<float>(values.size());
-  }
-  Parameters view() { return {values.data(), mean.data(), square.data()}; }
-  const Buffer<float>& of(Quantity quantity) const {
-    return quantity == Quantity::values ? values : quantity == Quantity::mean ? mean : square;
-  }
-  std::size_t place(std::size_t parameter, std::size_t gate) const {
-    return (gate / kBlock * num_parameters + parameter) * kBlock + gate % kBlock;
-  }
-};
-
-struct Layer {
-  Form form;
-  bool is_hard, is_wired_hard;
-  std::size_t num_inputs, num_gates, num_candidates;
-  std::vector<std::int32_t> order;       // place -> gate
-  std::vector<std::int32_t> is_swapped;  // masks, of whole blocks
-  std::vector<std::int32_t> outputs;     // place -> row, or class in the last layer
-  // Fixed wiring.
-  Trails walk;
-  // Candidates, [n][2][K], and their inverse.
-  std::vector<std::int32_t> candidates;
-  std::vector<std::int64_t> first_reader;
-  std::vector<std::int32_t> readers;
-
-  Trained gates, wires;
-  // Of float, or, where arithmetic is in half precision, of _Float16, which fill a half of them.
-  Buffer<float> coefficients, weights;
-  Buffer<float> d_coefficients, d_weights;  // [gangs] of the same
-
-  bool is_learned() const { return num_candidates > 0; }
-  std::size_t num_blocks() const { return blocks_of(num_gates); }
-  std::size_t weight_stride() const { return 2 * num_candidates * num_blocks() * kBlock; }
-  std::size_t coefficient_stride() const { return 4 * num_blocks() * kBlock; }
-  GateRows gate_rows() const {
-    return {num_gates, walk.operands.data(), walk.steps.data(), outputs.data()};
-  }
-  MixtureRows mixture_rows() const {
-    return {num_gates,  num_candidates,      candidates.data(), outputs.data(),
-            num_inputs, first_reader.data(), readers.data()};
-  }
-};
-
-std::int32_t checked_input(const LayerShape& shape, std::int32_t input) {
-  if (input < 0 || static_cast<std::size_t>(input) >= shape.num_inputs) {
-    throw std::invalid_argument("a gate reads input " + std::to_string(input) + " of " +
-                                std::to_string(shape.num_inputs));
-  }
-  return input;
-}
-
-// The inverse of a permutation.
-std::vector<std::int32_t> inverse(const std::vector<std::int32_t>& order) {
-  std::vector<std::int32_t> places(order.size());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    places[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
-  }
-  return places;
-}
-
-void walk_gates(Layer& layer, const LayerShape& shape) {
-  for (const std::int32_t input : shape.wiring) checked_input(shape, input);
-  layer.walk = trails(shape.num_inputs, shape.num_gates, shape.wiring.data());
-  layer.order = layer.walk.order;
-  for (std::size_t i = 0; i < shape.num_gates; ++i) {
-    layer.is_swapped[i] = layer.walk.is_swapped[i] ? -1 : 0;
-  }
-}
-
-void list_candidates(Layer& layer, const LayerShape& shape) {
-  const std::size_t n = shape.num_gates, num = 2 * shape.num_candidates;
-  layer.order.resize(n);
-  layer.candidates.resize(num * n);
-  for (std::size_t i = 0; i < n; ++i) {
-    layer.order[i] = static_cast<std::int32_t>(i);
-    for (std::size_t k = 0; k < num; ++k) {
-      layer.candidates[i * num + k] = checked_input(shape, shape.wiring[k * n + i]);
-    }
-  }
-}
-
-// Puts the rows that a layer reads where `places` says.
-void move_inputs(Layer& layer, const std::vector<std::int32_t>& places) {
-  const auto move = [&](std::vector<std::int32_t>& rows) {
-    for (std::int32_t& row : rows) row = places[static_cast<std::size_t>(row)];
-  };
-  move(layer.walk.operands);
-  move(layer.walk.unread);
-  move(layer.candidates);
-}
-
-// first_reader and readers: the inverse of candidates.
-void list_readers(Layer& layer) {
-  layer.first_reader.assign(layer.num_inputs + 1, 0);
-  for (const std::int32_t row : layer.candidates) {
-    ++layer.first_reader[static_cast<std::size_t>(row) + 1];
-  }
-  for (std::size_t i = 0; i < layer.num_inputs; ++i) {
-    layer.first_reader[i + 1] += layer.first_reader[i];
-  }
-  std::vector<std::int64_t> next(layer.first_reader.begin(), layer.first_reader.end() - 1);
-  layer.readers.resize(layer.candidates.size());
-  for (std::size_t slot = 0; slot < layer.candidates.size(); ++slot) {
-    const auto row = static_cast<std::size_t>(layer.candidates[slot]);
-    layer.readers[static_cast<std::size_t>(next[row]++)] = static_cast<std::int32_t>(slot);
-  }
-}
-
-Layer make_layer(const LayerShape& shape) {
-  Layer layer{};
-  layer.form = shape.form;
-  layer.is_hard = shape.is_hard;
-  layer.is_wired_hard = shape.is_wired_hard;
-  layer.num_inputs = shape.num_inputs;
-  layer.num_gates = shape.num_gates;
-  layer.num_candidates = shape.num_candidates;
-  layer.is_swapped.resize(layer.num_blocks() * kBlock);
-  if (layer.is_learned()) {
-    list_candidates(layer, shape);
-    layer.wires = Trained(2 * shape.num_candidates, shape.num_gates);
-    layer.weights = Buffer<float>(layer.weight_stride());
-  } else {
-    walk_gates(layer, shape);
-  }
-  layer.gates = Trained(num_parameters(shape.form), shape.num_gates);
-  layer.coefficients = Buffer<float>(layer.coefficient_stride());
-  return layer;
-}
-
-// Lays the rows between two layers out in the order in which the upper one reads them, or, where it
-// has no such order, in which the lower one writes them.
-void connect(Layer& below, Layer& above) {
-  std::vector<std::int32_t> rows;  // place -> gate of the layer below
-  if (above.is_learned()) {
-    rows = below.order;
-  } else {
-    rows = above.walk.visits;
-    rows.insert(rows.end(), above.walk.unread.begin(), above.walk.unread.end());
-  }
-  const std::vector<std::int32_t> places = inverse(rows);
-  for (const std::int32_t gate : below.order) {
-    below.outputs.push_back(places[static_cast<std::size_t>(gate)]);
-  }
-  move_inputs(above, places);
-}
 
 // While it lives, this thread takes numbers too small for a normal float32 as 0. Annealed weights
 // and the squares of their gradients get that small, and would each cost a hundred cycles.
@@ -244,7 +82,7 @@ struct Trainer::Implementation {
     for (const LayerShape& shape : shapes) layers.push_back(make_layer(shape));
     for (std::size_t l = 1; l < layers.size(); ++l) connect(layers[l - 1], layers[l]);
     for (Layer& layer : layers) {
-      if (layer.is_learned()) list_readers(layer);
+      if (layer.is_learned()) layer.readers = Readers(layer.num_inputs, layer.candidates);
     }
     Layer& last = layers.back();
     const std::size_t group = last.num_gates / num_classes;

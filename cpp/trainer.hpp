@@ -61,9 +61,8 @@ class Trainer {
   void set(std::size_t layer, Part part, Quantity quantity, const float* from);
   void get(std::size_t layer, Part part, Quantity quantity, float* to) const;
 
-  // Takes settings.size() steps. rows: [steps * batch][words], bit i of a row is input i; labels as
+  // Takes steps.size() steps. rows: [steps * batch][words], bit i of a row is input i; labels as
   // many. losses and num_right: a step's mean loss and samples decided right, before its update.
-  // next_temperature: of the step that would follow.
   void run(const RunSettings& run, std::span<const StepSettings> steps, const std::uint64_t* rows,
            std::size_t words, const std::int32_t* labels, float* losses, std::int32_t* num_right);
 

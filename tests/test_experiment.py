@@ -9,7 +9,7 @@ import pytest
 from gatewright import experiment, runs
 from gatewright.errors import InputError
 from gatewright.recipes.mnist import Mnist8k
-from gatewright.train import evaluate, fit
+from gatewright.train import evaluate, fit, kernel_of
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +77,10 @@ def test_what_makes_no_sense_leaves_no_folder(chosen, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_jax_is_named_where_it_is_asked_for(chosen):
-    options = replace(chosen, kernel="jax").options()
-    kernel = experiment._kernel(chosen.network(), chosen.optimizer(), options)
-    assert kernel == "JAX on cpu (as asked)"
+def test_jax_is_named_where_it_is_asked_for(chosen, tmp_path):
+    assert kernel_of(chosen.network(), chosen.optimizer(), kernel="jax") == "JAX on cpu (as asked)"
+    result = experiment.run(replace(chosen, kernel="jax", steps=1), tmp_path / "run")
+    assert result.kernel == "JAX on cpu (as asked)"
 
 
 def test_metrics_that_cannot_be_read_are_named(tmp_path):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gate_chains import Answer, Case, by_hand, random_case, trained_arrays, with_arrays
@@ -93,15 +93,14 @@ def norm(arrays: list[np.ndarray]) -> float:
 def close(found: list[np.ndarray], expected: list[np.ndarray], temperature: float) -> None:
     """Each array to 1e-5 of its norm, and a quarter of that of all: where a layer's gates are
     decided, nearly nothing is left of its gradient. At low temperatures exponents are larger, and
-    so is their rounding. Where a sample is decided, its probability less its target, one less one,
-    is known to 1e-7 only, which a low temperature magnifies.
+    so is their rounding.
     """
     relative = 1e-5 * max(1, 0.3 / temperature)
     total = norm(expected)
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
         error = np.linalg.norm(one.astype(np.float64) - other)
-        assert error <= relative * (np.linalg.norm(other) + total / 4) + 1e-7 / temperature
+        assert error <= relative * (np.linalg.norm(other) + total / 4) + 1e-12
 
 
 def close_enough(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
@@ -112,7 +111,7 @@ def close_enough(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
 
 def agree(found: tuple[float, int, list[np.ndarray]], expected: Answer, temperature: float) -> None:
     loss, num_right, gradients = found
-    assert loss == pytest.approx(expected.loss, rel=3e-6, abs=1e-8 / temperature)
+    assert loss == pytest.approx(expected.loss, rel=3e-6)
     assert expected.num_right[0] <= num_right <= expected.num_right[1]
     close(gradients, expected.gradients, temperature)
 
@@ -122,6 +121,8 @@ def agree(found: tuple[float, int, list[np.ndarray]], expected: Answer, temperat
 
 @settings(max_examples=40)
 @given(cases, st.integers(1, 3))
+@example(random_case(15641051, 2, [], 2, 1, 0.05, "training"), 1)  # decided gates,
+@example(random_case(6918, 2, [], 2, 1, 0.05, "training"), 1)  # and a decided sample
 def test_the_kernel_does_what_is_written_by_hand(case: Case, threads: int) -> None:
     expected = by_hand(case)
     agree(step_of(case, threads=threads), expected, case.temperature)
@@ -662,7 +663,7 @@ def build(folder: Path, sanitizer: str) -> Path:
         for name, options in targets.items()
         if name == "portable" or platform.machine() in ("x86_64", "AMD64")
     }
-    sources = [core / f"{name}.cpp" for name in ("trainer", "trail", "team", "dispatch")]
+    sources = [core / f"{name}.cpp" for name in ("trainer", "layer", "trail", "team", "dispatch")]
     for source in [*sources, HERE / "cpp" / "test_trainer.cpp"]:
         commands[source.stem] = [str(source)]
     compilers = [

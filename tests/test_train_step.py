@@ -57,7 +57,7 @@ def test_the_table_shows_medians_ratios_and_what_is_quoted():
 
     single = {
         "steps": {
-            "bfloat16": rounds(0.002, 0.004, 0.003),
+            "native": rounds(0.002, 0.004, 0.003),
             "float32": rounds(0.005),
             "jax": rounds(0.02, 0.08, 0.03),
         },

@@ -9,16 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import optax
 
 from gatewright import storage
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
 from gatewright.extraction import extract
 from gatewright.journal import Metrics
-from gatewright.network import Network
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.recipes import Recipe
@@ -106,7 +103,10 @@ def run(
     if num_steps < 1:
         raise InputError(f"--steps {num_steps}: training takes at least 1 step")
     options, optimizer, network = recipe.options(), recipe.optimizer(), recipe.network()
-    kernel = _kernel(network, optimizer, options)
+    chosen = {
+        name: options[name] for name in ("kernel", "activations", "threads") if name in options
+    }
+    kernel = kernel_of(network, optimizer, **chosen)
     save_recipe(path, recipe, resume)
     if begin is not None:
         begin(kernel)
@@ -144,15 +144,6 @@ def run(
         wall_seconds=round(last.wall_seconds, 3),
         peak_rss_mb=round(_peak_rss() / 1e6, 1),
     )
-
-
-def _kernel(
-    network: Network, optimizer: optax.GradientTransformation, options: dict[str, Any]
-) -> str:
-    if options.get("kernel") == "jax":
-        return f"JAX on {jax.default_backend()} (as asked)"
-    chosen = {name: options[name] for name in ("activations", "threads") if name in options}
-    return kernel_of(network, optimizer, **chosen)
 
 
 def _swept(circuit: Circuit) -> int:

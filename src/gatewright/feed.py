@@ -63,16 +63,18 @@ class Feed:
             InputError: they do not fit the network, its head or each other.
         """
         samples, targets = np.asarray(x), np.asarray(y)
+        k = network.num_inputs
+        if encoder is None and samples.ndim and samples.shape[1:] != (k,):
+            raise InputError(f"x has shape {list(samples.shape)}; the network reads rows [N, {k}]")
         num_x, num_y = (len(array) if array.ndim else 0 for array in (samples, targets))
         if num_x != num_y or num_x == 0:
             raise InputError(
                 f"x has {num_x} rows and y {num_y}; both have the same number, at least 1"
             )
-        k = network.num_inputs
         if encoder is None:
             if augment is not None:
                 raise InputError("augment warps images, which an encoder turns into bits: give one")
-            packed = _pack_bits(samples, k)
+            packed = _pack_bits(samples)
         else:
             if encoder.num_bits != k:
                 raise InputError(
@@ -165,12 +167,8 @@ class Feed:
         return jnp.asarray(_octets(self.packed, self.num_inputs)), jnp.asarray(self.targets)
 
 
-def _pack_bits(samples: npt.NDArray[Any], num_inputs: int) -> Words:
+def _pack_bits(samples: npt.NDArray[Any]) -> Words:
     """Rows of bits [N, k] -> uint64[N, ceil(k / 64)]."""
-    if samples.ndim != 2 or samples.shape[1] != num_inputs:
-        raise InputError(
-            f"x has shape {list(samples.shape)}; the network reads rows [N, {num_inputs}]"
-        )
     is_bit = (samples == 0) | (samples == 1)
     if not is_bit.all():
         where = cast(list[int], np.argwhere(~is_bit)[0].tolist())
@@ -178,7 +176,7 @@ def _pack_bits(samples: npt.NDArray[Any], num_inputs: int) -> Words:
             f"x{where} is {samples[tuple(where)]}; inputs are bits, 0 or 1: give an encoder"
         )
     octets = np.packbits(samples.astype(np.bool_, copy=False), axis=1, bitorder="little")
-    packed = np.zeros((len(samples), -(-num_inputs // 64) * 8), np.uint8)
+    packed = np.zeros((len(samples), -(-samples.shape[1] // 64) * 8), np.uint8)
     packed[:, : octets.shape[1]] = octets
     return packed.view("<u8").astype(np.uint64, copy=False)
 

@@ -199,7 +199,7 @@ def combine(corners: Array, a: Array, b: Array) -> Array:
 
 def take(x: Array, index: Array) -> Array:
     """x[index] for indices that are known to be in range, which compiles quicker."""
-    return x.at[index].get(mode="promise_in_bounds")
+    return x.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _coefficients(corners: Array) -> tuple[Array, Array, Array, Array]:
@@ -217,20 +217,21 @@ def in_steps(some: Callable[[Part], Array], num: int) -> Array:
     """[num, ...]: `some` of all rows, in a loop over `GATES_A_STEP` of them at a time."""
     size = min(GATES_A_STEP, num)
 
-    def first_of(step: ArrayLike) -> Array:
-        return jnp.minimum(step * size, num - size)  # the last two steps may overlap
-
-    def part_at(step: ArrayLike) -> Part:
+    def part_from(first: ArrayLike) -> Part:
         def part(array: Array, axis: int = 0) -> Array:
-            return jax.lax.dynamic_slice_in_dim(array, first_of(step), size, axis)
+            return jax.lax.dynamic_slice_in_dim(
+                array, first, size, axis, allow_negative_indices=False
+            )
 
         return part
 
     def run(step: Array, result: Array) -> Array:
-        rows = some(part_at(step))
-        return jax.lax.dynamic_update_slice_in_dim(result, rows, first_of(step), 0)
+        first = jnp.minimum(step * size, num - size)  # the last two steps may overlap
+        return jax.lax.dynamic_update_slice_in_dim(
+            result, some(part_from(first)), first, 0, allow_negative_indices=False
+        )
 
-    one = jax.eval_shape(lambda: some(part_at(0)))
+    one = jax.eval_shape(lambda: some(part_from(0)))
     result = jnp.zeros((num, *one.shape[1:]), dtype=one.dtype)
     return cast(Array, jax.lax.fori_loop(0, -(-num // size), run, result))
 
@@ -256,7 +257,11 @@ def _backward(residuals: Residuals, g: Array) -> tuple[Array, Array, None, None]
         _, c1, c2, c3 = _coefficients(corners)
         a, b = take(x, fanin[:, 0]), take(x, fanin[:, 1])
         slots = jnp.concatenate([g * (c1 + c3 * b), g * (c2 + c3 * a)])
-        d_x = jnp.zeros_like(x).at[fanin.T.reshape(-1)].add(slots)
+        d_x = (
+            jnp.zeros_like(x)
+            .at[fanin.T.reshape(-1)]
+            .add(slots, mode="promise_in_bounds", wrap_negative_indices=False)
+        )
         return d_corners, d_x, None, None
     of_slots = _read(corners, fanin, readers)
 

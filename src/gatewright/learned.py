@@ -45,7 +45,7 @@ class LearnedGates(Layer):
         parameters: float32[p, n], trainable, of the gates; p depends on the parametrisation.
         logits: float32[2, K, n], trainable, of the wires.
         candidates: int32[2, K, n], different inputs along K, and along both operands where there
-            are 2 K inputs; each input is a candidate about equally often.
+            are 2 K inputs; each input is a candidate about equally often, or by its share.
         readers: int32[num_inputs, r], the places in the flattened candidates where each input
             stands, padded with 2 K n, so that the backward pass gathers.
         selection: how wires are evaluated in mode "training": "soft", the mixture, to be annealed;
@@ -197,8 +197,7 @@ def mix(weights: Array, x: Array, candidates: Array, readers: Array) -> Array:
     """`mixture` of weights [2, K, n] and x [num_inputs, batch], in memory that K does not enter.
 
     Loops over K and over readers, forward and backward: there is no array [2, K, n, batch], no
-    scatter, and x is read row by row. For 784 inputs, 8,000 gates, K = 8 and batch 256 the gradient
-    takes a CPU a quarter of the time that a product with the dense matrix of weights does.
+    scatter, and x is read row by row.
     """
     return _mix(weights, x, candidates)
 

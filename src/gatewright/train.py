@@ -97,7 +97,6 @@ def train(
         network = start.network
     feed = Feed.make(network, x, y, encoder=encoder, augment=augment, seed=seed)
     judged = feed if held_out is None else Feed.make(network, *held_out, encoder=encoder)
-    wanted = network.head.target_bits(judged.targets)
     if steps < 0 or (chunk is not None and chunk < 1):
         raise InputError(f"steps is at least 0 and chunk at least 1, not {steps} and {chunk}")
     if batch_size is not None and not 1 <= batch_size <= feed.num_rows:
@@ -131,6 +130,7 @@ def train(
         if held_out is not None:
             soft = _soft_scores(network, judged, now, stepper.fused)[1]
         if stepper.fused is None:
+            wanted = network.head.target_bits(judged.targets)
             hard = network.hard_accuracy(judged.by_input(), wanted)
         else:
             hard = _hard_accuracy(stepper.fused, judged)
@@ -146,14 +146,15 @@ def kernel_of(
     optimizer: optax.GradientTransformation,
     *,
     loss: Loss | None = None,
+    kernel: Kernel = "auto",
     activations: Activations = "auto",
     threads: int | None = None,
 ) -> str:
     """What would run the steps, in words: "native (...)", or "JAX on cpu (why)"."""
-    reason = why_not(network, optimizer, loss)
-    if reason is None:
+    if _is_native(network, optimizer, loss, kernel):
         return describe(activations, num_threads(threads))
-    layers = ", its layers native" if layer_calls.are_on() else ""
+    reason = "as asked" if kernel == "jax" else why_not(network, optimizer, loss)
+    layers = ", its layers native" if kernel != "jax" and layer_calls.are_on() else ""
     return f"JAX on {jax.default_backend()}{layers} ({reason})"
 
 
@@ -224,31 +225,33 @@ def evaluate(
     *,
     encoder: Encoder | None = None,
     temperature: float = 1.0,
+    batch_size: int = 4096,
 ) -> Metrics:
     """Soft and hard accuracy, loss and share of decided gates on rows x [N, k], targets y.
 
-    temperature is that of the soft network: the one that training ended with.
+    temperature is that of the soft network: the one that training ended with. batch_size rows are
+    evaluated at a time.
     """
     feed = Feed.make(network, x, y, encoder=encoder)
     now = jnp.asarray(temperature, dtype=jnp.float32)
-    loss, soft = _soft_scores(network, feed, now)
+    loss, soft = _soft_scores(network, feed, now, batch_size=batch_size)
     hard = network.hard_accuracy(feed.by_input(), network.head.target_bits(feed.targets))
     return Metrics(0, loss, soft, hard, float(network.decided(now)))
 
 
-#: Rows that are evaluated at a time.
-ROWS_AT_ONCE = 4096
-
-
 def _soft_scores(
-    network: Network, feed: Feed, temperature: Array, fused: Fused | None = None
+    network: Network,
+    feed: Feed,
+    temperature: Array,
+    fused: Fused | None = None,
+    batch_size: int = 4096,
 ) -> tuple[float, float]:
     """(mean loss, accuracy) of the soft network, which may be on the native kernel already."""
     if fused is None and why_not(network) is None:
         fused = Fused(network, activations="float32")
     loss, correct = 0.0, 0.0
-    for begin in range(0, feed.num_rows, ROWS_AT_ONCE):
-        part = slice(begin, begin + ROWS_AT_ONCE)
+    for begin in range(0, feed.num_rows, batch_size):
+        part = slice(begin, begin + batch_size)
         targets = jnp.asarray(feed.targets[part])
         if fused is None:
             one = _soft_batch(network, jnp.asarray(feed.octets(part)), targets, temperature)
@@ -262,12 +265,8 @@ def _soft_scores(
 
 def _hard_accuracy(fused: Fused, feed: Feed) -> float:
     """Share of rows that the hard network decides right: what its netlist does, by test."""
-    num_right = 0
-    for begin in range(0, feed.num_rows, ROWS_AT_ONCE):
-        part = slice(begin, begin + ROWS_AT_ONCE)
-        scores = fused.scores(feed.words(part), 1.0, is_hard=True)
-        num_right += int((scores.argmax(axis=1) == feed.targets[part]).sum())
-    return num_right / feed.num_rows
+    scores = fused.scores(feed.words(slice(None)), 1.0, is_hard=True)
+    return float((scores.argmax(axis=1) == feed.targets).mean())
 
 
 @eqx.filter_jit

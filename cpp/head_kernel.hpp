@@ -1,0 +1,65 @@
+// The loss of a group sum over one tile. Part of kernels.cpp.
+
+#pragma once
+
+#include "kernels.hpp"
+#include "lanes.hpp"
+
+namespace gatewright {
+namespace {
+
+// Where a sample is decided, its winner's probability is 1 less nearly nothing. So what the others
+// have is summed by itself: the difference from 1 and the logarithm are then as exact as the rest.
+Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::size_t num_samples,
+                    float* sums) {
+  Votes votes{0, 0};
+  const std::size_t num = loss.num_classes;
+  const float by_tau = 1 / loss.tau;
+  const float spread = loss.smoothing / static_cast<float>(num);
+  for (int j = 0; j < kVectors; ++j) {
+    Ints label, sample;
+    std::memcpy(&label, labels + j * kLanes, sizeof label);
+    for (int lane = 0; lane < kLanes; ++lane) sample[lane] = j * kLanes + lane;
+    const Ints counts = sample < splat(static_cast<std::int32_t>(num_samples));
+    const auto place = [&](std::size_t c) { return sums + c * kSamples + j * kLanes; };
+    const auto is_number = [](Ints x, std::size_t c) {
+      return x == splat(static_cast<std::int32_t>(c));
+    };
+    Floats highest = load(place(0));
+    Ints winner{};
+    for (std::size_t c = 1; c < num; ++c) {
+      const Floats sum = load(place(c));
+      winner = sum > highest ? splat(static_cast<std::int32_t>(c)) : winner;
+      highest = max(sum, highest);
+    }
+    // Exponentials of the scores relative to the highest, summed but for the winner's, which is 1,
+    // and but for the label's. They take the places of the sums.
+    Floats but_winner{}, but_label{};
+    Floats cross{};  // of the target and the relative scores
+    for (std::size_t c = 0; c < num; ++c) {
+      const Floats score = (load(place(c)) - highest) * by_tau;
+      const Floats target =
+          spread + select(is_number(label, c), splat(1 - loss.smoothing), Floats{});
+      cross += target * score;
+      const Floats power = exponential(score);
+      but_winner += select(is_number(winner, c), Floats{}, power);
+      but_label += select(is_number(label, c), Floats{}, power);
+      store(place(c), power);
+    }
+    const Floats by_total = 1.0f / (1.0f + but_winner);
+    for (std::size_t c = 0; c < num; ++c) {
+      const Floats others = load(place(c)) * by_total - spread;
+      const Floats its = (loss.smoothing - spread) - but_label * by_total;
+      store(place(c), select(counts, select(is_number(label, c), its, others), Floats{}));
+    }
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (!counts[lane]) continue;
+      votes.loss += __builtin_log1pf(but_winner[lane]) - cross[lane];
+      votes.num_right += winner[lane] == label[lane];
+    }
+  }
+  return votes;
+}
+
+}  // namespace
+}  // namespace gatewright

@@ -1,0 +1,265 @@
+// Layers of gates, forward and backward over one tile: of fixed and of learned wiring. Part of
+// kernels.cpp.
+
+#pragma once
+
+#include "kernels.hpp"
+#include "lanes.hpp"
+
+namespace gatewright {
+namespace {
+
+constexpr std::size_t kAhead = 24;  // gates that rows are fetched ahead
+constexpr std::size_t kLine = 64;   // bytes of a cache line
+
+template <typename Storage, bool kToWrite = false>
+inline void prefetch_row(const std::uint32_t* rows, std::size_t index) {
+  const char* row = reinterpret_cast<const char*>(rows + index * Storage::kWords);
+  for (std::size_t byte = 0; byte < Storage::kWords * 4; byte += kLine) {
+    __builtin_prefetch(row + byte, kToWrite);
+  }
+}
+
+template <typename Storage>
+using RowOf = typename Storage::Row;
+template <typename Storage>
+using ScalarOf = typename Storage::Scalar;
+
+template <typename Storage>
+inline RowOf<Storage> load_row(const std::uint32_t* rows, std::size_t index) {
+  return Storage::load(
+      reinterpret_cast<const typename Storage::Word*>(rows + index * Storage::kWords));
+}
+
+template <typename Storage>
+inline void store_row(std::uint32_t* rows, std::size_t index, const RowOf<Storage>& row) {
+  Storage::store(reinterpret_cast<typename Storage::Word*>(rows + index * Storage::kWords), row);
+}
+
+template <typename Row>
+constexpr int kParts = sizeof(Row::v) / sizeof(Row::v[0]);
+
+// Of gate i; the coefficients are kBlock apart.
+template <typename Storage>
+inline const ScalarOf<Storage>* coefficients_of(const void* coefficients, std::size_t i) {
+  return static_cast<const ScalarOf<Storage>*>(coefficients) + i / kBlock * kBlock * 4 + i % kBlock;
+}
+
+template <typename Row, typename Scalar>
+inline Row evaluate(const Scalar* c, const Row& a, const Row& b) {
+  Row out;
+  for (int j = 0; j < kParts<Row>; ++j) {
+    out.v[j] = (c[0] + c[kBlock] * a.v[j]) + b.v[j] * (c[2 * kBlock] + c[3 * kBlock] * a.v[j]);
+  }
+  return out;
+}
+
+// A gate's outputs go to a row, or, in the last layer, are added to the sums of a class.
+template <typename Storage, bool kVotes>
+inline void put(const std::int32_t* outputs, std::size_t i, const RowOf<Storage>& y,
+                std::uint32_t* out, float* sums) {
+  const auto place = static_cast<std::size_t>(outputs[i]);
+  if constexpr (kVotes) {
+    Storage::add_to(sums + place * kSamples, y);
+  } else {
+    store_row<Storage>(out, place, y);
+  }
+}
+
+template <typename Storage, bool kVotes>
+void gates_forward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                   std::uint32_t* out, float* sums) {
+  RowOf<Storage> b{};
+  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+    const std::int32_t* operands = layer.operands + 2 * i;
+    if (i + kAhead < layer.num_gates) {
+      prefetch_row<Storage>(in, static_cast<std::size_t>(operands[2 * kAhead + 1]));
+      if constexpr (!kVotes) {
+        prefetch_row<Storage, true>(out, static_cast<std::size_t>(layer.outputs[i + kAhead]));
+      }
+    }
+    const RowOf<Storage> a =
+        layer.steps[i] & kStarts ? load_row<Storage>(in, static_cast<std::size_t>(operands[0])) : b;
+    b = load_row<Storage>(in, static_cast<std::size_t>(operands[1]));
+    put<Storage, kVotes>(layer.outputs, i,
+                         evaluate(coefficients_of<Storage>(coefficients, i), a, b), out, sums);
+  }
+}
+
+// The gradients of a gate: of its coefficients to d_coefficients, of its operands to a and b.
+template <bool kInputs, typename Row, typename Scalar>
+inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, float* d_coefficients,
+                          bool adds) {
+  decltype(Row::v[0] + Row::v[0]) d0{}, d1{}, d2{}, d3{};
+  for (int j = 0; j < kParts<Row>; ++j) {
+    const auto ga = g.v[j] * a.v[j];
+    d0 += g.v[j];
+    d1 += ga;
+    d2 += g.v[j] * b.v[j];
+    d3 += ga * b.v[j];
+    if constexpr (kInputs) {
+      const auto by_a = g.v[j] * (c[kBlock] + c[3 * kBlock] * b.v[j]);
+      b.v[j] = g.v[j] * (c[2 * kBlock] + c[3 * kBlock] * a.v[j]);
+      a.v[j] = by_a;
+    }
+  }
+  Four sums = sum_lanes(d0, d1, d2, d3);
+  if (adds) sums += load4(d_coefficients);
+  store4(d_coefficients, sums);
+}
+
+template <typename Row>
+inline Row plus(Row x, const Row& y) {
+  for (int j = 0; j < kParts<Row>; ++j) x.v[j] += y.v[j];
+  return x;
+}
+
+template <typename Storage>
+inline void flush(std::uint32_t* rows, std::int32_t index, const RowOf<Storage>& row, bool adds) {
+  const auto place = static_cast<std::size_t>(index);
+  store_row<Storage>(rows, place, adds ? plus(row, load_row<Storage>(rows, place)) : row);
+}
+
+template <typename Storage, bool kInputs>
+void gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                    const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients, bool adds) {
+  RowOf<Storage> b{}, carry{};  // the shared operand, and what the gate before gave its gradient
+  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+    const std::int32_t* operands = layer.operands + 2 * i;
+    const std::uint8_t step = layer.steps[i];
+    if (i + kAhead < layer.num_gates) {
+      const auto next = static_cast<std::size_t>(operands[2 * kAhead + 1]);
+      prefetch_row<Storage>(in, next);
+      if constexpr (kInputs) prefetch_row<Storage, true>(d_in, next);
+      prefetch_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i + kAhead]));
+    }
+    const RowOf<Storage> a =
+        step & kStarts ? load_row<Storage>(in, static_cast<std::size_t>(operands[0])) : b;
+    b = load_row<Storage>(in, static_cast<std::size_t>(operands[1]));
+    const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
+    RowOf<Storage> d_a = a, d_b = b;
+    differentiate<kInputs>(coefficients_of<Storage>(coefficients, i), gradient, d_a, d_b,
+                           d_coefficients + 4 * i, adds);
+    if constexpr (kInputs) {
+      if (!(step & kStarts)) d_a = plus(d_a, carry);
+      flush<Storage>(d_in, operands[0], d_a, step & kAddsFirst);
+      carry = d_b;
+      if (step & kEnds) flush<Storage>(d_in, operands[1], d_b, step & kAddsSecond);
+    }
+  }
+}
+
+template <typename Storage>
+void any_gates_forward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                       std::uint32_t* out, float* sums) {
+  (out ? gates_forward<Storage, false> : gates_forward<Storage, true>)(layer, coefficients, in, out,
+                                                                       sums);
+}
+
+template <typename Storage>
+void any_gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                        const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients,
+                        bool adds) {
+  (d_in ? gates_backward<Storage, true>
+        : gates_backward<Storage, false>)(layer, coefficients, in, g, d_in, d_coefficients, adds);
+}
+
+// ---- Layers with learned wiring -------------------------------------------------------------
+
+template <typename Storage>
+inline RowOf<Storage> mix(const ScalarOf<Storage>* weights, const std::int32_t* candidates,
+                          std::size_t num_candidates, const std::uint32_t* in) {
+  RowOf<Storage> sum{};
+  for (std::size_t k = 0; k < num_candidates; ++k) {
+    const ScalarOf<Storage> weight = weights[k];
+    if (weight == 0) continue;  // hard wiring: all but one
+    const auto x = load_row<Storage>(in, static_cast<std::size_t>(candidates[k]));
+    for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum.v[j] += weight * x.v[j];
+  }
+  return sum;
+}
+
+template <typename Storage>
+void mixtures_forward(const MixtureRows& layer, const void* weights, const void* coefficients,
+                      const std::uint32_t* in, std::uint32_t* operands, std::uint32_t* out,
+                      float* sums) {
+  const std::size_t num = layer.num_candidates;
+  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+    const auto* weight = static_cast<const ScalarOf<Storage>*>(weights) + 2 * num * i;
+    const std::int32_t* candidates = layer.candidates + 2 * num * i;
+    const auto a = mix<Storage>(weight, candidates, num, in);
+    const auto b = mix<Storage>(weight + num, candidates + num, num, in);
+    if (operands) {
+      store_row<Storage>(operands, 2 * i, a);
+      store_row<Storage>(operands, 2 * i + 1, b);
+    }
+    const auto y = evaluate(coefficients_of<Storage>(coefficients, i), a, b);
+    if (out) {
+      put<Storage, false>(layer.outputs, i, y, out, sums);
+    } else {
+      put<Storage, true>(layer.outputs, i, y, out, sums);
+    }
+  }
+}
+
+// Lane by lane, the sum over a row's vectors of g times x.
+template <typename Storage>
+inline typename Storage::Lane dot(const RowOf<Storage>& g, const std::uint32_t* in,
+                                  std::int32_t index) {
+  const auto x = load_row<Storage>(in, static_cast<std::size_t>(index));
+  typename Storage::Lane sum{};
+  for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum += g.v[j] * x.v[j];
+  return sum;
+}
+
+// The gradient of the weights: the operand's gradient times each candidate, summed over samples.
+template <typename Storage>
+inline void differentiate_mixture(const RowOf<Storage>& g, const std::int32_t* candidates,
+                                  std::size_t num_candidates, const std::uint32_t* in,
+                                  float* d_weights, bool adds) {
+  for (std::size_t k = 0; k < num_candidates; k += 4) {
+    const std::size_t count = num_candidates - k < 4 ? num_candidates - k : 4;
+    typename Storage::Lane dots[4] = {};
+    for (std::size_t i = 0; i < count; ++i) dots[i] = dot<Storage>(g, in, candidates[k + i]);
+    const Four sums = sum_lanes(dots[0], dots[1], dots[2], dots[3]);
+    for (std::size_t i = 0; i < count; ++i) {
+      d_weights[k + i] = adds ? d_weights[k + i] + sums[i] : sums[i];
+    }
+  }
+}
+
+template <typename Storage>
+void mixtures_backward(const MixtureRows& layer, const void* weights, const void* coefficients,
+                       const std::uint32_t* in, std::uint32_t* operands, const std::uint32_t* g,
+                       std::uint32_t* d_in, float* d_weights, float* d_coefficients, bool adds) {
+  const std::size_t num = layer.num_candidates;
+  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+    const std::int32_t* candidates = layer.candidates + 2 * num * i;
+    auto a = load_row<Storage>(operands, 2 * i), b = load_row<Storage>(operands, 2 * i + 1);
+    const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
+    differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, a, b,
+                        d_coefficients + 4 * i, adds);
+    float* d_weight = d_weights + 2 * num * i;
+    differentiate_mixture<Storage>(a, candidates, num, in, d_weight, adds);
+    differentiate_mixture<Storage>(b, candidates + num, num, in, d_weight + num, adds);
+    if (d_in) {
+      store_row<Storage>(operands, 2 * i, a);
+      store_row<Storage>(operands, 2 * i + 1, b);
+    }
+  }
+  if (!d_in) return;
+  for (std::size_t row = 0; row < layer.num_rows; ++row) {
+    RowOf<Storage> sum{};
+    for (std::int64_t r = layer.first_reader[row]; r < layer.first_reader[row + 1]; ++r) {
+      const auto slot = static_cast<std::size_t>(layer.readers[r]);
+      const auto weight = static_cast<const ScalarOf<Storage>*>(weights)[slot];
+      if (weight == 0) continue;
+      const auto x = load_row<Storage>(operands, slot / num);
+      for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum.v[j] += weight * x.v[j];
+    }
+    store_row<Storage>(d_in, row, sum);
+  }
+}
+
+}  // namespace
+}  // namespace gatewright

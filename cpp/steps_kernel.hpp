@@ -1,0 +1,186 @@
+// Adam's steps: gradients to parameters, and parameters to what the layers read. Part of
+// kernels.cpp.
+
+#pragma once
+
+#include "forms.hpp"
+#include "kernels.hpp"
+#include "lanes.hpp"
+
+namespace gatewright {
+namespace {
+
+// One Adam step on a vector of parameters; gives their new values.
+inline Floats adam(const Adam& with, const Parameters& at, std::size_t place, Floats gradient) {
+  const Floats mean = with.b1 * load(at.mean + place) + (1 - with.b1) * gradient;
+  const Floats square = with.b2 * load(at.square + place) + ((1 - with.b2) * gradient) * gradient;
+  store(at.mean + place, mean);
+  store(at.square + place, square);
+  const Floats value = load(at.values + place) * with.keep;
+  const Floats now = value - with.rate * mean * reciprocal(root(square) + with.epsilon);
+  store(at.values + place, now);
+  return now;
+}
+
+// Corner values to the coefficients of kLanes gates, operands exchanged where they are.
+template <typename Storage>
+inline void write_coefficients(const Floats* q, const std::int32_t* is_swapped,
+                               ScalarOf<Storage>* to) {
+  const Floats c1 = q[1] - q[0], c2 = q[2] - q[0];
+  const Ints is = load(is_swapped);
+  Storage::write(to, q[0]);
+  Storage::write(to + kBlock, select(is, c2, c1));
+  Storage::write(to + 2 * kBlock, select(is, c1, c2));
+  Storage::write(to + 3 * kBlock, (q[3] - q[2]) - c1);
+}
+
+// The sum of num gradients [n][4] of kLanes gates' coefficients, as that of their corner values.
+inline void read_gradients(const float* gradients, std::size_t num, std::size_t stride, float scale,
+                           const std::int32_t* is_swapped, Floats* d_q) {
+  Floats sum[4];
+  for (int j = 0; j < 4; ++j) {
+    sum[j] = load(gradients + j * kLanes);
+    for (std::size_t i = 1; i < num; ++i) sum[j] += load(gradients + i * stride + j * kLanes);
+    sum[j] *= scale;
+  }
+  Floats d[4];
+  transpose(sum, d);
+  const Ints is = load(is_swapped);
+  const Floats d1 = select(is, d[2], d[1]), d2 = select(is, d[1], d[2]);
+  d_q[0] = d[0] - d[1] - d[2] + d[3];
+  d_q[1] = d1 - d[3];
+  d_q[2] = d2 - d[3];
+  d_q[3] = d[3];
+}
+
+template <typename Storage, typename How>
+inline void write_coefficients(const Floats* w, bool is_hard, float temperature,
+                               const std::int32_t* is_swapped, void* coefficients,
+                               std::size_t gate) {
+  Floats q[4];
+  if (is_hard) {
+    How::hard(w, q);
+  } else {
+    How::soft(w, 1 / temperature, q);
+  }
+  write_coefficients<Storage>(
+      q, is_swapped + gate,
+      static_cast<ScalarOf<Storage>*>(coefficients) + gate / kBlock * kBlock * 4 + gate % kBlock);
+}
+
+template <typename Storage, typename How>
+void coefficients(bool is_hard, float temperature, const float* parameters,
+                  const std::int32_t* is_swapped, std::size_t first, std::size_t last, void* to) {
+  for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
+    const float* from = parameters + gate / kBlock * kBlock * How::kParameters + gate % kBlock;
+    Floats w[How::kParameters];
+    for (std::size_t i = 0; i < How::kParameters; ++i) w[i] = load(from + i * kBlock);
+    write_coefficients<Storage, How>(w, is_hard, temperature, is_swapped, to, gate);
+  }
+}
+
+template <typename Storage, typename How>
+void step_gates(bool is_hard, Temperatures temperature, const Adam& with, const Parameters& at,
+                const std::int32_t* is_swapped, const float* gradients, std::size_t num_gradients,
+                std::size_t stride, std::size_t first, std::size_t last, void* to) {
+  for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
+    const std::size_t place = gate / kBlock * kBlock * How::kParameters + gate % kBlock;
+    Floats w[How::kParameters], d_w[How::kParameters], d_q[4];
+    for (std::size_t i = 0; i < How::kParameters; ++i) w[i] = load(at.values + place + i * kBlock);
+    read_gradients(gradients + 4 * gate, num_gradients, stride, with.gradient_scale,
+                   is_swapped + gate, d_q);
+    How::backward(w, 1 / temperature.now, d_q, d_w);
+    for (std::size_t i = 0; i < How::kParameters; ++i) {
+      w[i] = adam(with, at, place + i * kBlock, d_w[i]);
+    }
+    write_coefficients<Storage, How>(w, is_hard, temperature.next, is_swapped, to, gate);
+  }
+}
+
+template <typename Storage>
+void any_coefficients(Form form, bool is_hard, float temperature, const float* parameters,
+                      const std::int32_t* is_swapped, std::size_t first, std::size_t last,
+                      void* to) {
+  const auto run = form == Form::softmax ? coefficients<Storage, Softmax>
+                   : form == Form::light ? coefficients<Storage, Light>
+                   : form == Form::walsh ? coefficients<Storage, Walsh>
+                                         : coefficients<Storage, CovJac>;
+  run(is_hard, temperature, parameters, is_swapped, first, last, to);
+}
+
+template <typename Storage>
+void any_step_gates(Form form, bool is_hard, Temperatures temperature, const Adam& with,
+                    const Parameters& at, const std::int32_t* is_swapped, const float* gradients,
+                    std::size_t num_gradients, std::size_t stride, std::size_t first,
+                    std::size_t last, void* to) {
+  const auto run = form == Form::softmax ? step_gates<Storage, Softmax>
+                   : form == Form::light ? step_gates<Storage, Light>
+                   : form == Form::walsh ? step_gates<Storage, Walsh>
+                                         : step_gates<Storage, CovJac>;
+  run(is_hard, temperature, with, at, is_swapped, gradients, num_gradients, stride, first, last,
+      to);
+}
+
+// ---- Weights of candidates ------------------------------------------------------------------
+
+// [2 K] vectors of logits to weights [kLanes][2 K].
+template <typename Storage>
+inline void write_weights(Floats* x, std::size_t num, bool is_hard, float temperature,
+                          ScalarOf<Storage>* to) {
+  for (int side = 0; side < 2; ++side, x += num, to += num) {
+    if (is_hard) {
+      one_hot(x, num);
+    } else {
+      softmax(x, num, 1 / temperature);
+    }
+    for (std::size_t k = 0; k < num; ++k) {
+      for (int lane = 0; lane < kLanes; ++lane) {
+        to[static_cast<std::size_t>(lane) * 2 * num + k] =
+            static_cast<ScalarOf<Storage>>(x[k][lane]);
+      }
+    }
+  }
+}
+
+template <typename Storage>
+void weights(std::size_t num, bool is_hard, float temperature, const float* parameters,
+             std::size_t first, std::size_t last, void* to) {
+  Floats x[2 * kMostCandidates];
+  for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
+    const float* from = parameters + gate / kBlock * kBlock * 2 * num + gate % kBlock;
+    for (std::size_t k = 0; k < 2 * num; ++k) x[k] = load(from + k * kBlock);
+    write_weights<Storage>(x, num, is_hard, temperature,
+                           static_cast<ScalarOf<Storage>*>(to) + gate * 2 * num);
+  }
+}
+
+template <typename Storage>
+void step_weights(std::size_t num, bool is_hard, Temperatures temperature, const Adam& with,
+                  const Parameters& at, const float* gradients, std::size_t num_gradients,
+                  std::size_t stride, std::size_t first, std::size_t last, void* to) {
+  Floats p[kMostCandidates], x[2 * kMostCandidates];
+  for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
+    const std::size_t place = gate / kBlock * kBlock * 2 * num + gate % kBlock;
+    for (std::size_t side = 0; side < 2; ++side) {
+      const std::size_t begin = place + side * num * kBlock;
+      Floats* d = x + side * num;
+      for (std::size_t k = 0; k < num; ++k) {
+        p[k] = load(at.values + begin + k * kBlock);
+        for (std::size_t lane = 0; lane < kLanes; ++lane) {
+          const float* from = gradients + (gate + lane) * 2 * num + side * num + k;
+          float sum = *from;
+          for (std::size_t i = 1; i < num_gradients; ++i) sum += from[i * stride];
+          d[k][lane] = sum * with.gradient_scale;
+        }
+      }
+      softmax(p, num, 1 / temperature.now);
+      softmax_backward(p, num, 1 / temperature.now, d);
+      for (std::size_t k = 0; k < num; ++k) d[k] = adam(with, at, begin + k * kBlock, d[k]);
+    }
+    write_weights<Storage>(x, num, is_hard, temperature.next,
+                           static_cast<ScalarOf<Storage>*>(to) + gate * 2 * num);
+  }
+}
+
+}  // namespace
+}  // namespace gatewright
