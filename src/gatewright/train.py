@@ -298,7 +298,8 @@ def _diverged(step: int, what: str) -> Diverged:
     return Diverged(
         step,
         f"{what} step {step}; try a smaller learning rate (a third of it), gradient clipping "
-        "(optax.clip_by_global_norm), or a higher temperature; the last checkpoint is kept",
+        "(optax.clip_by_global_norm), a higher temperature, or activations='float32'; the last "
+        "checkpoint is kept",
     )
 
 
