@@ -3,6 +3,7 @@
 
 #include "kernels.hpp"
 
+#include "bits_kernel.hpp"
 #include "head_kernel.hpp"
 #include "lanes.hpp"
 #include "layers_kernel.hpp"
@@ -24,6 +25,9 @@ void import_rows(const float* samples, std::size_t num_rows, std::uint32_t* rows
 }
 
 template <typename Storage>
+constexpr bool kIsExact = Storage::kWords == kSamples;
+
+template <typename Storage>
 constexpr Kernels kernels_of(const char* name) {
   return {name,
           Storage::kWords,
@@ -33,6 +37,8 @@ constexpr Kernels kernels_of(const char* name) {
           any_gates_backward<Storage>,
           mixtures_forward<Storage>,
           mixtures_backward<Storage>,
+          kIsExact<Storage> ? nullptr : bit_mixtures_forward<Storage>,
+          kIsExact<Storage> ? nullptr : bit_mixtures_backward<Storage>,
           cross_entropy,
           any_coefficients<Storage>,
           any_step_gates<Storage>,

@@ -27,6 +27,9 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
+// Of a kernel: all that it calls is inlined, however large, so that vectors stay in registers.
+#define GATEWRIGHT_FLAT [[gnu::flatten]]
+
 // GNU vectors: a language that GCC and Clang share, for every target.
 using Floats [[gnu::vector_size(kLanes * 4)]] = float;
 using Ints [[gnu::vector_size(kLanes * 4)]] = std::int32_t;
@@ -35,6 +38,17 @@ using Bits [[gnu::vector_size(kLanes * 4)]] = std::uint32_t;
 // Samples a tile: enough that what a gate costs beyond its arithmetic is paid once for many.
 constexpr int kTile = 64;  // kSamples, for lanes
 constexpr int kVectors = kTile / kLanes;
+
+// Calls of(0), of(1), ... of(num - 1), each with a constant: a loop over a row's vectors that keeps
+// them in registers, which GCC does not where an array is indexed by a variable.
+template <typename Of, int... j>
+inline void unroll(Of of, std::integer_sequence<int, j...>) {
+  (of(std::integral_constant<int, j>()), ...);
+}
+template <int num, typename Of>
+inline void unroll(Of of) {
+  unroll(of, std::make_integer_sequence<int, num>());
+}
 
 inline Floats splat(float value) { return value - Floats{}; }
 inline Ints splat(std::int32_t value) { return value - Ints{}; }
@@ -66,8 +80,15 @@ inline Ints as_ints(Floats value) { return reinterpret_cast<Ints>(value); }
 
 // Lanes of `yes` where the mask is all ones, of `no` where it is zero.
 inline Floats select(Ints mask, Floats yes, Floats no) { return mask ? yes : no; }
+#if defined(__AVX512F__)
+inline Floats max(Floats a, Floats b) {
+  return reinterpret_cast<Floats>(
+      _mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+}
+#else
 inline Floats max(Floats a, Floats b) { return select(a > b, a, b); }
-inline Floats min(Floats a, Floats b) { return select(a < b, a, b); }
+#endif
+inline Floats min(Floats a, Floats b) { return -max(-a, -b); }
 inline Floats abs(Floats a) { return as_floats(as_bits(a) & splat(0x7fff'ffffU)); }
 
 // Square root of x >= 0 and reciprocal of x > 0, to about two units in the last place: estimates
@@ -99,23 +120,37 @@ inline Floats reciprocal(Floats x) {
 #endif
 }
 
-// e^x for x <= 87, to about two units in the last place (the polynomial is that of Cephes' expf);
-// e^-87 below -87.
+// Added to a float below 2^22, rounds it to an integer, which is then in the low bits.
+constexpr float kRounder = 12582912.0f;
+
+// 2^(n + r) for |r| <= 1/2 and the integer n that kRounder left in the low bits of `rounded`. The
+// polynomial is within 1.0e-7 of 2^r, relatively.
+inline Floats power(Floats r, Floats rounded) {
+  Floats p = splat(0.0013264727f);
+  p = p * r + 0.0096715128f;
+  p = p * r + 0.0555073374f;
+  p = p * r + 0.2402224208f;
+  p = p * r + 0.6931469776f;
+  p = p * r + 1.0f;
+  return as_floats(as_bits(p) + (as_bits(rounded) << 23));
+}
+
+// 2^y for y <= 127; 2^-126 below -126.
+inline Floats power2(Floats y) {
+  y = max(y, splat(-126.0f));
+  const Floats rounded = y + kRounder;
+  return power(y - (rounded - kRounder), rounded);
+}
+
+constexpr float kLog2E = 1.44269504f;
+
+// e^x for x <= 87, as exact where x is large (ln 2 in two parts); e^-87 below -87.
 inline Floats exponential(Floats x) {
   x = max(x, splat(-87.0f));
-  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
-  const Floats magic = splat(12582912.0f);
-  const Floats shifted = x * 1.44269504f + magic;
-  const Floats n = shifted - magic;
+  const Floats rounded = x * kLog2E + kRounder;
+  const Floats n = rounded - kRounder;
   const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Floats p = splat(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + (r + 1.0f);
-  return as_floats(as_bits(p) + (as_bits(shifted) << 23));
+  return power(r * kLog2E, rounded);
 }
 
 inline Floats sigmoid(Floats x) { return reciprocal(1.0f + exponential(min(-x, splat(87.0f)))); }
@@ -151,6 +186,27 @@ inline void transpose(const Floats* from, Floats* to) {
   to[3] = odds(low1, high1);
 }
 
+// Lanes of a and b where bit kBit of the lane's number changes sides: of the two vectors that a
+// step of transposing a square makes, the first (kHalf = 0) or the second.
+template <int kBit, int kHalf, int... kLane>
+inline Floats exchange(Floats a, Floats b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(
+      a, b, (kLane & kBit ? kLanes + kLane - (1 - kHalf) * kBit : kLane + kHalf * kBit)...);
+}
+
+// Lane j of rows[i] becomes lane i of rows[j].
+template <int kBit = kLanes / 2>
+inline void transpose_square(Floats* rows) {
+  constexpr auto lanes = std::make_integer_sequence<int, kLanes>();
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & kBit) continue;
+    const Floats a = rows[i], b = rows[i + kBit];
+    rows[i] = exchange<kBit, 0>(a, b, lanes);
+    rows[i + kBit] = exchange<kBit, 1>(a, b, lanes);
+  }
+  if constexpr (kBit > 1) transpose_square<kBit / 2>(rows);
+}
+
 // The sums of four vectors' lanes.
 inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
 #if defined(__AVX512F__)
@@ -182,6 +238,7 @@ inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
 //   Lane, Row       vectors to compute with, and a row of them
 //   load, store     between memory and registers
 //   expand          a row of 64 bits as 0.0 and 1.0
+//   narrow, widen   between Float32's rows and these
 //   add_to, import  between rows and float[64]
 //   write           kLanes floats as scalars
 
@@ -197,28 +254,30 @@ struct Float32 {
 
   static Row load(const float* from) {
     Row row;
-    for (int j = 0; j < kVectors; ++j) row.v[j] = gatewright::load(from + j * kLanes);
+    unroll<kVectors>([&](auto j) { row.v[j] = gatewright::load(from + j * kLanes); });
     return row;
   }
   static void store(float* to, const Row& row) {
-    for (int j = 0; j < kVectors; ++j) gatewright::store(to + j * kLanes, row.v[j]);
+    unroll<kVectors>([&](auto j) { gatewright::store(to + j * kLanes, row.v[j]); });
   }
   static Row expand(std::uint64_t bits) {
     Row row;
     Bits select_lane;
     for (int lane = 0; lane < kLanes; ++lane) select_lane[lane] = 1U << lane;
-    for (int j = 0; j < kVectors; ++j) {
+    unroll<kVectors>([&](auto j) {
       const Bits some = splat(static_cast<std::uint32_t>(bits >> (j * kLanes))) & select_lane;
       row.v[j] = as_floats((some != 0) & as_ints(splat(1.0f)));
-    }
+    });
     return row;
   }
   static Row import(const float* from) { return load(from); }
   static void add_to(float* sums, const Row& row) {
-    for (int j = 0; j < kVectors; ++j) {
+    unroll<kVectors>([&](auto j) {
       gatewright::store(sums + j * kLanes, gatewright::load(sums + j * kLanes) + row.v[j]);
-    }
+    });
   }
+  static Row narrow(const Row& row) { return row; }
+  static Row widen(const Row& row) { return row; }
   static void write(float* to, Floats values) { gatewright::store(to, values); }
 };
 
@@ -230,20 +289,20 @@ struct BFloat16 : Float32 {
 
   static Row load(const std::uint32_t* from) {
     Row row;
-    for (int j = 0; j < kVectors / 2; ++j) {
+    unroll<kVectors / 2>([&](auto j) {
       const Bits pair = gatewright::load(from + j * kLanes);
       row.v[2 * j] = as_floats(pair << 16);
       row.v[2 * j + 1] = as_floats(pair & splat(0xffff'0000U));
-    }
+    });
     return row;
   }
   static void store(std::uint32_t* to, const Row& row) {
     const Bits half = splat(0x8000U);
-    for (int j = 0; j < kVectors / 2; ++j) {
+    unroll<kVectors / 2>([&](auto j) {
       const Bits low = (as_bits(row.v[2 * j]) + half) >> 16;
       const Bits high = (as_bits(row.v[2 * j + 1]) + half) & splat(0xffff'0000U);
       gatewright::store(to + j * kLanes, low | high);
-    }
+    });
   }
 };
 
@@ -257,6 +316,14 @@ inline Floats widened(Halves x, int half) {
   const __m512i bits = reinterpret_cast<__m512i>(x);
   const __m256i part = half ? _mm512_extracti64x4_epi64(bits, 1) : _mm512_castsi512_si256(bits);
   return reinterpret_cast<Floats>(_mm512_cvtxph_ps(reinterpret_cast<__m256h>(part)));
+}
+
+inline Halves joined(Floats low, Floats high) {
+  const auto part = [](Floats x) {
+    return reinterpret_cast<__m256i>(_mm512_cvtxps_ph(reinterpret_cast<__m512>(x)));
+  };
+  return reinterpret_cast<Halves>(
+      _mm512_inserti64x4(_mm512_castsi256_si512(part(low)), part(high), 1));
 }
 
 inline Four sum_lanes(Halves v0, Halves v1, Halves v2, Halves v3) {
@@ -287,38 +354,37 @@ struct Float16 {
 
   static Row load(const std::uint32_t* from) {
     Row row;
-    for (int j = 0; j < 2; ++j)
-      row.v[j] = reinterpret_cast<Halves>(gatewright::load(from + j * 16));
+    unroll<2>(
+        [&](auto j) { row.v[j] = reinterpret_cast<Halves>(gatewright::load(from + j * 16)); });
     return row;
   }
   static void store(std::uint32_t* to, const Row& row) {
-    for (int j = 0; j < 2; ++j) gatewright::store(to + j * 16, reinterpret_cast<Bits>(row.v[j]));
+    unroll<2>([&](auto j) { gatewright::store(to + j * 16, reinterpret_cast<Bits>(row.v[j])); });
   }
   static Row expand(std::uint64_t bits) {
     Row row;
-    for (int j = 0; j < 2; ++j) {
+    unroll<2>([&](auto j) {
       row.v[j] = reinterpret_cast<Halves>(
           _mm512_maskz_set1_epi16(static_cast<__mmask32>(bits >> (32 * j)), 0x3c00));
-    }
+    });
     return row;
   }
-  static Row import(const float* from) {
-    Row row;
-    for (int j = 0; j < 2; ++j) {
-      const auto part = [&](int i) {
-        return reinterpret_cast<__m256i>(_mm512_cvtxps_ph(
-            reinterpret_cast<__m512>(gatewright::load(from + (2 * j + i) * kLanes))));
-      };
-      row.v[j] =
-          reinterpret_cast<Halves>(_mm512_inserti64x4(_mm512_castsi256_si512(part(0)), part(1), 1));
-    }
-    return row;
-  }
+  static Row import(const float* from) { return narrow(Float32::load(from)); }
   static void add_to(float* sums, const Row& row) {
-    for (int j = 0; j < kVectors; ++j) {
+    unroll<kVectors>([&](auto j) {
       float* at = sums + j * kLanes;
       gatewright::store(at, gatewright::load(at) + widened(row.v[j / 2], j % 2));
-    }
+    });
+  }
+  static Row narrow(const Float32::Row& from) {
+    Row row;
+    unroll<2>([&](auto j) { row.v[j] = joined(from.v[2 * j], from.v[2 * j + 1]); });
+    return row;
+  }
+  static Float32::Row widen(const Row& from) {
+    Float32::Row row;
+    unroll<kVectors>([&](auto j) { row.v[j] = widened(from.v[j / 2], j % 2); });
+    return row;
   }
   static void write(_Float16* to, Floats values) {
     const __m256h halves = _mm512_cvtxps_ph(reinterpret_cast<__m512>(values));

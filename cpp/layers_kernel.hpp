@@ -48,9 +48,9 @@ inline const ScalarOf<Storage>* coefficients_of(const void* coefficients, std::s
 template <typename Row, typename Scalar>
 inline Row evaluate(const Scalar* c, const Row& a, const Row& b) {
   Row out;
-  for (int j = 0; j < kParts<Row>; ++j) {
+  unroll<kParts<Row>>([&](auto j) {
     out.v[j] = (c[0] + c[kBlock] * a.v[j]) + b.v[j] * (c[2 * kBlock] + c[3 * kBlock] * a.v[j]);
-  }
+  });
   return out;
 }
 
@@ -67,8 +67,8 @@ inline void put(const std::int32_t* outputs, std::size_t i, const RowOf<Storage>
 }
 
 template <typename Storage, bool kVotes>
-void gates_forward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
-                   std::uint32_t* out, float* sums) {
+GATEWRIGHT_FLAT void gates_forward(const GateRows& layer, const void* coefficients,
+                                   const std::uint32_t* in, std::uint32_t* out, float* sums) {
   RowOf<Storage> b{};
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* operands = layer.operands + 2 * i;
@@ -91,7 +91,7 @@ template <bool kInputs, typename Row, typename Scalar>
 inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, float* d_coefficients,
                           bool adds) {
   decltype(Row::v[0] + Row::v[0]) d0{}, d1{}, d2{}, d3{};
-  for (int j = 0; j < kParts<Row>; ++j) {
+  unroll<kParts<Row>>([&](auto j) {
     const auto ga = g.v[j] * a.v[j];
     d0 += g.v[j];
     d1 += ga;
@@ -102,7 +102,7 @@ inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, float* 
       b.v[j] = g.v[j] * (c[2 * kBlock] + c[3 * kBlock] * a.v[j]);
       a.v[j] = by_a;
     }
-  }
+  });
   Four sums = sum_lanes(d0, d1, d2, d3);
   if (adds) sums += load4(d_coefficients);
   store4(d_coefficients, sums);
@@ -110,7 +110,7 @@ inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, float* 
 
 template <typename Row>
 inline Row plus(Row x, const Row& y) {
-  for (int j = 0; j < kParts<Row>; ++j) x.v[j] += y.v[j];
+  unroll<kParts<Row>>([&](auto j) { x.v[j] += y.v[j]; });
   return x;
 }
 
@@ -121,8 +121,9 @@ inline void flush(std::uint32_t* rows, std::int32_t index, const RowOf<Storage>&
 }
 
 template <typename Storage, bool kInputs>
-void gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
-                    const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients, bool adds) {
+GATEWRIGHT_FLAT void gates_backward(const GateRows& layer, const void* coefficients,
+                                    const std::uint32_t* in, const std::uint32_t* g,
+                                    std::uint32_t* d_in, float* d_coefficients, bool adds) {
   RowOf<Storage> b{}, carry{};  // the shared operand, and what the gate before gave its gradient
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* operands = layer.operands + 2 * i;
@@ -166,39 +167,90 @@ void any_gates_backward(const GateRows& layer, const void* coefficients, const s
 
 // ---- Layers with learned wiring -------------------------------------------------------------
 
+// A gate's outputs from its operands, which are kept for the backward pass where that is wanted.
 template <typename Storage>
-inline RowOf<Storage> mix(const ScalarOf<Storage>* weights, const std::int32_t* candidates,
-                          std::size_t num_candidates, const std::uint32_t* in) {
-  RowOf<Storage> sum{};
-  for (std::size_t k = 0; k < num_candidates; ++k) {
-    const ScalarOf<Storage> weight = weights[k];
-    if (weight == 0) continue;  // hard wiring: all but one
-    const auto x = load_row<Storage>(in, static_cast<std::size_t>(candidates[k]));
-    for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum.v[j] += weight * x.v[j];
+inline void finish_mixture(const MixtureRows& layer, const void* coefficients, std::size_t i,
+                           const RowOf<Storage>& a, const RowOf<Storage>& b,
+                           std::uint32_t* operands, std::uint32_t* out, float* sums) {
+  if (operands) {
+    store_row<Storage>(operands, 2 * i, a);
+    store_row<Storage>(operands, 2 * i + 1, b);
   }
-  return sum;
+  const auto y = evaluate(coefficients_of<Storage>(coefficients, i), a, b);
+  if (out) {
+    put<Storage, false>(layer.outputs, i, y, out, sums);
+  } else {
+    put<Storage, true>(layer.outputs, i, y, out, sums);
+  }
+}
+
+template <typename Row>
+struct Pair {
+  Row a, b;
+};
+
+// The gradients of gate i's operands; those of its coefficients are stored or added.
+template <typename Storage>
+inline Pair<RowOf<Storage>> operand_gradients(const MixtureRows& layer, const void* coefficients,
+                                              std::size_t i, const std::uint32_t* operands,
+                                              const std::uint32_t* g, float* d_coefficients,
+                                              bool adds) {
+  Pair<RowOf<Storage>> pair{load_row<Storage>(operands, 2 * i),
+                            load_row<Storage>(operands, 2 * i + 1)};
+  const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
+  differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, pair.a, pair.b,
+                      d_coefficients + 4 * i, adds);
+  return pair;
+}
+
+// The gradients of an operand's weights, by four: `of` gives those of four candidates. The last
+// ones are filled up with the first.
+template <typename Of>
+inline void for_fours(const std::int32_t* candidates, std::size_t num, float* d_weights, bool adds,
+                      Of of) {
+  std::size_t k = 0;
+  for (; k + 4 <= num; k += 4) {
+    Four sums = of(candidates[k], candidates[k + 1], candidates[k + 2], candidates[k + 3]);
+    if (adds) sums += load4(d_weights + k);
+    store4(d_weights + k, sums);
+  }
+  if (k == num) return;
+  const auto candidate = [&](std::size_t i) { return candidates[k + i < num ? k + i : 0]; };
+  const Four sums = of(candidate(0), candidate(1), candidate(2), candidate(3));
+  for (std::size_t i = 0; k + i < num; ++i) {
+    d_weights[k + i] = adds ? d_weights[k + i] + sums[i] : sums[i];
+  }
+}
+
+// By its bits, so that the test needs no vector unit.
+template <typename Scalar>
+inline bool is_zero(Scalar x) {
+  const Scalar zero = 0;
+  return std::memcmp(&x, &zero, sizeof x) == 0;
 }
 
 template <typename Storage>
-void mixtures_forward(const MixtureRows& layer, const void* weights, const void* coefficients,
-                      const std::uint32_t* in, std::uint32_t* operands, std::uint32_t* out,
-                      float* sums) {
+inline void add_scaled(RowOf<Storage>& sum, ScalarOf<Storage> weight, const std::uint32_t* in,
+                       std::int32_t index) {
+  if (is_zero(weight)) return;  // where wiring is hard, all but one are
+  const auto x = load_row<Storage>(in, static_cast<std::size_t>(index));
+  unroll<kParts<RowOf<Storage>>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
+}
+
+template <typename Storage>
+GATEWRIGHT_FLAT void mixtures_forward(const MixtureRows& layer, const void* weights,
+                                      const void* coefficients, const std::uint32_t* in,
+                                      std::uint32_t* operands, std::uint32_t* out, float* sums) {
   const std::size_t num = layer.num_candidates;
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const auto* weight = static_cast<const ScalarOf<Storage>*>(weights) + 2 * num * i;
     const std::int32_t* candidates = layer.candidates + 2 * num * i;
-    const auto a = mix<Storage>(weight, candidates, num, in);
-    const auto b = mix<Storage>(weight + num, candidates + num, num, in);
-    if (operands) {
-      store_row<Storage>(operands, 2 * i, a);
-      store_row<Storage>(operands, 2 * i + 1, b);
+    RowOf<Storage> a{}, b{};
+    for (std::size_t k = 0; k < num; ++k) {
+      add_scaled<Storage>(a, weight[k], in, candidates[k]);
+      add_scaled<Storage>(b, weight[num + k], in, candidates[num + k]);
     }
-    const auto y = evaluate(coefficients_of<Storage>(coefficients, i), a, b);
-    if (out) {
-      put<Storage, false>(layer.outputs, i, y, out, sums);
-    } else {
-      put<Storage, true>(layer.outputs, i, y, out, sums);
-    }
+    finish_mixture<Storage>(layer, coefficients, i, a, b, operands, out, sums);
   }
 }
 
@@ -208,7 +260,7 @@ inline typename Storage::Lane dot(const RowOf<Storage>& g, const std::uint32_t* 
                                   std::int32_t index) {
   const auto x = load_row<Storage>(in, static_cast<std::size_t>(index));
   typename Storage::Lane sum{};
-  for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum += g.v[j] * x.v[j];
+  unroll<kParts<RowOf<Storage>>>([&](auto j) { sum += g.v[j] * x.v[j]; });
   return sum;
 }
 
@@ -217,29 +269,25 @@ template <typename Storage>
 inline void differentiate_mixture(const RowOf<Storage>& g, const std::int32_t* candidates,
                                   std::size_t num_candidates, const std::uint32_t* in,
                                   float* d_weights, bool adds) {
-  for (std::size_t k = 0; k < num_candidates; k += 4) {
-    const std::size_t count = num_candidates - k < 4 ? num_candidates - k : 4;
-    typename Storage::Lane dots[4] = {};
-    for (std::size_t i = 0; i < count; ++i) dots[i] = dot<Storage>(g, in, candidates[k + i]);
-    const Four sums = sum_lanes(dots[0], dots[1], dots[2], dots[3]);
-    for (std::size_t i = 0; i < count; ++i) {
-      d_weights[k + i] = adds ? d_weights[k + i] + sums[i] : sums[i];
-    }
-  }
+  for_fours(candidates, num_candidates, d_weights, adds,
+            [&](std::int32_t c0, std::int32_t c1, std::int32_t c2, std::int32_t c3) {
+              return sum_lanes(dot<Storage>(g, in, c0), dot<Storage>(g, in, c1),
+                               dot<Storage>(g, in, c2), dot<Storage>(g, in, c3));
+            });
 }
 
 template <typename Storage>
-void mixtures_backward(const MixtureRows& layer, const void* weights, const void* coefficients,
-                       const std::uint32_t* in, std::uint32_t* operands, const std::uint32_t* g,
-                       std::uint32_t* d_in, float* d_weights, float* d_coefficients, bool adds) {
+GATEWRIGHT_FLAT void mixtures_backward(const MixtureRows& layer, const void* weights,
+                                       const void* coefficients, const std::uint32_t* in,
+                                       std::uint32_t* operands, const std::uint32_t* g,
+                                       std::uint32_t* d_in, float* d_weights, float* d_coefficients,
+                                       bool adds) {
   const std::size_t num = layer.num_candidates;
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* candidates = layer.candidates + 2 * num * i;
-    auto a = load_row<Storage>(operands, 2 * i), b = load_row<Storage>(operands, 2 * i + 1);
-    const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
-    differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, a, b,
-                        d_coefficients + 4 * i, adds);
     float* d_weight = d_weights + 2 * num * i;
+    auto [a, b] =
+        operand_gradients<Storage>(layer, coefficients, i, operands, g, d_coefficients, adds);
     differentiate_mixture<Storage>(a, candidates, num, in, d_weight, adds);
     differentiate_mixture<Storage>(b, candidates + num, num, in, d_weight + num, adds);
     if (d_in) {
@@ -254,8 +302,8 @@ void mixtures_backward(const MixtureRows& layer, const void* weights, const void
       const auto slot = static_cast<std::size_t>(layer.readers[r]);
       const auto weight = static_cast<const ScalarOf<Storage>*>(weights)[slot];
       if (weight == 0) continue;
-      const auto x = load_row<Storage>(operands, slot / num);
-      for (int j = 0; j < kParts<RowOf<Storage>>; ++j) sum.v[j] += weight * x.v[j];
+      const auto x = load_row<Storage>(operands, slot / layer.num_candidates);
+      unroll<kParts<RowOf<Storage>>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
     }
     store_row<Storage>(d_in, row, sum);
   }

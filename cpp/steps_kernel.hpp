@@ -54,7 +54,7 @@ inline void read_gradients(const float* gradients, std::size_t num, std::size_t 
 }
 
 template <typename Storage, typename How>
-inline void write_coefficients(const Floats* w, bool is_hard, float temperature,
+inline void write_coefficients(const Floats (&w)[How::kParameters], bool is_hard, float temperature,
                                const std::int32_t* is_swapped, void* coefficients,
                                std::size_t gate) {
   Floats q[4];
@@ -69,30 +69,31 @@ inline void write_coefficients(const Floats* w, bool is_hard, float temperature,
 }
 
 template <typename Storage, typename How>
-void coefficients(bool is_hard, float temperature, const float* parameters,
-                  const std::int32_t* is_swapped, std::size_t first, std::size_t last, void* to) {
+GATEWRIGHT_FLAT void coefficients(bool is_hard, float temperature, const float* parameters,
+                                  const std::int32_t* is_swapped, std::size_t first,
+                                  std::size_t last, void* to) {
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const float* from = parameters + gate / kBlock * kBlock * How::kParameters + gate % kBlock;
     Floats w[How::kParameters];
-    for (std::size_t i = 0; i < How::kParameters; ++i) w[i] = load(from + i * kBlock);
+    unroll<How::kParameters>([&](auto i) { w[i] = load(from + i * kBlock); });
     write_coefficients<Storage, How>(w, is_hard, temperature, is_swapped, to, gate);
   }
 }
 
 template <typename Storage, typename How>
-void step_gates(bool is_hard, Temperatures temperature, const Adam& with, const Parameters& at,
-                const std::int32_t* is_swapped, const float* gradients, std::size_t num_gradients,
-                std::size_t stride, std::size_t first, std::size_t last, void* to) {
+GATEWRIGHT_FLAT void step_gates(bool is_hard, Temperatures temperature, const Adam& with,
+                                const Parameters& at, const std::int32_t* is_swapped,
+                                const float* gradients, std::size_t num_gradients,
+                                std::size_t stride, std::size_t first, std::size_t last, void* to) {
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
-    const std::size_t place = gate / kBlock * kBlock * How::kParameters + gate % kBlock;
+    const std::size_t place =
+        gate / kBlock * kBlock * std::size_t{How::kParameters} + gate % kBlock;
     Floats w[How::kParameters], d_w[How::kParameters], d_q[4];
-    for (std::size_t i = 0; i < How::kParameters; ++i) w[i] = load(at.values + place + i * kBlock);
+    unroll<How::kParameters>([&](auto i) { w[i] = load(at.values + place + i * kBlock); });
     read_gradients(gradients + 4 * gate, num_gradients, stride, with.gradient_scale,
                    is_swapped + gate, d_q);
     How::backward(w, 1 / temperature.now, d_q, d_w);
-    for (std::size_t i = 0; i < How::kParameters; ++i) {
-      w[i] = adam(with, at, place + i * kBlock, d_w[i]);
-    }
+    unroll<How::kParameters>([&](auto i) { w[i] = adam(with, at, place + i * kBlock, d_w[i]); });
     write_coefficients<Storage, How>(w, is_hard, temperature.next, is_swapped, to, gate);
   }
 }
@@ -123,28 +124,62 @@ void any_step_gates(Form form, bool is_hard, Temperatures temperature, const Ada
 
 // ---- Weights of candidates ------------------------------------------------------------------
 
+// At most kLanes values; nearly always all of them, which is then a vector.
+template <typename T>
+inline void copy_some(T* to, const T* from, std::size_t count) {
+  if (count == kLanes) {
+    std::memcpy(to, from, kLanes * sizeof(T));
+  } else {
+    for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
 // [2 K] vectors of logits to weights [kLanes][2 K].
 template <typename Storage>
 inline void write_weights(Floats* x, std::size_t num, bool is_hard, float temperature,
                           ScalarOf<Storage>* to) {
-  for (int side = 0; side < 2; ++side, x += num, to += num) {
+  for (std::size_t side = 0; side < 2; ++side) {
     if (is_hard) {
-      one_hot(x, num);
+      one_hot(x + side * num, num);
     } else {
-      softmax(x, num, 1 / temperature);
+      softmax(x + side * num, num, 1 / temperature);
     }
-    for (std::size_t k = 0; k < num; ++k) {
-      for (int lane = 0; lane < kLanes; ++lane) {
-        to[static_cast<std::size_t>(lane) * 2 * num + k] =
-            static_cast<ScalarOf<Storage>>(x[k][lane]);
-      }
+  }
+  for (std::size_t k = 0; k < 2 * num; k += kLanes) {
+    const std::size_t count = 2 * num - k < kLanes ? 2 * num - k : kLanes;
+    transpose_square(x + k);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      ScalarOf<Storage> some[kLanes];
+      Storage::write(some, x[k + lane]);
+      copy_some(to + lane * 2 * num + k, some, count);
     }
   }
 }
 
+// Columns first to first + count - 1 of the sum of num_gradients arrays [kLanes][columns], `stride`
+// floats apart, times scale: a vector a column.
+inline void read_columns(const float* gradients, std::size_t columns, std::size_t num_gradients,
+                         std::size_t stride, float scale, std::size_t first, std::size_t count,
+                         Floats* to) {
+  Floats square[kLanes];
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    Floats sum{};
+    for (std::size_t i = 0; i < num_gradients; ++i) {
+      Floats some{};
+      copy_some(reinterpret_cast<float*>(&some), gradients + i * stride + lane * columns + first,
+                count);
+      sum += some;
+    }
+    square[lane] = sum * scale;
+  }
+  transpose_square(square);
+  for (std::size_t k = 0; k < count; ++k) to[k] = square[k];
+}
+
 template <typename Storage>
-void weights(std::size_t num, bool is_hard, float temperature, const float* parameters,
-             std::size_t first, std::size_t last, void* to) {
+GATEWRIGHT_FLAT void weights(std::size_t num, bool is_hard, float temperature,
+                             const float* parameters, std::size_t first, std::size_t last,
+                             void* to) {
   Floats x[2 * kMostCandidates];
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const float* from = parameters + gate / kBlock * kBlock * 2 * num + gate % kBlock;
@@ -155,24 +190,21 @@ void weights(std::size_t num, bool is_hard, float temperature, const float* para
 }
 
 template <typename Storage>
-void step_weights(std::size_t num, bool is_hard, Temperatures temperature, const Adam& with,
-                  const Parameters& at, const float* gradients, std::size_t num_gradients,
-                  std::size_t stride, std::size_t first, std::size_t last, void* to) {
+GATEWRIGHT_FLAT void step_weights(std::size_t num, bool is_hard, Temperatures temperature,
+                                  const Adam& with, const Parameters& at, const float* gradients,
+                                  std::size_t num_gradients, std::size_t stride, std::size_t first,
+                                  std::size_t last, void* to) {
   Floats p[kMostCandidates], x[2 * kMostCandidates];
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const std::size_t place = gate / kBlock * kBlock * 2 * num + gate % kBlock;
+    for (std::size_t k = 0; k < 2 * num; k += kLanes) {
+      read_columns(gradients + gate * 2 * num, 2 * num, num_gradients, stride, with.gradient_scale,
+                   k, 2 * num - k < kLanes ? 2 * num - k : kLanes, x + k);
+    }
     for (std::size_t side = 0; side < 2; ++side) {
       const std::size_t begin = place + side * num * kBlock;
       Floats* d = x + side * num;
-      for (std::size_t k = 0; k < num; ++k) {
-        p[k] = load(at.values + begin + k * kBlock);
-        for (std::size_t lane = 0; lane < kLanes; ++lane) {
-          const float* from = gradients + (gate + lane) * 2 * num + side * num + k;
-          float sum = *from;
-          for (std::size_t i = 1; i < num_gradients; ++i) sum += from[i * stride];
-          d[k][lane] = sum * with.gradient_scale;
-        }
-      }
+      for (std::size_t k = 0; k < num; ++k) p[k] = load(at.values + begin + k * kBlock);
       softmax(p, num, 1 / temperature.now);
       softmax_backward(p, num, 1 / temperature.now, d);
       for (std::size_t k = 0; k < num; ++k) d[k] = adam(with, at, begin + k * kBlock, d[k]);

@@ -92,13 +92,19 @@ struct Trainer::Implementation {
     tiles.resize(num_threads);
     for (Tile& tile : tiles) {
       for (const Layer& layer : layers) {
-        tile.activations.emplace_back(layer.num_inputs * kernel.row_words);
+        tile.activations.emplace_back(
+            reads_bits(tile.activations.size()) ? 0 : layer.num_inputs * kernel.row_words);
         tile.operands.emplace_back(layer.is_learned() ? 2 * layer.num_gates * kernel.row_words : 0);
       }
       tile.sums = Buffer<float>(num_classes * kSamples);
       tile.d_classes = Buffer<std::uint32_t>(num_classes * kernel.row_words);
       tile.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
     }
+  }
+
+  // Whether a layer reads the network's inputs as they are and not as rows.
+  bool reads_bits(std::size_t layer) const {
+    return layer == 0 && layers[0].is_learned() && kernel.bit_mixtures_forward;
   }
 
   // Samples first to first + count - 1 as the tile's inputs; the rest of the tile is 0.
@@ -108,6 +114,7 @@ struct Trainer::Implementation {
       for (std::size_t i = 0; i < 64; ++i) block[i] = i < count ? rows[i * words + word] : 0;
       transpose(block);
     }
+    if (reads_bits(0)) return;
     kernel.expand(tile.bits.data(), layers[0].num_inputs, tile.activations[0].data());
   }
 
@@ -117,7 +124,11 @@ struct Trainer::Implementation {
       const Layer& layer = layers[l];
       const std::uint32_t* in = tile.activations[l].data();
       std::uint32_t* out = l + 1 < layers.size() ? tile.activations[l + 1].data() : nullptr;
-      if (layer.is_learned()) {
+      if (reads_bits(l)) {
+        kernel.bit_mixtures_forward(layer.mixture_rows(), layer.weights.data(),
+                                    layer.coefficients.data(), tile.bits.data(),
+                                    tile.operands[l].data(), out, tile.sums.data());
+      } else if (layer.is_learned()) {
         kernel.mixtures_forward(layer.mixture_rows(), layer.weights.data(),
                                 layer.coefficients.data(), in, tile.operands[l].data(), out,
                                 tile.sums.data());
@@ -136,7 +147,12 @@ struct Trainer::Implementation {
       std::uint32_t* d_in = l > 0 ? tile.gradients[l % 2].data() : nullptr;
       const std::uint32_t* in = tile.activations[l].data();
       float* d_coefficients = layer.d_coefficients.data() + gang * layer.coefficient_stride();
-      if (layer.is_learned()) {
+      if (reads_bits(l)) {
+        kernel.bit_mixtures_backward(layer.mixture_rows(), layer.coefficients.data(),
+                                     tile.bits.data(), tile.operands[l].data(), g,
+                                     layer.d_weights.data() + gang * layer.weight_stride(),
+                                     d_coefficients, adds);
+      } else if (layer.is_learned()) {
         kernel.mixtures_backward(layer.mixture_rows(), layer.weights.data(),
                                  layer.coefficients.data(), in, tile.operands[l].data(), g, d_in,
                                  layer.d_weights.data() + gang * layer.weight_stride(),

@@ -1,0 +1,186 @@
+// Layers with learned wiring that read the network's inputs, whose rows are 64 bits: forward and
+// backward in fixed point. Part of kernels.cpp.
+//
+// Sixteen bits a sample are twice the samples an instruction of float32, and all rows fit into the
+// first-level cache. A weight is a multiple of 2^-15; the gradients of an operand are multiples of
+// 2^-14 of the greatest. Both are finer than a row stored in sixteen bits, so Float32 does not take
+// this way.
+
+#pragma once
+
+#include "kernels.hpp"
+#include "lanes.hpp"
+#include "layers_kernel.hpp"
+
+namespace gatewright {
+namespace {
+
+using Shorts [[gnu::vector_size(kLanes * 4)]] = std::uint16_t;  // of numbers with a sign, too
+constexpr int kShorts = 2 * kLanes;
+constexpr int kShortVectors = kTile / kShorts;
+
+// Samples of a row in fixed point.
+struct FixedRow {
+  Shorts v[kShortVectors];
+};
+
+inline Ints as_ints(Shorts value) { return reinterpret_cast<Ints>(value); }
+inline Shorts as_shorts(Ints value) { return reinterpret_cast<Shorts>(value); }
+
+// sum, with x added in the lanes whose bits are set in part j of a row.
+inline Shorts add_where(Shorts sum, const std::uint64_t* row, int j, Shorts x) {
+#if defined(__AVX512F__)
+  // From memory: a mask from a general register takes a trip through the ports that add.
+  __mmask32 mask;
+  asm("kmovd %1, %0" : "=k"(mask) : "m"(reinterpret_cast<const std::uint32_t*>(row)[j]));
+  const auto as = [](Shorts v) { return reinterpret_cast<__m512i>(v); };
+  return reinterpret_cast<Shorts>(_mm512_mask_add_epi16(as(sum), mask, as(sum), as(x)));
+#else
+  Shorts lane;
+  for (int i = 0; i < kShorts; ++i) lane[i] = static_cast<std::uint16_t>(1U << i);
+  const auto bits = static_cast<std::uint16_t>(*row >> (j * kShorts));
+  return sum + (x & reinterpret_cast<Shorts>(((bits - Shorts{}) & lane) == lane));
+#endif
+}
+
+// The sums of neighbouring lanes.
+inline Ints sum_pairs(Shorts x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Ints>(
+      _mm512_madd_epi16(reinterpret_cast<__m512i>(x), _mm512_set1_epi16(1)));
+#else
+  return ((as_ints(x) << 16) >> 16) + (as_ints(x) >> 16);
+#endif
+}
+
+// The low halves of the lanes of two vectors, one vector after the other.
+template <int... i>
+inline Shorts low_halves(Ints x, Ints y, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(as_shorts(x), as_shorts(y), (2 * i)...);
+}
+
+// Integers nearest to x, |x| < 2^22, in the low bits of each lane.
+inline Ints nearest(Floats x) { return as_ints(x + kRounder); }
+
+inline FixedRow fixed(const Float32::Row& row, float scale) {
+  FixedRow to;
+  unroll<kShortVectors>([&](auto j) {
+    to.v[j] = low_halves(nearest(row.v[2 * j] * scale), nearest(row.v[2 * j + 1] * scale),
+                         std::make_integer_sequence<int, kShorts>());
+  });
+  return to;
+}
+
+// Half of the lanes, which are not negative, as floats times scale.
+template <int kFirst, int... i>
+inline Floats floats_of(Shorts x, float scale, std::integer_sequence<int, i...>) {
+  using Half [[gnu::vector_size(kLanes * 2)]] = std::uint16_t;
+  const Half half = __builtin_shufflevector(x, x, (kFirst + i)...);
+  return __builtin_convertvector(__builtin_convertvector(half, Ints), Floats) * scale;
+}
+
+inline Float32::Row floating(const FixedRow& row, float scale) {
+  constexpr auto lanes = std::make_integer_sequence<int, kLanes>();
+  Float32::Row to;
+  unroll<kShortVectors>([&](auto j) {
+    to.v[2 * j] = floats_of<0>(row.v[j], scale, lanes);
+    to.v[2 * j + 1] = floats_of<kLanes>(row.v[j], scale, lanes);
+  });
+  return to;
+}
+
+inline float greatest(const Float32::Row& row) {
+  Floats most = abs(row.v[0]);
+  unroll<kVectors>([&](auto j) { most = max(most, abs(row.v[j])); });
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps(reinterpret_cast<__m512>(most));
+#else
+  float result = 0;
+  for (int lane = 0; lane < kLanes; ++lane) result = most[lane] > result ? most[lane] : result;
+  return result;
+#endif
+}
+
+constexpr float kWeightOne = 32768.0f;  // of a weight: sums of weights stay below 2^16
+constexpr float kGreatest = 16383.0f;   // of a gradient: two of them are added in sixteen bits
+
+// Weights of kLanes candidates at a time, each twice in a word: [2 K] words.
+template <typename Storage>
+inline void fix_weights(const ScalarOf<Storage>* weights, std::size_t num, std::uint32_t* to) {
+  for (std::size_t k = 0; k < num; ++k) {
+    const auto weight =
+        static_cast<std::uint32_t>(static_cast<float>(weights[k]) * kWeightOne + 0.5f);
+    to[k] = weight << 16 | weight;
+  }
+}
+
+inline void add_candidate(FixedRow& sum, const std::uint64_t* row, std::uint32_t weight) {
+  const Shorts x = reinterpret_cast<Shorts>(splat(weight));
+  unroll<kShortVectors>([&](auto j) { sum.v[j] = add_where(sum.v[j], row, j, x); });
+}
+
+template <typename Storage>
+GATEWRIGHT_FLAT void bit_mixtures_forward(const MixtureRows& layer, const void* weights,
+                                          const void* coefficients, const std::uint64_t* bits,
+                                          std::uint32_t* operands, std::uint32_t* out,
+                                          float* sums) {
+  const std::size_t num = layer.num_candidates;
+  std::uint32_t weight[2 * kMostCandidates];
+  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+    const std::int32_t* candidates = layer.candidates + 2 * num * i;
+    fix_weights<Storage>(static_cast<const ScalarOf<Storage>*>(weights) + 2 * num * i, 2 * num,
+                         weight);
+    FixedRow a{}, b{};
+    for (std::size_t k = 0; k < num; ++k) {
+      add_candidate(a, bits + candidates[k], weight[k]);
+      add_candidate(b, bits + candidates[num + k], weight[num + k]);
+    }
+    finish_mixture<Storage>(layer, coefficients, i, Storage::narrow(floating(a, 1 / kWeightOne)),
+                            Storage::narrow(floating(b, 1 / kWeightOne)), operands, out, sums);
+  }
+}
+
+// Lane by lane, the sum of g where a row's bits are set.
+inline Floats sum_where(const FixedRow& g, const std::uint64_t* row) {
+  Shorts sum{};
+  unroll<2>([&](auto j) { sum = add_where(sum, row, j, g.v[j]); });
+  Ints total = sum_pairs(sum);
+  unroll<kShortVectors / 2 - 1>([&](auto i) {  // sixteen bits hold two
+    Shorts more{};
+    unroll<2>([&](auto j) { more = add_where(more, row, 2 * i + 2 + j, g.v[2 * i + 2 + j]); });
+    total += sum_pairs(more);
+  });
+  return __builtin_convertvector(total, Floats);
+}
+
+inline void differentiate_bits(const Float32::Row& row, const std::int32_t* candidates,
+                               std::size_t num_candidates, const std::uint64_t* bits,
+                               float* d_weights, bool adds) {
+  const float most = greatest(row) + 1e-30f;
+  const FixedRow g = fixed(row, kGreatest / most);
+  for_fours(candidates, num_candidates, d_weights, adds,
+            [&](std::int32_t c0, std::int32_t c1, std::int32_t c2, std::int32_t c3) {
+              return sum_lanes(sum_where(g, bits + c0), sum_where(g, bits + c1),
+                               sum_where(g, bits + c2), sum_where(g, bits + c3)) *
+                     (most / kGreatest);
+            });
+}
+
+template <typename Storage>
+GATEWRIGHT_FLAT void bit_mixtures_backward(const MixtureRows& layer, const void* coefficients,
+                                           const std::uint64_t* bits, const std::uint32_t* operands,
+                                           const std::uint32_t* g, float* d_weights,
+                                           float* d_coefficients, bool adds) {
+  const std::size_t num = layer.num_candidates;
+  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+    const std::int32_t* candidates = layer.candidates + 2 * num * i;
+    float* d_weight = d_weights + 2 * num * i;
+    const auto [a, b] =
+        operand_gradients<Storage>(layer, coefficients, i, operands, g, d_coefficients, adds);
+    differentiate_bits(Storage::widen(a), candidates, num, bits, d_weight, adds);
+    differentiate_bits(Storage::widen(b), candidates + num, num, bits, d_weight + num, adds);
+  }
+}
+
+}  // namespace
+}  // namespace gatewright
