@@ -153,32 +153,60 @@ inline Floats sum_where(const FixedRow& g, const std::uint64_t* row) {
   return __builtin_convertvector(total, Floats);
 }
 
-inline void differentiate_bits(const Float32::Row& row, const std::int32_t* candidates,
-                               std::size_t num_candidates, const std::uint64_t* bits,
+// The gradients of an operand over some tiles.
+struct FixedTiles {
+  static constexpr std::size_t kMost = 8;
+
+  FixedRow rows[kMost];
+  float scales[kMost];
+
+  void set(std::size_t t, const Float32::Row& row) {
+    const float most = greatest(row) + 1e-30f;
+    rows[t] = fixed(row, kGreatest / most);
+    scales[t] = most / kGreatest;
+  }
+};
+
+inline void differentiate_bits(const FixedTiles& g, const BitTile* tiles, std::size_t num_tiles,
+                               const std::int32_t* candidates, std::size_t num_candidates,
                                float* d_weights, bool adds) {
-  const float most = greatest(row) + 1e-30f;
-  const FixedRow g = fixed(row, kGreatest / most);
   for_fours(candidates, num_candidates, d_weights, adds,
             [&](std::int32_t c0, std::int32_t c1, std::int32_t c2, std::int32_t c3) {
-              return sum_lanes(sum_where(g, bits + c0), sum_where(g, bits + c1),
-                               sum_where(g, bits + c2), sum_where(g, bits + c3)) *
-                     (most / kGreatest);
+              Floats d0{}, d1{}, d2{}, d3{};
+              for (std::size_t t = 0; t < num_tiles; ++t) {
+                const std::uint64_t* bits = tiles[t].bits;
+                d0 += g.scales[t] * sum_where(g.rows[t], bits + c0);
+                d1 += g.scales[t] * sum_where(g.rows[t], bits + c1);
+                d2 += g.scales[t] * sum_where(g.rows[t], bits + c2);
+                d3 += g.scales[t] * sum_where(g.rows[t], bits + c3);
+              }
+              return sum_lanes(d0, d1, d2, d3);
             });
 }
 
 template <typename Storage>
 GATEWRIGHT_FLAT void bit_mixtures_backward(const MixtureRows& layer, const void* coefficients,
-                                           const std::uint64_t* bits, const std::uint32_t* operands,
-                                           const std::uint32_t* g, float* d_weights,
-                                           float* d_coefficients, bool adds) {
+                                           const BitTile* tiles, std::size_t num_tiles,
+                                           std::size_t first, std::size_t last, float* d_weights,
+                                           float* d_coefficients) {
   const std::size_t num = layer.num_candidates;
-  for (std::size_t i = 0; i < layer.num_gates; ++i) {
+  FixedTiles a, b;
+  for (std::size_t i = first; i < last; ++i) {
     const std::int32_t* candidates = layer.candidates + 2 * num * i;
     float* d_weight = d_weights + 2 * num * i;
-    const auto [a, b] =
-        operand_gradients<Storage>(layer, coefficients, i, operands, g, d_coefficients, adds);
-    differentiate_bits(Storage::widen(a), candidates, num, bits, d_weight, adds);
-    differentiate_bits(Storage::widen(b), candidates + num, num, bits, d_weight + num, adds);
+    for (std::size_t begin = 0; begin < num_tiles; begin += FixedTiles::kMost) {
+      const std::size_t rest = num_tiles - begin;
+      const std::size_t some = rest < FixedTiles::kMost ? rest : FixedTiles::kMost;
+      for (std::size_t t = 0; t < some; ++t) {
+        const BitTile& tile = tiles[begin + t];
+        const auto pair = operand_gradients<Storage>(layer, coefficients, i, tile.operands, tile.g,
+                                                     d_coefficients, begin + t > 0);
+        a.set(t, Storage::widen(pair.a));
+        b.set(t, Storage::widen(pair.b));
+      }
+      differentiate_bits(a, tiles + begin, some, candidates, num, d_weight, begin > 0);
+      differentiate_bits(b, tiles + begin, some, candidates + num, num, d_weight + num, begin > 0);
+    }
   }
 }
 

@@ -73,6 +73,14 @@ struct Temperatures {
   float now, next;  // of this step's parameters and the next's
 };
 
+// A tile of samples of a first layer with learned wiring: its inputs, 64 samples a word, its
+// operands, and the rows of its outputs' gradients, as for other layers.
+struct BitTile {
+  const std::uint64_t* bits;
+  const std::uint32_t* operands;
+  const std::uint32_t* g;
+};
+
 struct Votes {
   float loss;     // summed over the tile's samples
   int num_right;  // samples whose highest sum, the first such, is their class's
@@ -112,14 +120,14 @@ struct Kernels {
                             const std::uint32_t* g, std::uint32_t* d_in, float* d_weights,
                             float* d_coefficients, bool adds);
   // The same of a layer that reads the network's inputs: bits[input], a sample a bit. Null where
-  // rows are float32: these are in fixed point.
+  // rows are float32: these are in fixed point. Backward are gates first to last - 1 over all tiles
+  // of a batch; their gradients are written.
   void (*bit_mixtures_forward)(const MixtureRows&, const void* weights, const void* coefficients,
                                const std::uint64_t* bits, std::uint32_t* operands,
                                std::uint32_t* out, float* sums);
-  void (*bit_mixtures_backward)(const MixtureRows&, const void* coefficients,
-                                const std::uint64_t* bits, const std::uint32_t* operands,
-                                const std::uint32_t* g, float* d_weights, float* d_coefficients,
-                                bool adds);
+  void (*bit_mixtures_backward)(const MixtureRows&, const void* coefficients, const BitTile* tiles,
+                                std::size_t num_tiles, std::size_t first, std::size_t last,
+                                float* d_weights, float* d_coefficients);
 
   // sums become their gradients times tau: a sample's probabilities less its targets. Not divided
   // by the batch either, so that half precision holds them well; Adam::gradient_scale does it.

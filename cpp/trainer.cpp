@@ -17,7 +17,8 @@
 namespace gatewright {
 namespace {
 
-constexpr std::size_t kBlocksAtOnce = 64;  // blocks of parameters that a thread takes at a time
+constexpr std::size_t kBlocksAtOnce = 64;    // blocks of parameters that a thread takes at a time
+constexpr std::size_t kBitBlocksAtOnce = 4;  // the same where that takes the backward pass too
 constexpr std::size_t kMostThreads = 1024;
 
 // While it lives, this thread takes numbers too small for a normal float32 as 0. Annealed weights
@@ -51,7 +52,13 @@ struct Tile {
   Buffer<std::uint32_t> gradients[2];
   Buffer<float> sums;               // of the classes' votes
   Buffer<std::uint32_t> d_classes;  // and rows of their gradients
+};
+
+// A tile's inputs, and what of it is kept until the whole batch has been through the layers: where
+// the first layer reads bits, its operands and the rows of its outputs' gradients.
+struct Inputs {
   Buffer<std::uint64_t> bits;
+  Buffer<std::uint32_t> operands, gradients;
 };
 
 // Transposes 64 x 64 bits: bit j of word i becomes bit i of word j (Hacker's Delight 7-3).
@@ -73,7 +80,8 @@ struct Trainer::Implementation {
   std::size_t num_classes;
   std::vector<Layer> layers;
   Team team;
-  std::vector<Tile> tiles;  // one a thread
+  std::vector<Tile> tiles;     // one a thread
+  std::vector<Inputs> inputs;  // one a thread, or, where the first layer reads bits, a tile
   std::size_t num_gangs = 0;
 
   Implementation(std::span<const LayerShape> shapes, std::size_t classes, Storage storage,
@@ -94,11 +102,28 @@ struct Trainer::Implementation {
       for (const Layer& layer : layers) {
         tile.activations.emplace_back(
             reads_bits(tile.activations.size()) ? 0 : layer.num_inputs * kernel.row_words);
-        tile.operands.emplace_back(layer.is_learned() ? 2 * layer.num_gates * kernel.row_words : 0);
+        tile.operands.emplace_back(
+            layer.is_learned() && !reads_bits(tile.operands.size()) ? rows_of_operands(layer) : 0);
       }
       tile.sums = Buffer<float>(num_classes * kSamples);
       tile.d_classes = Buffer<std::uint32_t>(num_classes * kernel.row_words);
-      tile.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
+    }
+    make_inputs(num_threads);
+  }
+
+  std::size_t rows_of_operands(const Layer& layer) const {
+    return 2 * layer.num_gates * kernel.row_words;
+  }
+
+  // At least so many.
+  void make_inputs(std::size_t num) {
+    const std::size_t outputs = layers.size() == 1 ? num_classes : layers[0].num_gates;
+    while (inputs.size() < num) {
+      Inputs& made = inputs.emplace_back();
+      made.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
+      if (!reads_bits(0)) continue;
+      made.operands = Buffer<std::uint32_t>(rows_of_operands(layers[0]));
+      made.gradients = Buffer<std::uint32_t>(outputs * kernel.row_words);
     }
   }
 
@@ -108,17 +133,18 @@ struct Trainer::Implementation {
   }
 
   // Samples first to first + count - 1 as the tile's inputs; the rest of the tile is 0.
-  void load_inputs(Tile& tile, const std::uint64_t* rows, std::size_t words, std::size_t count) {
+  void load_inputs(Tile& tile, Inputs& of, const std::uint64_t* rows, std::size_t words,
+                   std::size_t count) {
     for (std::size_t word = 0; word < (layers[0].num_inputs + 63) / 64; ++word) {
-      std::uint64_t* block = tile.bits.data() + 64 * word;
+      std::uint64_t* block = of.bits.data() + 64 * word;
       for (std::size_t i = 0; i < 64; ++i) block[i] = i < count ? rows[i * words + word] : 0;
       transpose(block);
     }
     if (reads_bits(0)) return;
-    kernel.expand(tile.bits.data(), layers[0].num_inputs, tile.activations[0].data());
+    kernel.expand(of.bits.data(), layers[0].num_inputs, tile.activations[0].data());
   }
 
-  void forward(Tile& tile) {
+  void forward(Tile& tile, Inputs& of) {
     std::fill_n(tile.sums.data(), tile.sums.size(), 0.0f);
     for (std::size_t l = 0; l < layers.size(); ++l) {
       const Layer& layer = layers[l];
@@ -126,8 +152,8 @@ struct Trainer::Implementation {
       std::uint32_t* out = l + 1 < layers.size() ? tile.activations[l + 1].data() : nullptr;
       if (reads_bits(l)) {
         kernel.bit_mixtures_forward(layer.mixture_rows(), layer.weights.data(),
-                                    layer.coefficients.data(), tile.bits.data(),
-                                    tile.operands[l].data(), out, tile.sums.data());
+                                    layer.coefficients.data(), of.bits.data(), of.operands.data(),
+                                    out, tile.sums.data());
       } else if (layer.is_learned()) {
         kernel.mixtures_forward(layer.mixture_rows(), layer.weights.data(),
                                 layer.coefficients.data(), in, tile.operands[l].data(), out,
@@ -139,20 +165,18 @@ struct Trainer::Implementation {
     }
   }
 
-  void backward(Tile& tile, std::size_t gang, bool adds) {
-    kernel.import(tile.sums.data(), num_classes, tile.d_classes.data());
-    const std::uint32_t* g = tile.d_classes.data();
-    for (std::size_t l = layers.size(); l-- > 0;) {
+  // All but a first layer that reads bits: its gradients are left to `update`.
+  void backward(Tile& tile, Inputs& of, std::size_t gang, bool adds) {
+    auto& d_classes = layers.size() == 1 && reads_bits(0) ? of.gradients : tile.d_classes;
+    kernel.import(tile.sums.data(), num_classes, d_classes.data());
+    const std::uint32_t* g = d_classes.data();
+    for (std::size_t l = layers.size(); l-- > 0 && !reads_bits(l);) {
       Layer& layer = layers[l];
-      std::uint32_t* d_in = l > 0 ? tile.gradients[l % 2].data() : nullptr;
+      auto& below = l == 1 && reads_bits(0) ? of.gradients : tile.gradients[l % 2];
+      std::uint32_t* d_in = l > 0 ? below.data() : nullptr;
       const std::uint32_t* in = tile.activations[l].data();
       float* d_coefficients = layer.d_coefficients.data() + gang * layer.coefficient_stride();
-      if (reads_bits(l)) {
-        kernel.bit_mixtures_backward(layer.mixture_rows(), layer.coefficients.data(),
-                                     tile.bits.data(), tile.operands[l].data(), g,
-                                     layer.d_weights.data() + gang * layer.weight_stride(),
-                                     d_coefficients, adds);
-      } else if (layer.is_learned()) {
+      if (layer.is_learned()) {
         kernel.mixtures_backward(layer.mixture_rows(), layer.weights.data(),
                                  layer.coefficients.data(), in, tile.operands[l].data(), g, d_in,
                                  layer.d_weights.data() + gang * layer.weight_stride(),
@@ -186,14 +210,23 @@ struct Trainer::Implementation {
     }
   }
 
-  void update(Layer& layer, const Adam& adam, Temperatures temperature, std::size_t first,
-              std::size_t last) {
+  // Blocks first to last - 1 of layer l: the last of the batch's gradients, and the step.
+  void update(std::size_t l, std::span<const BitTile> batch, const Adam& adam,
+              Temperatures temperature, std::size_t first, std::size_t last) {
+    Layer& layer = layers[l];
+    if (reads_bits(l)) {
+      kernel.bit_mixtures_backward(layer.mixture_rows(), layer.coefficients.data(), batch.data(),
+                                   batch.size(), first * kBlock,
+                                   std::min(last * kBlock, layer.num_gates), layer.d_weights.data(),
+                                   layer.d_coefficients.data());
+    }
+    const std::size_t num_sums = gangs_of(l);
     kernel.step_gates(layer.form, layer.is_hard, temperature, adam, layer.gates.view(),
-                      layer.is_swapped.data(), layer.d_coefficients.data(), num_gangs,
+                      layer.is_swapped.data(), layer.d_coefficients.data(), num_sums,
                       layer.coefficient_stride(), first, last, layer.coefficients.data());
     if (layer.is_learned()) {
       kernel.step_weights(layer.num_candidates, layer.is_wired_hard, temperature, adam,
-                          layer.wires.view(), layer.d_weights.data(), num_gangs,
+                          layer.wires.view(), layer.d_weights.data(), num_sums,
                           layer.weight_stride(), first, last, layer.weights.data());
     }
   }
@@ -211,18 +244,24 @@ struct Trainer::Implementation {
         if (rows.size() == 0) rows = Buffer<std::uint32_t>(widest * kernel.row_words);
       }
     }
-    make_gangs(batch);
+    const std::size_t num_tiles = (batch + kSamples - 1) / kSamples;
+    make_gangs(num_tiles);
+    if (reads_bits(0)) make_inputs(num_tiles);
   }
 
-  void make_gangs(std::size_t batch) {
-    const std::size_t num = std::min(kGangs, (batch + kSamples - 1) / kSamples);
+  void make_gangs(std::size_t num_tiles) {
+    const std::size_t num = std::min(kGangs, num_tiles);
     if (num == num_gangs) return;
     num_gangs = num;
-    for (Layer& layer : layers) {
-      layer.d_coefficients = Buffer<float>(num * layer.coefficient_stride());
-      layer.d_weights = Buffer<float>(num * layer.weight_stride());
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      Layer& layer = layers[l];
+      layer.d_coefficients = Buffer<float>(gangs_of(l) * layer.coefficient_stride());
+      layer.d_weights = Buffer<float>(gangs_of(l) * layer.weight_stride());
     }
   }
+
+  // How many sums a layer's gradients come in.
+  std::size_t gangs_of(std::size_t l) const { return reads_bits(l) ? 1 : num_gangs; }
 };
 
 Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, Storage storage,
@@ -313,18 +352,26 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   // Work is taken from these, one a step and phase, so that none is reset while others read it.
   std::vector<std::atomic<std::size_t>> next_gang(steps.size()), next_part(steps.size());
 
-  const auto train_tiles = [&](std::size_t step, Tile& tile) {
+  std::vector<BitTile> batch;
+  for (std::size_t t = 0; self.reads_bits(0) && t < num_tiles; ++t) {
+    const Inputs& of = self.inputs[t];
+    batch.push_back({of.bits.data(), of.operands.data(), of.gradients.data()});
+  }
+
+  const auto train_tiles = [&](std::size_t step, std::size_t member) {
+    Tile& tile = self.tiles[member];
     std::int32_t label[kSamples];
     for (std::size_t gang; (gang = next_gang[step].fetch_add(1)) < self.num_gangs;) {
       for (std::size_t t = gang; t < num_tiles; t += self.num_gangs) {
         const std::size_t first = step * run.batch + t * kSamples;
         const std::size_t count = std::min(kSamples, run.batch - t * kSamples);
         for (std::size_t i = 0; i < kSamples; ++i) label[i] = i < count ? labels[first + i] : 0;
-        self.load_inputs(tile, rows + first * words, words, count);
-        self.forward(tile);
+        Inputs& of = self.inputs[self.reads_bits(0) ? t : member];
+        self.load_inputs(tile, of, rows + first * words, words, count);
+        self.forward(tile, of);
         votes[step * num_tiles + t] =
             self.kernel.cross_entropy(loss, label, count, tile.sums.data());
-        self.backward(tile, gang, t != gang);
+        self.backward(tile, of, gang, t != gang);
       }
     }
   };
@@ -342,12 +389,13 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
     const Temperatures temperature{steps[step].temperature,
                                    steps[std::min(step + 1, steps.size() - 1)].temperature};
     std::size_t part = next_part[step].fetch_add(1), before = 0;
-    for (Layer& layer : self.layers) {
-      const std::size_t parts = (layer.num_blocks() + kBlocksAtOnce - 1) / kBlocksAtOnce;
+    for (std::size_t l = 0; l < self.layers.size(); ++l) {
+      const std::size_t num = self.layers[l].num_blocks();
+      const std::size_t at_once = self.reads_bits(l) ? kBitBlocksAtOnce : kBlocksAtOnce;
+      const std::size_t parts = (num + at_once - 1) / at_once;
       for (; part < before + parts; part = next_part[step].fetch_add(1)) {
-        const std::size_t first = (part - before) * kBlocksAtOnce;
-        self.update(layer, adam, temperature, first,
-                    std::min(layer.num_blocks(), first + kBlocksAtOnce));
+        const std::size_t first = (part - before) * at_once;
+        self.update(l, batch, adam, temperature, first, std::min(num, first + at_once));
       }
       before += parts;
     }
@@ -357,7 +405,7 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
     self.make_coefficients(member, steps[0].temperature, false, false);
     self.team.meet();
     for (std::size_t step = 0; step < steps.size(); ++step) {
-      train_tiles(step, self.tiles[member]);
+      train_tiles(step, member);
       self.team.meet();
       update(step);
       self.team.meet();
@@ -386,8 +434,9 @@ void Trainer::sums(const std::uint64_t* rows, std::size_t words, std::size_t num
     Tile& tile = self.tiles[member];
     for (std::size_t t; (t = next.fetch_add(1)) < num_tiles;) {
       const std::size_t count = std::min(kSamples, num_rows - t * kSamples);
-      self.load_inputs(tile, rows + t * kSamples * words, words, count);
-      self.forward(tile);
+      Inputs& of = self.inputs[member];
+      self.load_inputs(tile, of, rows + t * kSamples * words, words, count);
+      self.forward(tile, of);
       for (std::size_t i = 0; i < count; ++i) {
         for (std::size_t c = 0; c < self.num_classes; ++c) {
           to[(t * kSamples + i) * self.num_classes + c] = tile.sums[c * kSamples + i];

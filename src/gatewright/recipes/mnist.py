@@ -45,20 +45,22 @@ class MnistLarge(MnistSmall):
 
 @dataclass(frozen=True)
 class _Learned(_Mnist):
-    """One layer that learns its wiring."""
+    """One layer that learns its wiring, each operand among 64 pixels."""
 
+    init: str = "gaussian"
+    strength: float | None = None
     learning_rate: float = 0.075
     batch_size: int = 256
-    epochs: float = 100
+    epochs: float = 150
     tau: float | None = 10.0
-    final_temperature: float = 0.03
+    final_temperature: float = 0.01
 
 
 @dataclass(frozen=True)
 class Mnist4k(_Learned):
     """One layer of 4,000 gates."""
 
-    layers: str = "L4000:32"
+    layers: str = "L4000:64"
     tau: float | None = 5.0
 
 
@@ -66,14 +68,14 @@ class Mnist4k(_Learned):
 class Mnist8k(_Learned):
     """One layer of 8,000 gates."""
 
-    layers: str = "L8000:32"
+    layers: str = "L8000:64"
 
 
 @dataclass(frozen=True)
 class Mnist16k(_Learned):
     """One layer of 16,000 gates."""
 
-    layers: str = "L16000:32"
+    layers: str = "L16000:64"
     tau: float | None = 14.0
 
 
@@ -81,5 +83,5 @@ class Mnist16k(_Learned):
 class Mnist(_Learned):
     """The most accurate network that an hour on two cores gives."""
 
-    layers: str = "L32000:32"
+    layers: str = "L32000:64"
     tau: float | None = 20.0
