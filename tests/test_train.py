@@ -185,6 +185,58 @@ def test_a_run_cut_and_cut_again_continues_bit_for_bit(form, options, tmp_path):
     assert [line["step"] for line in lines_of(tmp_path / "cut")] == [5, 10, 15, 20, 25, 30]
 
 
+PATIENT = {
+    "chunk": 5, "batch_size": 8, "steps": 150, "patience": 4, "seed": 3,
+    "held_out": (X[::3], Y[::3]),
+}  # fmt: skip
+
+
+def test_patience_ends_early_with_the_first_best_network(tmp_path):
+    network = fit(network_of(), X, Y, optax.adam(0.3), run=tmp_path, **PATIENT)
+    hard = [line["hard_accuracy"] for line in lines_of(tmp_path)]
+    best = hard.index(max(hard))
+    assert 0 < best < len(hard) - 1 == best + 4 < 29
+    assert module.best_metrics(tmp_path).step == 5 * (best + 1)
+    assert evaluate(network, X[::3], Y[::3]).hard_accuracy == max(hard)
+    until = fit(network_of(), X, Y, optax.adam(0.3), **PATIENT | {"steps": 5 * (best + 1)})
+    assert_same(network, until)
+
+
+def test_a_patient_run_that_is_cut_continues_and_stays_over(tmp_path, monkeypatch):
+    def run(folder: str, **more: object) -> Network:
+        return fit(network_of(), X, Y, optax.adam(0.3), run=tmp_path / folder, **PATIENT | more)
+
+    whole = run("whole")
+    last = len(lines_of(tmp_path / "whole"))
+    for cut in range(5, 5 * last, 5):
+        run("cut", stop=lambda m, cut=cut: m.step >= cut)
+        assert_same(run("cut", resume=True), whole)
+        assert len(lines_of(tmp_path / "cut")) == last
+    assert_same(run("cut", resume=True, progress=lambda _: pytest.fail("it was over")), whole)
+
+    save, best = module.Journal.save, module.best_metrics(tmp_path / "whole").step
+    for kept in (best - 5, best):  # the step of the last checkpoint; later best networks are saved
+
+        def crash(self: module.Journal, state: module.State, kept: int = kept) -> None:
+            if state.step > kept:
+                raise RuntimeError("crash")
+            save(self, state)
+
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="crash"):
+            patch.setattr(module.Journal, "save", crash)
+            run("cut", save_seconds=0)
+        assert_same(run("cut", resume=True), whole)
+        assert len(lines_of(tmp_path / "cut")) == last
+
+
+@pytest.mark.parametrize("change", [{"held_out": None}, {"patience": 0}])
+def test_patience_needs_held_out_rows_and_a_chunk(change):
+    with pytest.raises(
+        InputError, match=r"patience is \d: give at least 1 chunk, and held_out rows"
+    ):
+        fit(network_of(), X, Y, optax.sgd(0.1), **PATIENT | change)
+
+
 def test_seconds_of_a_resumed_run_add_up(tmp_path):
     options = {"chunk": 5, "run": tmp_path}
     fit(network_of(), X, Y, optax.sgd(0.1), steps=5, **options)

@@ -21,7 +21,7 @@ from gatewright.passes.sweep import sweep
 from gatewright.recipes import Recipe
 from gatewright.runs import load_metrics, name_of, save_recipe
 from gatewright.steppers import temperature_at
-from gatewright.train import evaluate, fit, kernel_of, last_metrics
+from gatewright.train import best_metrics, evaluate, fit, kernel_of, last_metrics
 from gatewright.view.curves import curves
 
 
@@ -120,7 +120,8 @@ def run(
     model = extract(network, encoder, name=name.replace("-", "_"))
     model.save(path / "model.safetensors")
     last = last_metrics(path)
-    temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(last.step))
+    judged_at = last if options.get("patience") is None else best_metrics(path)
+    temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(judged_at.step))
     judged = evaluate(network, test.x, test.y, encoder=encoder, temperature=float(temperature))
     title = f"{name}, seed {recipe.seed}"
     storage.write_atomic(path / "curves.svg", curves(load_metrics(path), title).encode())

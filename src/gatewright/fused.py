@@ -41,7 +41,7 @@ FORMS: dict[str, tuple[int, bool]] = {
     "walsh": (2, False),
     "covjac": (3, False),
 }
-MOST_CANDIDATES = 64
+MOST_CANDIDATES = 128
 #: Storages by their number in the kernel.
 STORAGES = ("float32", "bfloat16", "float16")
 VALUES, MEAN, SQUARE = range(3)

@@ -62,8 +62,24 @@ class State:
         return self.metrics.step
 
 
+@dataclass(frozen=True)
+class Best:
+    """The network of the highest hard accuracy so far, the first such; waited: chunks since."""
+
+    network: Network
+    metrics: Metrics
+    waited: int = 0
+
+    @staticmethod
+    def of(before: Best | None, state: State) -> Best:
+        """After another chunk."""
+        if before is None or state.metrics.hard_accuracy > before.metrics.hard_accuracy:
+            return Best(state.network, state.metrics)
+        return Best(before.network, before.metrics, before.waited + 1)
+
+
 class Journal:
-    """A run folder: metrics.jsonl and checkpoint.safetensors.
+    """A run folder: metrics.jsonl, checkpoint.safetensors and, with patience, best.safetensors.
 
     Metrics newer than the checkpoint are dropped on resume, since those steps are run again.
     """
@@ -71,6 +87,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.metrics_path = folder / "metrics.jsonl"
         self.checkpoint_path = folder / "checkpoint.safetensors"
+        self.best_path = folder / "best.safetensors"
         storage.make_folder(folder)
 
     def open(
@@ -79,16 +96,12 @@ class Journal:
         """Start afresh, or return the checkpoint's state."""
         if not resume or not self.checkpoint_path.exists():
             self.checkpoint_path.unlink(missing_ok=True)
+            self.best_path.unlink(missing_ok=True)
             storage.write_atomic(self.metrics_path, b"")
             return None
         like = (network, optimizer.init(partition(network)[0]))
         (restored, optimizer_state), metadata = storage.load_tree(self.checkpoint_path, like)
-        try:
-            metrics = Metrics(**json.loads(metadata["metrics"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{self.checkpoint_path}: not a training checkpoint of this version ({error})"
-            ) from error
+        metrics = _metrics_of(self.checkpoint_path, metadata)
         lines = self.metrics_path.read_text().splitlines() if self.metrics_path.exists() else []
         kept = [line for line in lines if _step_of(line) <= metrics.step]
         storage.write_atomic(self.metrics_path, "".join(f"{line}\n" for line in kept).encode())
@@ -105,17 +118,54 @@ class Journal:
             {"metrics": json.dumps(asdict(state.metrics)), "kind": "gatewright checkpoint"},
         )
 
+    def save_best(self, best: Best) -> None:
+        storage.save_tree(
+            self.best_path,
+            best.network,
+            {"metrics": json.dumps(asdict(best.metrics)), "kind": "gatewright network"},
+        )
+
+    def open_best(self, network: Network, step: int) -> Best | None:
+        """The best network of a run that is continued after `step`, if one was saved.
+
+        None where it is newer, saved before a crash kept its checkpoint from being: it is better
+        than all before it, and those steps are run again.
+        """
+        if not self.best_path.exists():
+            return None
+        restored, metadata = storage.load_tree(self.best_path, network)
+        metrics = _metrics_of(self.best_path, metadata)
+        if metrics.step > step:
+            return None
+        lines = self.metrics_path.read_text().splitlines()
+        return Best(restored, metrics, sum(_step_of(line) > metrics.step for line in lines))
+
+
+def _metrics_of(path: Path, metadata: dict[str, str]) -> Metrics:
+    try:
+        return Metrics(**json.loads(metadata["metrics"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a training checkpoint of this version ({error})") from error
+
 
 def last_metrics(folder: Path) -> Metrics:
     """The last metrics that a run folder holds; InputError where there are none."""
+    return _all_metrics(folder)[-1]
+
+
+def best_metrics(folder: Path) -> Metrics:
+    """Those of the first chunk with the highest hard accuracy: see `fit`'s patience."""
+    return max(_all_metrics(folder), key=lambda metrics: metrics.hard_accuracy)
+
+
+def _all_metrics(folder: Path) -> list[Metrics]:
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     lines = [line for line in lines if _step_of(line) < math.inf]
     if not lines:
         raise InputError(f"{path}: holds no metrics; has the run begun?")
-    content = json.loads(lines[-1])
-    content.pop("gap")
-    return Metrics(**content)
+    contents = [json.loads(line) for line in lines]
+    return [Metrics(**{k: v for k, v in one.items() if k != "gap"}) for one in contents]
 
 
 def partition(network: Network) -> tuple[Any, Any]:

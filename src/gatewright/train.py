@@ -30,7 +30,7 @@ from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused, describe, num_threads, why_not
 from gatewright.heads import Head
-from gatewright.journal import Journal, Metrics, State, last_metrics
+from gatewright.journal import Best, Journal, Metrics, State, best_metrics, last_metrics
 from gatewright.network import Network
 from gatewright.steppers import (
     Loss,
@@ -41,7 +41,9 @@ from gatewright.steppers import (
     unpack_rows,
 )
 
-__all__ = ["Journal", "Metrics", "State", "evaluate", "fit", "last_metrics", "train"]
+__all__ = [
+    "Journal", "Metrics", "State", "best_metrics", "evaluate", "fit", "last_metrics", "train",
+]  # fmt: skip
 
 #: What runs the steps: "auto" is the native kernel where it can, else JAX.
 Kernel = Literal["auto", "native", "jax"]
@@ -170,6 +172,7 @@ def fit(
     run: Path | str | None = None,
     resume: bool = False,
     save_seconds: float = 30.0,
+    patience: int | None = None,
     **options: Any,
 ) -> Network:
     """Train a network and return it; the options of `train` apply.
@@ -180,31 +183,51 @@ def fit(
         run: a folder for `metrics.jsonl` (a line a chunk) and `checkpoint.safetensors`, written
             whole or not at all every save_seconds, at the end, and when training is interrupted.
         resume: continue from the run's checkpoint, if it has one, bit for bit.
+        patience: end early after so many chunks without a higher hard accuracy on the held-out
+            rows, and return the network of the highest, the first such; None trains to the end and
+            returns the last. In a run folder that network is `best.safetensors`.
 
     Raises:
-        InputError: the checkpoint is of another network, or unreadable.
+        InputError: the checkpoint is of another network, or unreadable; patience without held-out
+            rows, whose accuracy on the training rows would be no ground to stop.
         Diverged: the loss is not finite; the last good checkpoint stays.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the state has been saved.
     """
-    start = None
+    if patience is not None and (patience < 1 or options.get("held_out") is None):
+        raise InputError(
+            f"patience is {patience}: give at least 1 chunk, and held_out rows to judge them on"
+        )
+    start = best = None
     journal = None if run is None else Journal(Path(run))
     if resume and journal is None:
         raise InputError("resume=True needs run=, the folder of the run to continue")
     if journal is not None:
         start = journal.open(network, optimizer, resume)
+        if start is not None and patience is not None:
+            best = journal.open_best(network, start.step)
     state = start
     if start is not None and stop is not None and stop(start.metrics):
         return start.network
+    if best is not None and patience is not None and best.waited >= patience:
+        return best.network
     saved_at = time.monotonic()
     with _deferred_interrupt() as is_interrupted:
         for state in train(network, x, y, optimizer, steps=steps, start=start, **options):
             if progress is not None:
                 progress(state.metrics)
-            is_last = state.step >= steps or (stop is not None and stop(state.metrics))
+            if patience is not None:
+                best = Best.of(best, state)
+            is_last = (
+                state.step >= steps
+                or (stop is not None and stop(state.metrics))
+                or (best is not None and patience is not None and best.waited >= patience)
+            )
             is_over = is_last or is_interrupted()
             if journal is not None:
                 journal.record(state.metrics)
                 if is_over or time.monotonic() - saved_at >= save_seconds:
+                    if best is not None:
+                        journal.save_best(best)
                     journal.save(state)
                     saved_at = time.monotonic()
             if is_over:
@@ -215,6 +238,8 @@ def fit(
             f"interrupted after step {step}"
             + (", not saved: there is no run folder" if journal is None else ", which is saved")
         )
+    if best is not None:
+        return best.network
     return network if state is None else state.network
 
 

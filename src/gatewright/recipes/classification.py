@@ -82,6 +82,8 @@ class Classification(Recipe):
         activations: how the native kernel stores them: auto, float32, bfloat16 or float16.
         threads: of the native kernel; 0 takes all cores. The result does not depend on it.
         chunk: steps between two reports; auto is an epoch, but from 25 to 1000 steps.
+        patience: end after so many reports without a higher hard accuracy on the held-out rows, and
+            take the network of the highest; 0 trains to the end and takes the last.
     """
 
     CHANGEABLE: ClassVar[tuple[str, ...]] = ("threads",)
@@ -124,6 +126,7 @@ class Classification(Recipe):
     activations: str = "auto"
     threads: int = 0
     chunk: int | None = None
+    patience: int = 0
 
     @property
     def num_steps(self) -> int:
@@ -231,6 +234,7 @@ class Classification(Recipe):
             "kernel": self.kernel,
             "activations": self.activations,
             "threads": self.threads or None,
+            "patience": self.patience or None,
         }
 
 
