@@ -89,3 +89,52 @@ def test_metrics_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st')
     with pytest.raises(InputError, match=r"metrics.jsonl: cannot be read"):
         runs.load_metrics(tmp_path)
+
+
+def test_tau_is_that_of_the_best_trial(chosen, tmp_path):
+    trying = replace(chosen, tune_tau=2.0, tau=1.5, seed=5)
+    result = experiment.run(trying, tmp_path)
+    found = json.loads((tmp_path / "tau.json").read_text())
+    train, options = chosen.data()[0], chosen.options()
+    for tau in (1.5, 0.75, 3.0):
+        trial = replace(trying, tune_tau=0.0, tau=tau, epochs=2.0, steps=0)
+        trained = fit(
+            trial.network(), train.x, train.y, trial.optimizer(), steps=20, seed=5,
+            **trial.options(),
+        )  # fmt: skip
+        hard = evaluate(trained, *options["held_out"], encoder=chosen.encoder).hard_accuracy
+        assert found["hard_accuracy"][str(tau)] == hard
+    best = max(found["hard_accuracy"].values())
+    assert found["hard_accuracy"][str(found["tau"])] == best > 0.5
+    plain = experiment.run(replace(trying, tune_tau=0.0, tau=found["tau"]), tmp_path / "plain")
+    assert (result.loss, result.steps) == (plain.loss, 60)
+    (tmp_path / "tau.json").write_text('{"tau": 3.0}')  # a run that is resumed tries no more
+    (tmp_path / "checkpoint.safetensors").unlink()
+    again = experiment.run(trying, tmp_path, resume=True)
+    plain = experiment.run(replace(trying, tune_tau=0.0, tau=3.0), tmp_path / "plain3")
+    assert again.loss == plain.loss != result.loss
+
+
+@pytest.mark.parametrize("change", [{"held_out": 0}, {"tune_tau": -1.0}])
+def test_trials_of_tau_need_rows_to_judge_them_on(chosen, tmp_path, change):
+    with pytest.raises(InputError, match=r"tune_tau is .* rows held out: give epochs"):
+        experiment.run(replace(chosen, **{"tune_tau": 1.0, **change}), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_patient_run_is_judged_at_its_best(chosen, tmp_path):
+    patient = replace(chosen, patience=2, chunk=10, steps=300, final_temperature=0.01, anneal=1.0)
+    result = experiment.run(patient, tmp_path)
+    hard = [row["hard_accuracy"] for row in runs.load_metrics(tmp_path)]
+    best = hard.index(max(hard))
+    assert result.steps == 10 * len(hard) == 10 * (best + 3) < 300
+    train, test = chosen.data()
+    options = patient.options() | {"patience": None}
+    network = fit(
+        patient.network(), train.x, train.y, patient.optimizer(), steps=10 * (best + 1), seed=4,
+        **options,
+    )  # fmt: skip
+    temperature = float(options["temperature"](10 * (best + 1)))
+    judged = evaluate(network, test.x, test.y, encoder=chosen.encoder, temperature=temperature)
+    assert result.accuracy_hard == pytest.approx(100 * judged.hard_accuracy)
+    assert result.loss == pytest.approx(judged.loss, rel=1e-5)

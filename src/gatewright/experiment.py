@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ def run(
 ) -> Result:
     """Train a recipe into a run folder, extract the circuit, judge it on the test rows.
 
-    Writes recipe.json, metrics.jsonl, checkpoint.safetensors, curves.svg and model.safetensors.
+    Writes recipe.json, metrics.jsonl, checkpoint.safetensors, curves.svg and model.safetensors; and
+    tau.json where the recipe tries several.
 
     Args:
         resume: continue the folder's run, bit for bit.
@@ -103,6 +105,7 @@ def run(
     if num_steps < 1:
         raise InputError(f"--steps {num_steps}: training takes at least 1 step")
     options, optimizer, network = recipe.options(), recipe.optimizer(), recipe.network()
+    trials = recipe.trials()
     chosen = {
         name: options[name] for name in ("kernel", "activations", "threads") if name in options
     }
@@ -110,6 +113,8 @@ def run(
     save_recipe(path, recipe, resume)
     if begin is not None:
         begin(kernel)
+    if trials:
+        network = trials[_tuned(trials, path / "tau.json", resume)].network()
     network = fit(
         network, train.x, train.y, optimizer,
         steps=num_steps, seed=recipe.seed, stop=recipe.is_done,
@@ -145,6 +150,25 @@ def run(
         wall_seconds=round(last.wall_seconds, 3),
         peak_rss_mb=round(_peak_rss() / 1e6, 1),
     )
+
+
+def _tuned(trials: Mapping[float, Recipe], record: Path, resume: bool) -> float:
+    """The tau of the best trial: recorded, or, where the run is resumed, read."""
+    if resume and record.exists():
+        return float(json.loads(record.read_text())["tau"])
+    tried: dict[float, float] = {}
+    for tau, trial in trials.items():
+        train, options = trial.data()[0], trial.options()
+        x, y = options["held_out"]
+        network = fit(
+            trial.network(), train.x, train.y, trial.optimizer(),
+            steps=trial.num_steps, seed=trial.seed, **options,
+        )  # fmt: skip
+        tried[tau] = evaluate(network, x, y, encoder=options["encoder"]).hard_accuracy
+    best = max(tried, key=lambda tau: tried[tau])
+    content = {"tau": best, "hard_accuracy": {str(tau): one for tau, one in tried.items()}}
+    storage.write_atomic(record, (json.dumps(content, indent=1) + "\n").encode())
+    return best
 
 
 def _swept(circuit: Circuit) -> int:

@@ -7,6 +7,7 @@ A recipe is a frozen dataclass whose fields are what a user may override (`gatew
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -54,6 +55,10 @@ class Recipe:
     @abstractmethod
     def optimizer(self) -> optax.GradientTransformation:
         """The optimiser."""
+
+    def trials(self) -> Mapping[float, Recipe]:
+        """Values of tau and short recipes that try them before the run; none: tau is as it is."""
+        return {}
 
     def options(self) -> dict[str, Any]:
         """More arguments for `gatewright.train.fit`: an encoder, a temperature, a batch size."""

@@ -6,7 +6,7 @@ A named recipe is a subclass with other defaults.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,6 +57,8 @@ class Classification(Recipe):
         wire_noise: standard deviation of learned wires' initial logits.
         balance: draw a first layer's candidates by how much an input varies, constant ones never.
         tau: temperature of the group sum; auto is the square root of a class's outputs.
+        tune_tau: epochs of three trials before the run, with half of tau, tau and twice tau; the
+            run takes the one that decides most held-out rows right as a hard network; 0: none.
         label_smoothing: share of every target that is spread over all classes.
         thermometer: thresholds of the input: numbers separated by commas, uniform:N or quantile:N.
         rotate: greatest rotation of a training image, in degrees; warps of 0 are off.
@@ -101,6 +103,7 @@ class Classification(Recipe):
     wire_noise: float = 1.0
     balance: bool = True
     tau: float | None = None
+    tune_tau: float = 0.0
     label_smoothing: float = 0.0
     thermometer: str = "63.5"
     rotate: float = 0.0
@@ -166,6 +169,24 @@ class Classification(Recipe):
         warps = Augment(**{field.name: getattr(self, field.name) for field in fields(Augment)})
         return None if warps == Augment(elastic_grid=self.elastic_grid) else warps
 
+    def trials(self) -> dict[float, Classification]:
+        """The recipe of each tau's trial, see `tune_tau`; a tie goes to the first."""
+        if not self.tune_tau:
+            return {}
+        if self.tune_tau < 0 or self.held_out == 0:
+            raise InputError(
+                f"tune_tau is {self.tune_tau} with {self.held_out} rows held out: give epochs, "
+                "over 0, and rows to judge the trials on (held_out)"
+            )
+        group = parse_layers(self.layers)[-1].width // self._num_classes
+        tau = math.sqrt(group) if self.tau is None else self.tau
+        change: dict[str, Any] = {"epochs": self.tune_tau, "steps": 0, "tune_tau": 0.0}
+        return {one: replace(self, tau=one, **change) for one in (tau, tau / 2, 2 * tau)}
+
+    @property
+    def _num_classes(self) -> int:
+        return int(self._splits[0].y.max()) + 1
+
     def network(self) -> Network:
         from gatewright.heads import GroupSum
         from gatewright.network import Network
@@ -175,11 +196,9 @@ class Classification(Recipe):
         for i, shape in enumerate(parse_layers(self.layers)):
             layers.append(self._layer(i, width, shape))
             width = shape.width
-        num_classes = int(self._splits[0].y.max()) + 1
         tau = "auto" if self.tau is None else self.tau
-        return Network(
-            *layers, head=GroupSum(num_classes, tau, label_smoothing=self.label_smoothing)
-        )
+        head = GroupSum(self._num_classes, tau, label_smoothing=self.label_smoothing)
+        return Network(*layers, head=head)
 
     def _layer(self, i: int, num_inputs: int, shape: LayerShape) -> Layer:
         from gatewright.layers import Gates

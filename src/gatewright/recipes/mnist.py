@@ -45,7 +45,7 @@ class MnistLarge(MnistSmall):
 
 @dataclass(frozen=True)
 class _Learned(_Mnist):
-    """One layer that learns its wiring, each operand among 64 pixels."""
+    """One layer that learns its wiring, each operand among 128 pixels."""
 
     init: str = "gaussian"
     strength: float | None = None
@@ -53,14 +53,15 @@ class _Learned(_Mnist):
     batch_size: int = 256
     epochs: float = 150
     tau: float | None = 10.0
-    final_temperature: float = 0.01
+    final_temperature: float = 0.005
+    anneal: float = 0.4
 
 
 @dataclass(frozen=True)
 class Mnist4k(_Learned):
     """One layer of 4,000 gates."""
 
-    layers: str = "L4000:64"
+    layers: str = "L4000:128"
     tau: float | None = 5.0
 
 
@@ -68,14 +69,14 @@ class Mnist4k(_Learned):
 class Mnist8k(_Learned):
     """One layer of 8,000 gates."""
 
-    layers: str = "L8000:64"
+    layers: str = "L8000:128"
 
 
 @dataclass(frozen=True)
 class Mnist16k(_Learned):
     """One layer of 16,000 gates."""
 
-    layers: str = "L16000:64"
+    layers: str = "L16000:128"
     tau: float | None = 14.0
 
 
@@ -83,5 +84,5 @@ class Mnist16k(_Learned):
 class Mnist(_Learned):
     """The most accurate network that an hour on two cores gives."""
 
-    layers: str = "L32000:64"
+    layers: str = "L32000:128"
     tau: float | None = 20.0
