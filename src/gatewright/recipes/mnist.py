@@ -45,7 +45,7 @@ class MnistLarge(MnistSmall):
 
 @dataclass(frozen=True)
 class _Learned(_Mnist):
-    """One layer that learns its wiring, each operand among 128 pixels."""
+    """A layer that learns its wiring, each operand among 128 pixels; perhaps another behind it."""
 
     init: str = "gaussian"
     strength: float | None = None
@@ -70,14 +70,15 @@ class Mnist8k(_Learned):
     """One layer of 8,000 gates."""
 
     layers: str = "L8000:128"
+    epochs: float = 100
 
 
 @dataclass(frozen=True)
 class Mnist16k(_Learned):
-    """One layer of 16,000 gates."""
+    """Two layers of 8,000 gates, both of which learn their wiring."""
 
-    layers: str = "L16000:128"
-    tau: float | None = 14.0
+    layers: str = "L8000:128,L8000:8"
+    epochs: float = 80
 
 
 @dataclass(frozen=True)
