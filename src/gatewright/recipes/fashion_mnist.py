@@ -12,22 +12,21 @@ class Fashion8k(Classification):
     """One layer of 8,000 gates."""
 
     data_set: str = "fashion-mnist"
-    layers: str = "L8000:32"
-    thermometer: str = "uniform:7"
+    layers: str = "L8000:128"
+    init: str = "gaussian"
+    thermometer: str = "quantile:7"
     learning_rate: float = 0.05
     batch_size: int = 256
-    epochs: float = 100
+    epochs: float = 40
     tau: float | None = 15.0
-    scale: float = 0.05
-    shift: float = 1.0
     flip: bool = True
-    final_temperature: float = 0.03
-    anneal: float = 0.6
+    final_temperature: float = 0.01
+    anneal: float = 0.4
 
 
 @dataclass(frozen=True)
 class Fashion(Fashion8k):
     """The most accurate network of 64,000 gates that an hour on two cores gives."""
 
-    layers: str = "2xL32000:16"
+    layers: str = "L32000:128,L32000:8"
     tau: float | None = 30.0
