@@ -2,12 +2,14 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -103,7 +105,8 @@ nb::ndarray<float, nb::numpy> get(const Trainer& self, std::size_t layer, bool i
   return values;
 }
 
-nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels, const Vector& learning_rates,
+nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
+              const std::optional<Matrix>& targets, const Vector& learning_rates,
               const Vector& temperatures, std::uint64_t first_step, float tau, float smoothing,
               float b1, float b2, float epsilon, float weight_decay) {
   check_rows(self, rows);
@@ -117,6 +120,10 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels, const Vecto
   if (std::ranges::any_of(all, [=](std::int32_t y) { return y < 0 || y >= classes; })) {
     refuse("a label is not from 0 to " + std::to_string(classes - 1));
   }
+  if (targets && (targets->shape(0) != rows.shape(0) || targets->shape(1) != self.num_classes())) {
+    refuse("give targets [" + std::to_string(rows.shape(0)) + ", " +
+           std::to_string(self.num_classes()) + "], or none");
+  }
   std::vector<gatewright::StepSettings> settings;
   for (std::size_t i = 0; i < steps; ++i) {
     settings.push_back({learning_rates.data()[i], temperatures.data()[i]});
@@ -126,7 +133,8 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels, const Vecto
   {
     nb::gil_scoped_release release;
     self.run({rows.shape(0) / steps, tau, smoothing, b1, b2, epsilon, weight_decay, first_step},
-             settings, rows.data(), rows.shape(1), labels.data(), losses.data(), num_right.data());
+             settings, rows.data(), rows.shape(1), labels.data(),
+             targets ? targets->data() : nullptr, losses.data(), num_right.data());
   }
   return nb::make_tuple(losses, num_right);
 }
@@ -154,7 +162,7 @@ void bind_training(nb::module_& module) {
            "wirings"_a, "num_classes"_a, "storage"_a, "threads"_a)
       .def("set", &set, "layer"_a, "is_wires"_a, "quantity"_a, "values"_a.noconvert())
       .def("get", &get, "layer"_a, "is_wires"_a, "quantity"_a)
-      .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(),
+      .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(), "targets"_a.none(),
            "learning_rates"_a.noconvert(), "temperatures"_a.noconvert(), "first_step"_a, "tau"_a,
            "smoothing"_a, "b1"_a, "b2"_a, "epsilon"_a, "weight_decay"_a)
       .def("sums", &sums, "rows"_a.noconvert(), "temperature"_a, "is_hard"_a);

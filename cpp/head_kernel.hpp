@@ -10,8 +10,8 @@ namespace {
 
 // Where a sample is decided, its winner's probability is 1 less nearly nothing. So what the others
 // have is summed by itself: the difference from 1 and the logarithm are then as exact as the rest.
-Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::size_t num_samples,
-                    float* sums) {
+Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, const float* targets,
+                    std::size_t num_samples, float* sums) {
   Votes votes{0, 0};
   const std::size_t num = loss.num_classes;
   const float by_tau = 1 / loss.tau;
@@ -24,6 +24,10 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::s
     const auto place = [&](std::size_t c) { return sums + c * kSamples + j * kLanes; };
     const auto is_number = [](Ints x, std::size_t c) {
       return x == splat(static_cast<std::int32_t>(c));
+    };
+    const auto target = [&](std::size_t c) {
+      if (targets) return spread + (1 - loss.smoothing) * load(targets + c * kSamples + j * kLanes);
+      return spread + select(is_number(label, c), splat(1 - loss.smoothing), Floats{});
     };
     Floats highest = load(place(0));
     Ints winner{};
@@ -38,9 +42,7 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::s
     Floats cross{};  // of the target and the relative scores
     for (std::size_t c = 0; c < num; ++c) {
       const Floats score = (load(place(c)) - highest) * by_tau;
-      const Floats target =
-          spread + select(is_number(label, c), splat(1 - loss.smoothing), Floats{});
-      cross += target * score;
+      cross += target(c) * score;
       const Floats power = exponential(score);
       but_winner += select(is_number(winner, c), Floats{}, power);
       but_label += select(is_number(label, c), Floats{}, power);
@@ -48,9 +50,12 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, std::s
     }
     const Floats by_total = 1.0f / (1.0f + but_winner);
     for (std::size_t c = 0; c < num; ++c) {
-      const Floats others = load(place(c)) * by_total - spread;
-      const Floats its = (loss.smoothing - spread) - but_label * by_total;
-      store(place(c), select(counts, select(is_number(label, c), its, others), Floats{}));
+      Floats d = load(place(c)) * by_total - target(c);
+      if (!targets) {
+        const Floats its = (loss.smoothing - spread) - but_label * by_total;
+        d = select(is_number(label, c), its, d);
+      }
+      store(place(c), select(counts, d, Floats{}));
     }
     for (int lane = 0; lane < kLanes; ++lane) {
       if (!counts[lane]) continue;

@@ -16,10 +16,10 @@ enum class Storage : std::int32_t { float32, bfloat16, float16 };
 
 enum class Form : std::int32_t { softmax, light, walsh, covjac };
 
-constexpr std::size_t kBlock = 16;           // gates whose parameters lie side by side
-constexpr std::size_t kSamples = 64;         // samples of a tile
+constexpr std::size_t kBlock = 16;            // gates whose parameters lie side by side
+constexpr std::size_t kSamples = 64;          // samples of a tile
 constexpr std::size_t kMostCandidates = 128;  // of an operand: they live on the stack
-constexpr std::size_t kGangs = 8;            // sums of gradients: as many threads share a batch
+constexpr std::size_t kGangs = 8;             // sums of gradients: as many threads share a batch
 
 constexpr std::size_t num_parameters(Form form) { return form == Form::softmax ? 16 : 4; }
 
@@ -131,8 +131,9 @@ struct Kernels {
 
   // sums become their gradients times tau: a sample's probabilities less its targets. Not divided
   // by the batch either, so that half precision holds them well; Adam::gradient_scale does it.
-  Votes (*cross_entropy)(const CrossEntropy&, const std::int32_t* labels, std::size_t num_samples,
-                         float* sums);
+  // Targets are [classes][kSamples] probabilities, or null: then a sample's is all its label's.
+  Votes (*cross_entropy)(const CrossEntropy&, const std::int32_t* labels, const float* targets,
+                         std::size_t num_samples, float* sums);
 
   // Blocks first..last: the coefficients of parameters; is_swapped[n]: all ones where a gate's
   // operands are exchanged, else 0.

@@ -51,6 +51,7 @@ struct Tile {
   std::vector<Buffer<std::uint32_t>> operands;     // of layers with learned wiring
   Buffer<std::uint32_t> gradients[2];
   Buffer<float> sums;               // of the classes' votes
+  Buffer<float> targets;            // what they should be, where that is not all one class
   Buffer<std::uint32_t> d_classes;  // and rows of their gradients
 };
 
@@ -106,6 +107,7 @@ struct Trainer::Implementation {
             layer.is_learned() && !reads_bits(tile.operands.size()) ? rows_of_operands(layer) : 0);
       }
       tile.sums = Buffer<float>(num_classes * kSamples);
+      tile.targets = Buffer<float>(num_classes * kSamples);
       tile.d_classes = Buffer<std::uint32_t>(num_classes * kernel.row_words);
     }
     make_inputs(num_threads);
@@ -342,7 +344,7 @@ void Trainer::get(std::size_t layer, Part part, Quantity quantity, float* to) co
 
 void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
                   const std::uint64_t* rows, std::size_t words, const std::int32_t* labels,
-                  float* losses, std::int32_t* num_right) {
+                  const float* targets, float* losses, std::int32_t* num_right) {
   Implementation& self = *implementation_;
   if (steps.empty()) return;
   self.begin_training(run.batch);
@@ -366,11 +368,17 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
         const std::size_t first = step * run.batch + t * kSamples;
         const std::size_t count = std::min(kSamples, run.batch - t * kSamples);
         for (std::size_t i = 0; i < kSamples; ++i) label[i] = i < count ? labels[first + i] : 0;
+        float* of_classes = targets ? tile.targets.data() : nullptr;
+        for (std::size_t i = 0; targets && i < count; ++i) {
+          for (std::size_t c = 0; c < self.num_classes; ++c) {
+            of_classes[c * kSamples + i] = targets[(first + i) * self.num_classes + c];
+          }
+        }
         Inputs& of = self.inputs[self.reads_bits(0) ? t : member];
         self.load_inputs(tile, of, rows + first * words, words, count);
         self.forward(tile, of);
         votes[step * num_tiles + t] =
-            self.kernel.cross_entropy(loss, label, count, tile.sums.data());
+            self.kernel.cross_entropy(loss, label, of_classes, count, tile.sums.data());
         self.backward(tile, of, gang, t != gang);
       }
     }

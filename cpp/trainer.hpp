@@ -62,9 +62,12 @@ class Trainer {
   void get(std::size_t layer, Part part, Quantity quantity, float* to) const;
 
   // Takes steps.size() steps. rows: [steps * batch][words], bit i of a row is input i; labels as
-  // many. losses and num_right: a step's mean loss and samples decided right, before its update.
+  // many. targets: null, or the probability [steps * batch][classes] of each class, which takes the
+  // label's place in the loss. losses and num_right: a step's mean loss and samples decided right,
+  // before its update.
   void run(const RunSettings& run, std::span<const StepSettings> steps, const std::uint64_t* rows,
-           std::size_t words, const std::int32_t* labels, float* losses, std::int32_t* num_right);
+           std::size_t words, const std::int32_t* labels, const float* targets, float* losses,
+           std::int32_t* num_right);
 
   // Group sums [num_rows][num_classes] of the soft network, or of the hard one.
   void sums(const std::uint64_t* rows, std::size_t words, std::size_t num_rows, float temperature,

@@ -40,7 +40,7 @@ class Case:
 
     network: Network
     x: npt.NDArray[np.bool_]
-    y: npt.NDArray[np.int32]
+    y: npt.NDArray[Any]  # classes, or their probabilities
     temperature: float
     mode: str
 
@@ -80,7 +80,9 @@ def random_case(
         label_smoothing=float(rng.choice([0.0, 0.1])),
     )
     x = rng.random((batch, num_inputs)) < 0.5
-    y = rng.integers(0, classes, batch).astype(np.int32)
+    y: npt.NDArray[Any] = rng.integers(0, classes, batch).astype(np.int32)
+    if rng.random() < 0.3:
+        y = rng.dirichlet(np.full(classes, 0.5), batch).astype(np.float32)
     return Case(Network(*layers, head=head), x, y, temperature, mode)
 
 
@@ -152,7 +154,8 @@ def by_hand(case: Case) -> Answer:
     sums = x.reshape(head.num_classes, size, -1).sum(axis=1)
     p = softmax(sums / tau)
     batch, smoothing = len(case.y), head.label_smoothing
-    target = (1 - smoothing) * np.eye(head.num_classes)[case.y].T + smoothing / head.num_classes
+    share = np.eye(head.num_classes)[case.y] if case.y.ndim == 1 else case.y.astype(np.float64)
+    target = (1 - smoothing) * share.T + smoothing / head.num_classes
     loss = -(target * np.log(p)).sum() / batch
     g = np.repeat((p - target) / tau / batch, size, axis=0)
     gradients: list[Floats] = []
@@ -167,7 +170,7 @@ def count_right(sums: Floats, case: Case) -> tuple[int, int]:
 
     Only straight through do sums tie exactly, being whole.
     """
-    y = case.y
+    y = case.y if case.y.ndim == 1 else case.y.argmax(axis=1)
     of_target = sums[y, np.arange(len(y))]
     others = np.where(np.arange(len(sums))[:, None] == y, -np.inf, sums)
     gap = of_target - others.max(axis=0)

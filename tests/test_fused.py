@@ -27,7 +27,7 @@ from gatewright.encode import Identity
 from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import FORMS, STORAGES, Fused, storage_of, why_not
-from gatewright.heads import Bits, GroupSum
+from gatewright.heads import Bits, GroupSum, classes_of
 from gatewright.journal import State, partition
 from gatewright.layers import Gates
 from gatewright.learned import LearnedGates
@@ -188,6 +188,18 @@ def test_jax_and_the_kernel_and_what_is_written_by_hand_agree(case: Case) -> Non
     np.testing.assert_allclose(scores, expected.scores, rtol=1e-5, atol=1e-5)
     close(arrays_of(gradient), expected.gradients, case.temperature)
     agree(step_of(case), expected, case.temperature)
+
+
+def test_probabilities_of_one_class_are_that_class() -> None:
+    for seed in range(8):
+        case = random_case(seed, 33, [24], 3, 130, 0.7)
+        y = np.arange(130, dtype=np.int32) % 3
+        sure = step_of(Case(case.network, case.x, y, 0.7, "training"))
+        shares = np.eye(3, dtype=np.float32)[y]
+        found = step_of(Case(case.network, case.x, shares, 0.7, "training"))
+        assert found[0] == pytest.approx(sure[0], rel=1e-6)
+        assert found[1] == sure[1]
+        close(found[2], [np.asarray(one, np.float64) for one in sure[2]], 0.7)
 
 
 def test_both_operands_may_be_the_same_input() -> None:
@@ -541,7 +553,7 @@ def test_a_bad_network_is_refused(change: dict[str, Any], message: str) -> None:
 
 
 RUN = {
-    "rows": np.zeros((6, 1), np.uint64), "labels": np.zeros(6, np.int32),
+    "rows": np.zeros((6, 1), np.uint64), "labels": np.zeros(6, np.int32), "targets": None,
     "learning_rates": np.ones(2, np.float32), "temperatures": np.ones(2, np.float32),
     "first_step": 0, "tau": 1.0, "smoothing": 0.0, "b1": 0.9, "b2": 0.999, "epsilon": 1e-8,
     "weight_decay": 0.0,
@@ -552,6 +564,8 @@ RUN = {
     ("change", "message"),
     [
         ({"rows": np.zeros((6, 2), np.uint64)}, "rows have 2 words, not 1"),
+        ({"targets": np.zeros((5, 2), np.float32)}, r"give targets \[6, 2\], or none"),
+        ({"targets": np.zeros((6, 3), np.float32)}, r"give targets \[6, 2\], or none"),
         ({"rows": np.zeros((5, 1), np.uint64)}, "as many rows and labels a step"),
         ({"rows": np.zeros((0, 1), np.uint64), "labels": np.zeros(0, np.int32)}, "as many rows"),
         ({"labels": np.zeros(5, np.int32)}, "as many rows and labels a step"),
@@ -665,7 +679,9 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
         rows.append([captured["forms"][i], *flags, *captured["widths"][i : i + 2], k, len(wiring)])
         rows += [wiring.tolist(), next(values).ravel().tolist()]
         rows += [next(values).ravel().tolist()] if k else []
-    rows += [words.ravel().tolist(), case.y[: batch * steps].tolist()]
+    y = case.y[: batch * steps]
+    targets = [] if y.ndim == 1 else y.ravel().tolist()
+    rows += [words.ravel().tolist(), classes_of(y).tolist(), [len(targets), *targets]]
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 

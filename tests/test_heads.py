@@ -73,6 +73,38 @@ def test_label_smoothing_is_the_cross_entropy_with_smoothed_targets(smoothing):
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_probabilities_of_classes_are_targets_too(smoothing):
+    rng = np.random.default_rng(1)
+    scores, y = rng.standard_normal((6, 3)), rng.dirichlet([1.0, 1.0, 1.0], 6)
+    share = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    expected = -(((1 - smoothing) * y + smoothing / 3) * np.log(share)).sum(axis=1).mean()
+    head = GroupSum(3, label_smoothing=smoothing)
+    now, targets = (jnp.asarray(one, dtype=jnp.float32) for one in (scores, y))
+    assert float(head.loss(now, targets)) == pytest.approx(expected, rel=1e-5)
+    likeliest = y.argmax(axis=1)
+    is_correct = scores.argmax(axis=1) == likeliest
+    assert 0 < is_correct.sum() < 6
+    np.testing.assert_array_equal(head.is_correct(now, targets), is_correct)
+    np.testing.assert_array_equal(head.target_bits(y), head.target_bits(likeliest))
+    head.check_targets(y, 6)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.full((4, 2), 0.5),
+        np.full((4, 3), 0.5),
+        np.array([[1.5, -0.5, 0.0]]),
+        np.eye(3, dtype=np.int32),
+        np.full((2, 3), np.nan),
+    ],
+)
+def test_what_are_no_probabilities_is_refused(y):
+    with pytest.raises(InputError, match=r"GroupSum\(3\) learns probabilities \[N, 3\], floats"):
+        GroupSum(3).check_targets(y, 6)
+
+
 def test_a_learned_tau_begins_at_the_rule_and_has_the_gradient_of_its_logarithm():
     head, fixed = GroupSum(3, tau="learned"), GroupSum(3)
     assert fixed.log_tau is None

@@ -56,6 +56,7 @@ class Trainer:
         self,
         rows: npt.NDArray[np.uint64],
         labels: npt.NDArray[np.int32],
+        targets: npt.NDArray[np.float32] | None,
         learning_rates: npt.NDArray[np.float32],
         temperatures: npt.NDArray[np.float32],
         first_step: int,

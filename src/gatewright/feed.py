@@ -83,6 +83,8 @@ class Feed:
                 )
             packed = encoder.pack(samples if augment is None else samples[:0])
         network.head.check_targets(targets, network.layers[-1].num_outputs)
+        if targets.dtype == np.float64:
+            targets = targets.astype(np.float32)
         if augment is None:
             return Feed(k, packed, targets, seed)
         return Feed(k, packed, targets, seed, samples, encoder, augment)
@@ -113,10 +115,14 @@ class Feed:
             axis=1,
         )
 
-    def batches(self, batch: int, step: int, count: int) -> tuple[Words, npt.NDArray[np.int32]]:
-        """Packed rows uint64[count * batch, W] and labels of steps `step` to step + count - 1."""
+    def batches(self, batch: int, step: int, count: int) -> tuple[Words, Targets]:
+        """Packed rows uint64[count * batch, W] and targets of steps `step` to step + count - 1."""
         rows = self._order(batch, step, count)
-        return self._warped(rows, step * batch), self.targets[rows].astype(np.int32)
+        targets = self.targets[rows]
+        return (
+            self._warped(rows, step * batch),
+            targets.astype(np.int32) if targets.ndim == 1 else targets,
+        )
 
     def indexed(self, batch: int, step: int, count: int) -> tuple[Array, Array, Array]:
         """The same for a compiled step: rows of each step int32[count, batch], octets, targets.

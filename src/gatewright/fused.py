@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gatewright import native
 from gatewright.adam import Adam, AdamState
 from gatewright.errors import InputError
-from gatewright.heads import GroupSum
+from gatewright.heads import GroupSum, classes_of
 from gatewright.journal import partition
 from gatewright.layers import Gates, Layer
 from gatewright.learned import LearnedGates
@@ -155,7 +155,7 @@ class Fused:
     def run(
         self,
         words: Words,
-        labels: npt.NDArray[np.int32],
+        targets: npt.NDArray[Any],
         learning_rates: Floats,
         temperatures: Floats,
         step: int,
@@ -165,13 +165,14 @@ class Fused:
 
         Args:
             words: packed rows uint64[steps * batch, W], bit i of a row input i.
-            labels: [steps * batch].
+            targets: classes [steps * batch], or their probabilities [steps * batch, num_classes].
             step: steps of Adam taken before.
         """
         head = _head(self._network)
         return self._trainer.run(
             rows=words,
-            labels=labels,
+            labels=classes_of(targets).astype(np.int32),
+            targets=None if targets.ndim == 1 else targets.astype(np.float32, copy=False),
             learning_rates=learning_rates,
             temperatures=temperatures,
             first_step=step,

@@ -89,18 +89,25 @@ class Bits(Head):
 Tau = float | Literal["auto", "learned"]
 
 
+def classes_of(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Class numbers [N] of GroupSum's targets: as they are, or the likeliest of [N, C]."""
+    return y if y.ndim == 1 else y.argmax(axis=1)
+
+
 class GroupSum(Head):
     """Votes: outputs fall in equal groups, a class each; its score is its group's sum over tau.
 
-    Integer targets [batch]; cross-entropy of the scores. The decision is the class with the highest
-    sum, the lowest such class on a tie, as ceil(log2(num_classes)) bits, least significant first
-    (Petersen et al. 2022, section 3.2).
+    Targets are class numbers [batch], or the probability of each class [batch, num_classes], say
+    what a better network gives (Hinton et al. 2015, 1503.02531): the right class is then the
+    likeliest. The loss is the cross-entropy of the scores. The decision is the class with the
+    highest sum, the lowest such class on a tie, as ceil(log2(num_classes)) bits, least significant
+    first (Petersen et al. 2022, section 3.2).
 
     Attributes:
         tau: temperature of the scores: a number; "auto", the square root of the group's size; or
             "learned", trained with the gates from there on. The decision does not depend on it.
-        label_smoothing: s in the loss, the cross-entropy with targets (1 - s) one_hot(y) + s / C
-            for C classes (Szegedy et al. 2015, section 7).
+        label_smoothing: s in the loss, the cross-entropy with targets (1 - s) y + s / C for C
+            classes, y as probabilities (Szegedy et al. 2015, section 7).
         log_tau: float32[], trainable, where tau is learned: log(tau / sqrt(group's size)); else
             None.
     """
@@ -136,12 +143,26 @@ class GroupSum(Head):
             )
 
     def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        if y.ndim == 2:
+            self._check_probabilities(y)
+            return
         whole = y.ndim == 1 and np.issubdtype(y.dtype, np.integer)
         if not whole or y.min() < 0 or y.max() >= self.num_classes:
             raise InputError(
                 f"GroupSum({self.num_classes}) learns integer classes [N] from 0 to "
                 f"{self.num_classes - 1}; y is {y.dtype}{list(y.shape)}"
                 + (f" from {y.min()} to {y.max()}" if whole else "")
+            )
+
+    def _check_probabilities(self, y: npt.NDArray[Any]) -> None:
+        fits = y.shape[1] == self.num_classes and y.dtype.kind == "f"
+        if fits:
+            is_row = (y >= 0).all(axis=1) & (np.abs(y.sum(axis=1) - 1) <= 1e-3)
+            fits = bool(is_row.all())
+        if not fits:
+            raise InputError(
+                f"GroupSum({self.num_classes}) learns probabilities [N, {self.num_classes}], "
+                f"floats from 0 that make 1 a row; y is {y.dtype}{list(y.shape)}"
             )
 
     def tau_of(self, group_size: int) -> float | Array:
@@ -159,14 +180,18 @@ class GroupSum(Head):
 
     def loss(self, scores: Array, y: Array) -> Array:
         log_probability = jax.nn.log_softmax(scores, axis=1)
-        of_target = jnp.take_along_axis(log_probability, y[:, None].astype(jnp.int32), axis=1)
+        if y.ndim == 1:
+            index = y[:, None].astype(jnp.int32)
+            of_target = jnp.take_along_axis(log_probability, index, axis=1).mean()
+        else:
+            of_target = (y * log_probability).sum(axis=1).mean()
         if not self.label_smoothing:
-            return -of_target.mean()
+            return -of_target
         s = self.label_smoothing
-        return -(1 - s) * of_target.mean() - s * log_probability.mean()
+        return -(1 - s) * of_target - s * log_probability.mean()
 
     def is_correct(self, scores: Array, y: Array) -> Array:
-        return jnp.argmax(scores, axis=1) == y
+        return jnp.argmax(scores, axis=1) == (y if y.ndim == 1 else jnp.argmax(y, axis=1))
 
     def decide(self, scores: Array) -> Array:
         winner = jnp.argmax(scores, axis=1)
@@ -174,7 +199,7 @@ class GroupSum(Head):
         return (winner[:, None] >> jnp.arange(num_bits)[None, :]) & 1 == 1
 
     def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        return (y[:, None] >> np.arange((self.num_classes - 1).bit_length())) & 1 == 1
+        return (classes_of(y)[:, None] >> np.arange((self.num_classes - 1).bit_length())) & 1 == 1
 
     def circuit(self, num_outputs: int) -> Circuit:
         self.check(num_outputs)

@@ -29,7 +29,7 @@ from gatewright.encode import Encoder
 from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused, describe, num_threads, why_not
-from gatewright.heads import Head
+from gatewright.heads import Head, classes_of
 from gatewright.journal import Best, Journal, Metrics, State, best_metrics, last_metrics
 from gatewright.network import Network
 from gatewright.steppers import (
@@ -77,7 +77,8 @@ def train(
 
     Args:
         x: rows of bits [N, num_inputs]; with an encoder, what it encodes.
-        y: targets, [N] class numbers for GroupSum or [N, m] bits for Bits.
+        y: targets: for GroupSum class numbers [N], or probabilities [N, num_classes]; for Bits
+            bits [N, m].
         optimizer: any optax transformation; `gatewright.Adam` also on the native kernel.
         batch_size: rows a step, reshuffled every epoch; None takes all rows every step.
         augment: warps every training image anew each time that it is used; needs an encoder.
@@ -291,7 +292,7 @@ def _soft_scores(
 def _hard_accuracy(fused: Fused, feed: Feed) -> float:
     """Share of rows that the hard network decides right: what its netlist does, by test."""
     scores = fused.scores(feed.words(slice(None)), 1.0, is_hard=True)
-    return float((scores.argmax(axis=1) == feed.targets).mean())
+    return float((scores.argmax(axis=1) == classes_of(feed.targets)).mean())
 
 
 @eqx.filter_jit

@@ -116,6 +116,9 @@ void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
   }
   const auto rows = read<std::uint64_t>(in, steps * batch * words);
   const auto labels = read<std::int32_t>(in, steps * batch);
+  std::size_t num_targets;  // probabilities of classes, or none
+  in >> num_targets;
+  const auto targets = read<float>(in, num_targets);
   try {
     Trainer trainer(shapes, num_classes, static_cast<Storage>(storage), threads);
     for (std::size_t l = 0; l < num_layers; ++l) {
@@ -128,7 +131,8 @@ void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
     std::vector<float> losses(steps), sums(steps * batch * num_classes);
     std::vector<std::int32_t> num_right(steps);
     const std::vector<StepSettings> settings(steps, {0.0f, temperature});
-    trainer.run(run, settings, rows.data(), words, labels.data(), losses.data(), num_right.data());
+    trainer.run(run, settings, rows.data(), words, labels.data(),
+                num_targets ? targets.data() : nullptr, losses.data(), num_right.data());
     trainer.sums(rows.data(), words, steps * batch, temperature, false, sums.data());
     write(out, losses);
     write(out, num_right);
