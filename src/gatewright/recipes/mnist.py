@@ -41,7 +41,7 @@ class MnistLarge(MnistSmall):
 
     layers: str = "6xG64000"
     tau: float | None = 33.0
-    epochs: float = 40
+    epochs: float = 30
 
 
 @dataclass(frozen=True)
