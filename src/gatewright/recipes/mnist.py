@@ -42,6 +42,8 @@ class MnistLarge(MnistSmall):
     layers: str = "6xG64000"
     tau: float | None = 33.0
     epochs: float = 30
+    final_temperature: float = 0.01
+    anneal: float = 0.6
 
 
 @dataclass(frozen=True)
