@@ -104,7 +104,7 @@ inline float greatest(const Float32::Row& row) {
 constexpr float kWeightOne = 32768.0f;  // of a weight: sums of weights stay below 2^16
 constexpr float kGreatest = 16383.0f;   // of a gradient: two of them are added in sixteen bits
 
-// Weights of kLanes candidates at a time, each twice in a word: [2 K] words.
+// Weights in fixed point, each twice in a word.
 template <typename Storage>
 inline void fix_weights(const ScalarOf<Storage>* weights, std::size_t num, std::uint32_t* to) {
   for (std::size_t k = 0; k < num; ++k) {

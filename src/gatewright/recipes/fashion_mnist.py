@@ -26,7 +26,7 @@ class Fashion8k(Classification):
 
 @dataclass(frozen=True)
 class Fashion(Fashion8k):
-    """Two layers of 32,000 gates: well under an hour on two cores."""
+    """Two layers of 32,000 gates; not recorded yet."""
 
     layers: str = "L32000:128,L32000:8"
     tau: float | None = 30.0

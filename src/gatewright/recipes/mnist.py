@@ -86,7 +86,7 @@ class Mnist16k(_Learned):
 
 @dataclass(frozen=True)
 class Mnist(_Learned):
-    """Two layers of 32,000 gates: well under an hour on two cores."""
+    """Two layers of 32,000 gates; not recorded yet."""
 
     layers: str = "L32000:128,L32000:8"
     tau: float | None = 20.0
