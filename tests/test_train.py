@@ -209,7 +209,8 @@ def test_a_patient_run_that_is_cut_continues_and_stays_over(tmp_path, monkeypatc
     whole = run("whole")
     last = len(lines_of(tmp_path / "whole"))
     for cut in range(5, 5 * last, 5):
-        run("cut", stop=lambda m, cut=cut: m.step >= cut)
+        stopped = run("cut", stop=lambda m, cut=cut: m.step >= cut)
+        assert_same(run("cut", resume=True, stop=lambda m, cut=cut: m.step >= cut), stopped)
         assert_same(run("cut", resume=True), whole)
         assert len(lines_of(tmp_path / "cut")) == last
     assert_same(run("cut", resume=True, progress=lambda _: pytest.fail("it was over")), whole)

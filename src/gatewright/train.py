@@ -208,7 +208,7 @@ def fit(
             best = journal.open_best(network, start.step)
     state = start
     if start is not None and stop is not None and stop(start.metrics):
-        return start.network
+        return start.network if best is None else best.network
     if best is not None and patience is not None and best.waited >= patience:
         return best.network
     saved_at = time.monotonic()
