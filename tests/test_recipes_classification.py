@@ -37,11 +37,30 @@ def test_layers_are_read_as_they_are_written():
     assert parse_layers("6xG8000") == (LayerShape(8000, 0),) * 6
     expected = (LayerShape(32, 4), LayerShape(32, 4), LayerShape(90, 0))
     assert parse_layers("2xL32:4, G90") == expected
+    assert parse_layers("L32:4@2.5,L8:2@3") == (LayerShape(32, 4, 2.5), LayerShape(8, 2, 3.0))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "8000", "G", "L8000", "L8000:", "L8000:0", "G8000:3", "G-3", "0xG5", "xG5", "G5,", "2xC9"],
+    [
+        "",
+        "8000",
+        "G",
+        "L8000",
+        "L8000:",
+        "L8000:0",
+        "G8000:3",
+        "G-3",
+        "0xG5",
+        "xG5",
+        "G5,",
+        "2xC9",
+        "L8:2@",
+        "L8:2@0",
+        "L8:2@-1",
+        "L8:2@2@3",
+        "G8@2",
+    ],
 )
 def test_what_is_no_layer_is_refused(text):
     with pytest.raises(InputError, match="is not a layer; write G8000"):
@@ -78,6 +97,18 @@ def test_wiring_and_initialisation_reach_the_layers(rows):
     np.testing.assert_array_equal(mixed[1].fanin, comb[1].fanin)
     noisy = Small(data_set=rows, wire_noise=0.25).network().layers[0]
     np.testing.assert_allclose(noisy.logits.std(), 0.25, rtol=0.3)
+
+
+def test_candidates_are_near_one_another_in_every_layer_that_says_so(rows):
+    chosen = Small(data_set=rows, layers="L90:2@1,L90:2@1,G90", thermometer="60,120,180")
+    first, second, _ = chosen.network().layers
+    pixels = np.indices((4, 4)).reshape(2, -1).T.repeat(3, axis=0)
+    places = pixels[np.asarray(first.candidates).reshape(4, -1)]
+    assert places.std(axis=0).mean() < 0.75 * pixels.std(axis=0).mean()
+    amid = first.places(pixels)
+    np.testing.assert_allclose(amid, places.mean(axis=0))
+    again = amid[np.asarray(second.candidates).reshape(4, -1)]
+    assert again.std(axis=0).mean() < 0.75 * amid.std(axis=0).mean()
 
 
 def test_the_seed_decides_the_network_and_not_the_rows(rows):

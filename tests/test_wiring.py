@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gatewright import wiring
 from gatewright.errors import InputError
-from gatewright.wiring import SCHEMES, connect, groups
+from gatewright.wiring import SCHEMES, connect, groups, weighted_groups
 
 
 @st.composite
@@ -171,3 +171,34 @@ def test_groups_are_random_and_cannot_be_larger_than_what_there_is():
     assert (first != other).any()
     with pytest.raises(InputError, match="5 different inputs is not to be had of 4"):
         groups(4, 1, 5, np.random.default_rng(0))
+
+
+def test_groups_near_a_centre_follow_share_and_distance():
+    places = np.indices((20, 20), np.float32).reshape(2, -1).T
+    shares = np.where(places[:, 0] < 10, 1.0, 0.25)
+    near = wiring.Near(places, reach=1.5)
+    rng = np.random.default_rng(0)
+    found = weighted_groups(shares, 20_000, 1, rng, near)[:, 0]
+    # the centre is an input drawn by share, the member another by share and weight
+    distance = np.linalg.norm(places[:, None] - places, axis=2)
+    weight = shares * np.exp(-(distance**2) / (2 * 1.5**2))
+    expected = shares / shares.sum() @ (weight / weight.sum(axis=1, keepdims=True))
+    count = np.bincount(found, minlength=400)
+    deviation = (count - 20_000 * expected) / np.sqrt(20_000 * expected)
+    assert abs(deviation).max() < 4.5
+    assert 0.9 < (deviation**2).mean() < 1.15
+
+
+def test_groups_near_a_centre_hold_different_inputs_even_where_few_are_near():
+    places = np.arange(50, dtype=np.float32)[:, None]
+    found = weighted_groups(np.ones(50), 30, 40, np.random.default_rng(1), wiring.Near(places, 0.1))
+    assert all(len(set(group)) == 40 for group in found.tolist())
+    few = weighted_groups(np.ones(50), 30, 5, np.random.default_rng(1), wiring.Near(places, 0.1))
+    assert (np.ptp(few, axis=1) <= 8).all()
+
+
+@pytest.mark.parametrize(("num_places", "reach"), [(49, 1.0), (50, 0.0), (50, float("nan"))])
+def test_places_that_do_not_fit_the_inputs_are_refused(num_places, reach):
+    near = wiring.Near(np.zeros((num_places, 2), np.float32), reach)
+    with pytest.raises(InputError, match="give 50 places, one an input, and a reach over 0"):
+        weighted_groups(np.ones(50), 3, 2, np.random.default_rng(0), near)

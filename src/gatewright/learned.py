@@ -45,7 +45,8 @@ class LearnedGates(Layer):
         parameters: float32[p, n], trainable, of the gates; p depends on the parametrisation.
         logits: float32[2, K, n], trainable, of the wires.
         candidates: int32[2, K, n], different inputs along K, and along both operands where there
-            are 2 K inputs; each input is a candidate about equally often, or by its share.
+            are 2 K inputs; each input is a candidate about equally often, or by its share, or where
+            a gate's other candidates are near.
         readers: int32[num_inputs, r], the places in the flattened candidates where each input
             stands, padded with 2 K n, so that the backward pass gathers.
         selection: how wires are evaluated in mode "training": "soft", the mixture, to be annealed;
@@ -59,6 +60,7 @@ class LearnedGates(Layer):
         wire_noise: standard deviation of the initial logits, around 0.
         shares: [num_inputs], at least 0: how often each input is to be a candidate, relatively;
             None is equally often. `balance_of` gives shares that leave out constant inputs.
+        near: where inputs are, and how far apart a gate's candidates lie; None is anywhere.
     """
 
     parameters: Array
@@ -82,6 +84,7 @@ class LearnedGates(Layer):
         strength: float | None = None,
         wire_noise: float = 1.0,
         shares: ArrayLike | None = None,
+        near: wiring.Near | None = None,
     ) -> None:
         if num_inputs < 2 or num_gates < 1 or candidates < 1:
             raise InputError(
@@ -97,10 +100,11 @@ class LearnedGates(Layer):
         each = min(candidates, num_inputs)
         drawn = 2 * each if 2 * each <= num_inputs else each
         num_groups = 2 * each * num_gates // drawn
-        if shares is None:
+        if shares is None and near is None:
             groups = wiring.groups(num_inputs, num_groups, drawn, rng)
         else:
-            groups = wiring.weighted_groups(_checked(shares, num_inputs), num_groups, drawn, rng)
+            weights = _checked(np.ones(num_inputs) if shares is None else shares, num_inputs)
+            groups = wiring.weighted_groups(weights, num_groups, drawn, rng, near)
         chosen = np.ascontiguousarray(groups.reshape(num_gates, 2, each).transpose(1, 2, 0))
         self.parameters = jnp.asarray(form.init(rng, num_gates, init, strength))
         noise = rng.standard_normal(chosen.shape, dtype=np.float32)
@@ -149,6 +153,13 @@ class LearnedGates(Layer):
                 return cast(Array, layer_calls.mixtures(corners, weights, x, self.candidates))
             a, b = cast(Array, mix(weights, x, self.candidates, self.readers))
         return combine(corners, a, b)
+
+    def places(self, of_inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Places of the gates [n, d], amid their candidates, from those of the inputs.
+
+        With them the next layer can choose among gates near one another.
+        """
+        return of_inputs[np.asarray(self.candidates).reshape(-1, self.num_outputs)].mean(axis=0)
 
     def tables(self) -> Array:
         """uint8[n]: the hard gates."""

@@ -8,6 +8,7 @@ that cannot serve a shape raises InputError naming the shape and a scheme that c
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -169,21 +170,55 @@ def groups(num_inputs: int, num_groups: int, size: int, rng: np.random.Generator
     return sequence[:num_slots].reshape(num_groups, size)
 
 
+@dataclass(frozen=True, eq=False)
+class Near:
+    """How groups keep to inputs near one another.
+
+    An input at distance r of a group's centre has the weight exp(-r^2 / (2 reach^2)) in it.
+
+    Attributes:
+        places: [num_inputs, d], of the inputs, say rows and columns of pixels.
+        reach: over 0, in the unit of the places.
+    """
+
+    places: npt.NDArray[np.float32]
+    reach: float
+
+    def penalties(self, centres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """float32[m, num_inputs]: minus the logarithms of the inputs' weights around m centres."""
+        squares = np.square(centres).sum(axis=1)[:, None] + np.square(self.places).sum(axis=1)
+        return (squares - 2 * centres @ self.places.T) * np.float32(0.5 / self.reach**2)
+
+
 def weighted_groups(
-    shares: npt.NDArray[np.float64], num_groups: int, size: int, rng: np.random.Generator
+    shares: npt.NDArray[np.float64],
+    num_groups: int,
+    size: int,
+    rng: np.random.Generator,
+    near: Near | None = None,
 ) -> Fanin:
     """int32[num_groups, size]: groups of different inputs, drawn one after the other by share.
 
     Each draw is in proportion to the shares of the inputs that the group does not have yet
     (Efraimidis and Spirakis 2006: those with the smallest exponential keys). Inputs of share 0 are
-    drawn where no others are left.
+    drawn where no others are left. With `near`, a group has a centre, the place of an input drawn
+    by share, and the shares are multiplied by the weights there.
     """
     if not 1 <= size <= len(shares):
         raise InputError(f"a group of {size} different inputs is not to be had of {len(shares)}")
-    rate = np.maximum(shares, 1e-12).astype(np.float32)
+    if near is not None and (len(near.places) != len(shares) or not near.reach > 0):
+        raise InputError(
+            f"near: {len(near.places)} places and a reach of {near.reach}; give {len(shares)} "
+            "places, one an input, and a reach over 0"
+        )
+    log_shares = np.log(np.maximum(shares, 1e-12)).astype(np.float32)
     groups = np.empty((num_groups, size), dtype=np.int32)
     for part in np.array_split(groups, -(-num_groups // GROUPS_AT_ONCE)):
-        keys = rng.standard_exponential((len(part), len(rate)), dtype=np.float32) / rate
+        keys = np.log(rng.standard_exponential((len(part), len(shares)), dtype=np.float32))
+        keys -= log_shares
+        if near is not None:
+            centres = near.places[rng.choice(len(shares), len(part), p=shares / shares.sum())]
+            keys += near.penalties(centres)
         part[:] = rng.permuted(np.argpartition(keys, size - 1, axis=1)[:, :size], axis=1)
     return groups
 

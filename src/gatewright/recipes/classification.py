@@ -6,6 +6,7 @@ A named recipe is a subclass with other defaults.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,16 +28,23 @@ if TYPE_CHECKING:
     from gatewright.network import Network
 
 
+#: Of inputs or gates, float32[n, d].
+Places = npt.NDArray[np.float32]
+
 #: Rows that show how much each input varies.
 BALANCE_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A layer of `width` gates that choose among `candidates` an operand; 0: of fixed wiring."""
+    """A layer of `width` gates that choose among `candidates` an operand; 0: of fixed wiring.
+
+    The candidates lie within about `reach` pixels of one another; 0: anywhere.
+    """
 
     width: int
     candidates: int
+    reach: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class Classification(Recipe):
         steps: optimiser steps; 0 takes as many as `epochs` need.
         data_set: as `gatewright.data.load` takes it: a name, or a .csv or .npz file.
         layers: from the input on, separated by commas: G8000 for 8,000 gates of fixed wiring,
-            L8000:32 for gates that learn both operands among 32 candidates, 6xG8000 for six layers.
+            L8000:32 for gates that learn both operands among 32 candidates, L8000:32@3 for
+            candidates within about 3 pixels of one another, 6xG8000 for six layers.
         wiring: scheme of fixed layers but the first: random, unique, butterfly, comb or tree.
         input_wiring: scheme of the first layer, where it is fixed.
         form: parametrisation of the gates: softmax, light, walsh, covjac, straight_through, gumbel.
@@ -193,16 +202,20 @@ class Classification(Recipe):
 
         layers: list[Layer] = []
         width = self.encoder.num_bits
+        places = self._places
         for i, shape in enumerate(parse_layers(self.layers)):
-            layers.append(self._layer(i, width, shape))
+            layer = self._layer(i, width, shape, places)
+            places = _places_of(layer, places)
+            layers.append(layer)
             width = shape.width
         tau = "auto" if self.tau is None else self.tau
         head = GroupSum(self._num_classes, tau, label_smoothing=self.label_smoothing)
         return Network(*layers, head=head)
 
-    def _layer(self, i: int, num_inputs: int, shape: LayerShape) -> Layer:
+    def _layer(self, i: int, num_inputs: int, shape: LayerShape, places: Places) -> Layer:
         from gatewright.layers import Gates
         from gatewright.learned import LearnedGates
+        from gatewright.wiring import Near
 
         key = (self.seed, i)
         common: dict[str, Any] = {
@@ -213,9 +226,18 @@ class Classification(Recipe):
                 num_inputs, shape.width, shape.candidates, key=key, **common,
                 selection=self.selection,  # pyright: ignore[reportArgumentType]  (it checks)
                 wire_noise=self.wire_noise, shares=self._shares if i == 0 else None,
+                near=Near(places, shape.reach) if shape.reach else None,
             )  # fmt: skip
         wiring = self.wiring if i else self.input_wiring
         return Gates(num_inputs, shape.width, key=key, wiring=wiring, **common)
+
+    @property
+    def _places(self) -> Places:
+        """Row and column of the pixel that each input bit is of; in a table, the column."""
+        pixels = self.encoder.shape[:2]
+        bits = self.encoder.num_bits // math.prod(pixels)
+        places = np.indices(pixels, np.float32).reshape(len(pixels), -1).T
+        return np.repeat(places, bits, axis=0)
 
     @cached_property
     def _shares(self) -> npt.NDArray[np.float64] | None:
@@ -257,19 +279,35 @@ class Classification(Recipe):
         }
 
 
+def _places_of(layer: Layer, of_inputs: Places) -> Places:
+    """Where a layer's gates are: amid what they read."""
+    from gatewright.learned import LearnedGates
+
+    if isinstance(layer, LearnedGates):
+        return layer.places(of_inputs)
+    return of_inputs[layer.hard_fanin()].mean(axis=1)
+
+
+#: "6xG8000", "L8000:16" or "L8000:16@3".
+LAYER = re.compile(
+    r"(?:(?P<times>\d+)x)?"
+    r"(?:G(?P<width>\d+)|L(?P<learned>\d+):(?P<candidates>\d+)(?:@(?P<reach>\d+(?:\.\d+)?))?)"
+)
+
+
 def parse_layers(text: str) -> tuple[LayerShape, ...]:
-    """The layers that a text such as "6xG8000" or "L8000:32,G8000" describes, else InputError."""
-    found: list[LayerShape] = []
+    """The layers that a text such as "6xG8000" or "L8000:32@3,G8000" describes, else InputError."""
+    layers: list[LayerShape] = []
     for part in text.replace(" ", "").split(","):
-        count, times, layer = part.rpartition("x")
-        width, _, candidates = layer[1:].partition(":")
-        numbers = [count if times else "1", width, candidates if layer[:1] == "L" else "1"]
-        fits = layer[:1] in ("G", "L") and (layer[0] == "L" or ":" not in layer)
-        if not fits or not all(number.isdecimal() and int(number) for number in numbers):
+        found = LAYER.fullmatch(part)
+        numbers = [float(number) for number in found.groups() if number] if found else []
+        if not found or not all(numbers):
             raise InputError(
                 f"layers {text!r}: {part!r} is not a layer; write G8000 for 8000 gates, L8000:16 "
-                "for gates that learn their inputs among 16 candidates, 6xG8000 for six layers"
+                "for gates that learn their inputs among 16 candidates, L8000:16@3 for candidates "
+                "within about 3 pixels, 6xG8000 for six layers"
             )
-        learned = int(candidates) if layer[0] == "L" else 0
-        found += [LayerShape(int(width), learned)] * int(numbers[0])
-    return tuple(found)
+        width = found["width"] or found["learned"]
+        shape = LayerShape(int(width), int(found["candidates"] or 0), float(found["reach"] or 0))
+        layers += [shape] * int(found["times"] or 1)
+    return tuple(layers)
