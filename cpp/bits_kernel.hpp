@@ -188,7 +188,7 @@ template <typename Storage>
 GATEWRIGHT_FLAT void bit_mixtures_backward(const MixtureRows& layer, const void* coefficients,
                                            const BitTile* tiles, std::size_t num_tiles,
                                            std::size_t first, std::size_t last, float* d_weights,
-                                           float* d_coefficients) {
+                                           float* d_coefficients, bool adds) {
   const std::size_t num = layer.num_candidates;
   FixedTiles a, b;
   for (std::size_t i = first; i < last; ++i) {
@@ -200,12 +200,13 @@ GATEWRIGHT_FLAT void bit_mixtures_backward(const MixtureRows& layer, const void*
       for (std::size_t t = 0; t < some; ++t) {
         const BitTile& tile = tiles[begin + t];
         const auto pair = operand_gradients<Storage>(layer, coefficients, i, tile.operands, tile.g,
-                                                     d_coefficients, begin + t > 0);
+                                                     d_coefficients, adds || begin + t > 0);
         a.set(t, Storage::widen(pair.a));
         b.set(t, Storage::widen(pair.b));
       }
-      differentiate_bits(a, tiles + begin, some, candidates, num, d_weight, begin > 0);
-      differentiate_bits(b, tiles + begin, some, candidates + num, num, d_weight + num, begin > 0);
+      const bool sums_up = adds || begin > 0;
+      differentiate_bits(a, tiles + begin, some, candidates, num, d_weight, sums_up);
+      differentiate_bits(b, tiles + begin, some, candidates + num, num, d_weight + num, sums_up);
     }
   }
 }

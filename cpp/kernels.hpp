@@ -120,14 +120,14 @@ struct Kernels {
                             const std::uint32_t* g, std::uint32_t* d_in, float* d_weights,
                             float* d_coefficients, bool adds);
   // The same of a layer that reads the network's inputs: bits[input], a sample a bit. Null where
-  // rows are float32: these are in fixed point. Backward are gates first to last - 1 over all tiles
-  // of a batch; their gradients are written.
+  // rows are float32: these are in fixed point. Backward are gates first to last - 1 over some
+  // tiles; their gradients are written or added.
   void (*bit_mixtures_forward)(const MixtureRows&, const void* weights, const void* coefficients,
                                const std::uint64_t* bits, std::uint32_t* operands,
                                std::uint32_t* out, float* sums);
   void (*bit_mixtures_backward)(const MixtureRows&, const void* coefficients, const BitTile* tiles,
                                 std::size_t num_tiles, std::size_t first, std::size_t last,
-                                float* d_weights, float* d_coefficients);
+                                float* d_weights, float* d_coefficients, bool adds);
 
   // sums become their gradients times tau: a sample's probabilities less its targets. Not divided
   // by the batch either, so that half precision holds them well; Adam::gradient_scale does it.

@@ -6,73 +6,20 @@
 #include <stdexcept>
 #include <string>
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 #include "buffer.hpp"
+#include "flush_to_zero.hpp"
 #include "layer.hpp"
 #include "team.hpp"
+#include "tile.hpp"
 
 namespace gatewright {
 namespace {
 
 constexpr std::size_t kBlocksAtOnce = 64;    // blocks of parameters that a thread takes at a time
 constexpr std::size_t kBitBlocksAtOnce = 4;  // the same where that takes the backward pass too
+// Tiles between which a first layer that reads bits goes backward: it keeps rows of each.
+constexpr std::size_t kTilesAtOnce = 32;
 constexpr std::size_t kMostThreads = 1024;
-
-// While it lives, this thread takes numbers too small for a normal float32 as 0. Annealed weights
-// and the squares of their gradients get that small, and would each cost a hundred cycles.
-class FlushToZero {
- public:
-#if defined(__x86_64__)
-  FlushToZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040U); }
-  ~FlushToZero() { _mm_setcsr(before_); }
-
- private:
-  unsigned before_;
-#elif defined(__aarch64__)
-  FlushToZero() {
-    asm volatile("mrs %0, fpcr" : "=r"(before_));
-    asm volatile("msr fpcr, %0" ::"r"(before_ | (std::uint64_t{1} << 24)));
-  }
-  ~FlushToZero() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
-
- private:
-  std::uint64_t before_;
-#else
-  FlushToZero() {}
-#endif
-};
-
-// What one thread holds of a tile: activations and gradients of all layers.
-struct Tile {
-  std::vector<Buffer<std::uint32_t>> activations;  // the inputs, then each layer's outputs
-  std::vector<Buffer<std::uint32_t>> operands;     // of layers with learned wiring
-  Buffer<std::uint32_t> gradients[2];
-  Buffer<float> sums;               // of the classes' votes
-  Buffer<float> targets;            // what they should be, where that is not all one class
-  Buffer<std::uint32_t> d_classes;  // and rows of their gradients
-};
-
-// A tile's inputs, and what of it is kept until the whole batch has been through the layers: where
-// the first layer reads bits, its operands and the rows of its outputs' gradients.
-struct Inputs {
-  Buffer<std::uint64_t> bits;
-  Buffer<std::uint32_t> operands, gradients;
-};
-
-// Transposes 64 x 64 bits: bit j of word i becomes bit i of word j (Hacker's Delight 7-3).
-void transpose(std::uint64_t* words) {
-  std::uint64_t mask = 0x0000'0000'ffff'ffff;
-  for (unsigned width = 32; width != 0; width >>= 1, mask ^= mask << width) {
-    for (unsigned i = 0; i < 64; i = ((i | width) + 1) & ~width) {
-      const std::uint64_t swap = ((words[i] >> width) ^ words[i | width]) & mask;
-      words[i] ^= swap << width;
-      words[i | width] ^= swap;
-    }
-  }
-}
 
 }  // namespace
 
@@ -212,16 +159,20 @@ struct Trainer::Implementation {
     }
   }
 
-  // Blocks first to last - 1 of layer l: the last of the batch's gradients, and the step.
-  void update(std::size_t l, std::span<const BitTile> batch, const Adam& adam,
-              Temperatures temperature, std::size_t first, std::size_t last) {
+  // Gates of the blocks first to last - 1 of a first layer that reads bits, over some tiles.
+  void backward_of_bits(std::span<const BitTile> some, std::size_t first, std::size_t last,
+                        bool adds) {
+    Layer& layer = layers[0];
+    kernel.bit_mixtures_backward(layer.mixture_rows(), layer.coefficients.data(), some.data(),
+                                 some.size(), first * kBlock,
+                                 std::min(last * kBlock, layer.num_gates), layer.d_weights.data(),
+                                 layer.d_coefficients.data(), adds);
+  }
+
+  // Blocks first to last - 1 of layer l: from the batch's gradients the next parameters.
+  void update(std::size_t l, const Adam& adam, Temperatures temperature, std::size_t first,
+              std::size_t last) {
     Layer& layer = layers[l];
-    if (reads_bits(l)) {
-      kernel.bit_mixtures_backward(layer.mixture_rows(), layer.coefficients.data(), batch.data(),
-                                   batch.size(), first * kBlock,
-                                   std::min(last * kBlock, layer.num_gates), layer.d_weights.data(),
-                                   layer.d_coefficients.data());
-    }
     const std::size_t num_sums = gangs_of(l);
     kernel.step_gates(layer.form, layer.is_hard, temperature, adam, layer.gates.view(),
                       layer.is_swapped.data(), layer.d_coefficients.data(), num_sums,
@@ -248,7 +199,7 @@ struct Trainer::Implementation {
     }
     const std::size_t num_tiles = (batch + kSamples - 1) / kSamples;
     make_gangs(num_tiles);
-    if (reads_bits(0)) make_inputs(num_tiles);
+    if (reads_bits(0)) make_inputs(std::min(num_tiles, kTilesAtOnce));
   }
 
   void make_gangs(std::size_t num_tiles) {
@@ -351,20 +302,26 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   const std::size_t num_tiles = (run.batch + kSamples - 1) / kSamples;
   const CrossEntropy loss{self.num_classes, run.tau, run.smoothing};
   std::vector<Votes> votes(steps.size() * num_tiles);
-  // Work is taken from these, one a step and phase, so that none is reset while others read it.
-  std::vector<std::atomic<std::size_t>> next_gang(steps.size()), next_part(steps.size());
+  // Tiles are brought forward and backward in groups, more than one only where bits are read.
+  const std::size_t at_once = self.reads_bits(0) ? std::min(num_tiles, kTilesAtOnce) : num_tiles;
+  const std::size_t num_groups = (num_tiles + at_once - 1) / at_once;
+  // Work is taken from these, one a phase, so that none is reset while others read it.
+  std::vector<std::atomic<std::size_t>> next_gang(steps.size() * num_groups),
+      next_bits(steps.size() * num_groups), next_part(steps.size());
 
-  std::vector<BitTile> batch;
-  for (std::size_t t = 0; self.reads_bits(0) && t < num_tiles; ++t) {
+  std::vector<BitTile> kept;
+  for (std::size_t t = 0; self.reads_bits(0) && t < at_once; ++t) {
     const Inputs& of = self.inputs[t];
-    batch.push_back({of.bits.data(), of.operands.data(), of.gradients.data()});
+    kept.push_back({of.bits.data(), of.operands.data(), of.gradients.data()});
   }
 
-  const auto train_tiles = [&](std::size_t step, std::size_t member) {
+  const auto train_tiles = [&](std::size_t step, std::size_t group, std::size_t member) {
+    auto& next = next_gang[step * num_groups + group];
+    const std::size_t begin = group * at_once, end = std::min(num_tiles, begin + at_once);
     Tile& tile = self.tiles[member];
     std::int32_t label[kSamples];
-    for (std::size_t gang; (gang = next_gang[step].fetch_add(1)) < self.num_gangs;) {
-      for (std::size_t t = gang; t < num_tiles; t += self.num_gangs) {
+    for (std::size_t gang; (gang = next.fetch_add(1)) < self.num_gangs;) {
+      for (std::size_t t = begin + gang; t < end; t += self.num_gangs) {
         const std::size_t first = step * run.batch + t * kSamples;
         const std::size_t count = std::min(kSamples, run.batch - t * kSamples);
         for (std::size_t i = 0; i < kSamples; ++i) label[i] = i < count ? labels[first + i] : 0;
@@ -374,13 +331,25 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
             of_classes[c * kSamples + i] = targets[(first + i) * self.num_classes + c];
           }
         }
-        Inputs& of = self.inputs[self.reads_bits(0) ? t : member];
+        Inputs& of = self.inputs[self.reads_bits(0) ? t - begin : member];
         self.load_inputs(tile, of, rows + first * words, words, count);
         self.forward(tile, of);
         votes[step * num_tiles + t] =
             self.kernel.cross_entropy(loss, label, of_classes, count, tile.sums.data());
         self.backward(tile, of, gang, t != gang);
       }
+    }
+  };
+  // What `backward` left of a group: gradients of a first layer that reads bits.
+  const auto train_bits = [&](std::size_t group, std::size_t first, std::size_t last) {
+    const std::span tiles(kept.data(), std::min(at_once, num_tiles - group * at_once));
+    self.backward_of_bits(tiles, first, last, group > 0);
+  };
+  const auto train_all_bits = [&](std::size_t step, std::size_t group) {
+    const std::size_t num = self.layers[0].num_blocks();
+    auto& next = next_bits[step * num_groups + group];
+    for (std::size_t first; (first = next.fetch_add(kBitBlocksAtOnce)) < num;) {
+      train_bits(group, first, std::min(num, first + kBitBlocksAtOnce));
     }
   };
   const auto update = [&](std::size_t step) {
@@ -399,11 +368,12 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
     std::size_t part = next_part[step].fetch_add(1), before = 0;
     for (std::size_t l = 0; l < self.layers.size(); ++l) {
       const std::size_t num = self.layers[l].num_blocks();
-      const std::size_t at_once = self.reads_bits(l) ? kBitBlocksAtOnce : kBlocksAtOnce;
-      const std::size_t parts = (num + at_once - 1) / at_once;
+      const std::size_t of_part = self.reads_bits(l) ? kBitBlocksAtOnce : kBlocksAtOnce;
+      const std::size_t parts = (num + of_part - 1) / of_part;
       for (; part < before + parts; part = next_part[step].fetch_add(1)) {
-        const std::size_t first = (part - before) * at_once;
-        self.update(l, batch, adam, temperature, first, std::min(num, first + at_once));
+        const std::size_t first = (part - before) * of_part, last = std::min(num, first + of_part);
+        if (self.reads_bits(l)) train_bits(num_groups - 1, first, last);
+        self.update(l, adam, temperature, first, last);
       }
       before += parts;
     }
@@ -413,8 +383,13 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
     self.make_coefficients(member, steps[0].temperature, false, false);
     self.team.meet();
     for (std::size_t step = 0; step < steps.size(); ++step) {
-      train_tiles(step, member);
-      self.team.meet();
+      for (std::size_t group = 0; group < num_groups; ++group) {
+        train_tiles(step, group, member);
+        self.team.meet();
+        if (group + 1 == num_groups) break;
+        train_all_bits(step, group);
+        self.team.meet();
+      }
       update(step);
       self.team.meet();
     }

@@ -260,7 +260,8 @@ def test_candidates_that_are_bits_lose_less(name: str, monkeypatch: pytest.Monke
     """The first layer in fixed point: 1.5 % of the norm, of which the rows above it have most."""
     monkeypatch.setenv("GATEWRIGHT_ISA", name)
     rng = np.random.default_rng(2)
-    for seed, (k, batch) in enumerate([(1, 1), (3, 64), (4, 65), (18, 130), (45, 520), (128, 700)]):
+    shapes = [(1, 1), (3, 64), (4, 65), (18, 130), (45, 520), (128, 700), (7, 4500)]
+    for seed, (k, batch) in enumerate(shapes):
         num_inputs = 3 * k + 2
         first = LearnedGates(num_inputs, 20, k, key=(seed,), init="gaussian", wire_noise=2.0)
         second = Gates(20, 12, key=(seed, 1), init="gaussian")
@@ -366,12 +367,13 @@ def test_a_step_of_adam_is_that_of_its_formula() -> None:
 
 
 @pytest.mark.parametrize(
-    ("activations", "batch"), [("float32", 64), ("float32", 300), ("bfloat16", 1280), ("auto", 100)]
+    ("activations", "batch"),
+    [("float32", 64), ("float32", 300), ("bfloat16", 2200), ("auto", 100)],
 )
 @pytest.mark.parametrize("seed", [3, 12])
 def test_threads_and_chunks_change_no_bit(seed: int, activations: str, batch: int) -> None:
-    """From 1 to 20 tiles a batch; schedules, whose values a chunk computes together."""
-    case = random_case(seed, 40, [300, 90], 5, 1300, 1.0)
+    """From 1 to 35 tiles a batch, two groups; schedules, whose values a chunk computes together."""
+    case = random_case(seed, 40, [300, 90], 5, 2300, 1.0)
     assert isinstance(case.network.layers[0], LearnedGates if seed == 12 else Gates)
     options = {
         "batch_size": batch, "steps": 7, "chunk": 7, "activations": activations,

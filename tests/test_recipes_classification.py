@@ -167,6 +167,11 @@ def test_the_thermometer_is_what_the_field_says(rows):
     uniform = Small(data_set=rows, thermometer="uniform:3").encoder
     np.testing.assert_allclose(uniform.thresholds, [63.75, 127.5, 191.25])
     assert Small(data_set=rows, thermometer="quantile:5").encoder.bits == 5
+    each = Small(data_set=rows, thermometer="quantile:3", per_feature=True).encoder.thresholds
+    assert each.shape == (16, 3)
+    assert len(np.unique(each[:, 1])) > 8
+    learned = Small(data_set=rows, thermometer="learned:3").encoder.thresholds
+    assert learned.shape == (3,)
     for text in ("uniform", "even:3", "", "quantile:x"):
         with pytest.raises(InputError, match="give thresholds such as 63.5"):
             _ = Small(data_set=rows, thermometer=text).encoder

@@ -69,7 +69,9 @@ class Classification(Recipe):
         tune_tau: epochs of three trials before the run, with half of tau, tau and twice tau; the
             run takes the one that decides most held-out rows right as a hard network; 0: none.
         label_smoothing: share of every target that is spread over all classes.
-        thermometer: thresholds of the input: numbers separated by commas, uniform:N or quantile:N.
+        thermometer: thresholds of the input: numbers separated by commas, or N of them by a rule:
+            uniform:N, quantile:N, learned:N.
+        per_feature: let the rule place each pixel's, or column's, thresholds on their own.
         rotate: greatest rotation of a training image, in degrees; warps of 0 are off.
         shear: greatest horizontal shift of a row by its distance from the centre, a ratio.
         scale: greatest relative change of each side's length.
@@ -115,6 +117,7 @@ class Classification(Recipe):
     tune_tau: float = 0.0
     label_smoothing: float = 0.0
     thermometer: str = "63.5"
+    per_feature: bool = False
     rotate: float = 0.0
     shear: float = 0.0
     scale: float = 0.0
@@ -162,13 +165,14 @@ class Classification(Recipe):
         x = self._splits[0].x
         how, _, bits = self.thermometer.partition(":")
         if how in HOW and bits.isdigit():
-            return Thermometer.fit(x, int(bits), how)
+            y = self._splits[0].y
+            return Thermometer.fit(x, int(bits), how, y=y, per_feature=self.per_feature)
         try:
             thresholds = [float(part) for part in self.thermometer.split(",")]
         except ValueError:
             raise InputError(
                 f"thermometer {self.thermometer!r}: give thresholds such as 63.5 or 50,150, "
-                "or uniform:N or quantile:N for N of them"
+                "or uniform:N, quantile:N or learned:N for N of them"
             ) from None
         return Thermometer.fit(x, thresholds=np.array(thresholds, np.float32))
 
