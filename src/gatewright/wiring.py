@@ -214,8 +214,8 @@ def weighted_groups(
     log_shares = np.log(np.maximum(shares, 1e-12)).astype(np.float32)
     groups = np.empty((num_groups, size), dtype=np.int32)
     for part in np.array_split(groups, -(-num_groups // GROUPS_AT_ONCE)):
-        keys = np.log(rng.standard_exponential((len(part), len(shares)), dtype=np.float32))
-        keys -= log_shares
+        drawn = rng.standard_exponential((len(part), len(shares)), dtype=np.float32)
+        keys = np.log(np.maximum(drawn, np.finfo(np.float32).tiny)) - log_shares
         if near is not None:
             centres = near.places[rng.choice(len(shares), len(part), p=shares / shares.sum())]
             keys += near.penalties(centres)
