@@ -189,6 +189,16 @@ def test_groups_near_a_centre_follow_share_and_distance():
     assert 0.9 < (deviation**2).mean() < 1.15
 
 
+def test_very_many_inputs_are_all_drawn_by_share():
+    shares = np.where(np.arange(3 * wiring.POOL) % 3, 1.0, 0.5)
+    found = weighted_groups(shares, 3000, 8, np.random.default_rng(0))
+    assert (np.diff(np.sort(found, axis=1), axis=1) > 0).all()
+    count = np.bincount(found.reshape(-1), minlength=len(shares))
+    expected = found.size * shares / shares.sum()
+    assert ((count - expected) ** 2 / expected).mean() < 1.1
+    assert abs(count[::3].sum() / expected[::3].sum() - 1) < 0.05
+
+
 def test_groups_near_a_centre_hold_different_inputs_even_where_few_are_near():
     places = np.arange(50, dtype=np.float32)[:, None]
     found = weighted_groups(np.ones(50), 30, 40, np.random.default_rng(1), wiring.Near(places, 0.1))

@@ -184,10 +184,13 @@ class Near:
     places: npt.NDArray[np.float32]
     reach: float
 
-    def penalties(self, centres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32[m, num_inputs]: minus the logarithms of the inputs' weights around m centres."""
-        squares = np.square(centres).sum(axis=1)[:, None] + np.square(self.places).sum(axis=1)
-        return (squares - 2 * centres @ self.places.T) * np.float32(0.5 / self.reach**2)
+    def penalties(
+        self, centres: npt.NDArray[np.float32], inputs: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float32]:
+        """float32[m, k]: minus the logarithms of k inputs' weights around m centres."""
+        places = self.places[inputs]
+        squares = np.square(centres).sum(axis=1)[:, None] + np.square(places).sum(axis=1)
+        return (squares - 2 * centres @ places.T) * np.float32(0.5 / self.reach**2)
 
 
 def weighted_groups(
@@ -201,7 +204,8 @@ def weighted_groups(
 
     Each draw is in proportion to the shares of the inputs that the group does not have yet
     (Efraimidis and Spirakis 2006: those with the smallest exponential keys). Inputs of share 0 are
-    drawn where no others are left. With `near`, a group has a centre, the place of an input drawn
+    drawn only where there are fewer others than `size`. Of very many inputs, GROUPS_AT_ONCE groups
+    draw from POOL random ones. With `near`, a group has a centre, the place of an input drawn
     by share, and the shares are multiplied by the weights there.
     """
     if not 1 <= size <= len(shares):
@@ -211,20 +215,30 @@ def weighted_groups(
             f"near: {len(near.places)} places and a reach of {near.reach}; give {len(shares)} "
             "places, one an input, and a reach over 0"
         )
-    log_shares = np.log(np.maximum(shares, 1e-12)).astype(np.float32)
+    centre_odds = shares / shares.sum()
+    choice = np.flatnonzero(shares)
+    if len(choice) < size:
+        shares, choice = np.maximum(shares, 1e-12), np.arange(len(shares))
+    log_shares = np.log(shares, where=shares > 0, out=np.zeros(len(shares))).astype(np.float32)
+    pool_size = max(POOL, 8 * size)
     groups = np.empty((num_groups, size), dtype=np.int32)
     for part in np.array_split(groups, -(-num_groups // GROUPS_AT_ONCE)):
-        drawn = rng.standard_exponential((len(part), len(shares)), dtype=np.float32)
-        keys = np.log(np.maximum(drawn, np.finfo(np.float32).tiny)) - log_shares
+        pool = choice if len(choice) <= pool_size else rng.choice(choice, pool_size, replace=False)
+        drawn = rng.standard_exponential((len(part), len(pool)), dtype=np.float32)
+        keys = np.log(np.maximum(drawn, np.finfo(np.float32).tiny)) - log_shares[pool]
         if near is not None:
-            centres = near.places[rng.choice(len(shares), len(part), p=shares / shares.sum())]
-            keys += near.penalties(centres)
-        part[:] = rng.permuted(np.argpartition(keys, size - 1, axis=1)[:, :size], axis=1)
+            centres = near.places[rng.choice(len(shares), len(part), p=centre_odds)]
+            keys += near.penalties(centres, pool)
+        best = np.argpartition(keys, size - 1, axis=1)[:, :size]
+        part[:] = rng.permuted(pool[best], axis=1)
     return groups
 
 
+#: Inputs that groups drawn at a time share, chosen at random where there are more.
+POOL = 2048
+
 #: Groups drawn at a time, so that their keys stay small.
-GROUPS_AT_ONCE = 1024
+GROUPS_AT_ONCE = 256
 
 
 def _fanin(a: npt.ArrayLike, b: npt.ArrayLike) -> Fanin:

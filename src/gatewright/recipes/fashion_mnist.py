@@ -12,15 +12,15 @@ class Fashion8k(Classification):
     """One layer of 8,000 gates; the fields were chosen with 10,000 rows held out."""
 
     data_set: str = "fashion-mnist"
-    layers: str = "L8000:32@5"
+    layers: str = "L8000:64@6"
     init: str = "gaussian"
     thermometer: str = "quantile:7"
     learning_rate: float = 0.05
     batch_size: int = 256
-    epochs: float = 240
+    epochs: float = 180
     tau: float | None = 15.0
     crop: int = 1
-    weight_decay: float = 0.02
+    weight_decay: float = 0.03
     final_temperature: float = 0.01
     anneal: float = 0.4
     held_out: int = 1000
@@ -32,4 +32,4 @@ class Fashion(Fashion8k):
 
     layers: str = "L64000:32@5"
     tau: float | None = 30.0
-    epochs: float = 60
+    epochs: float = 40

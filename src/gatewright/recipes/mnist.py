@@ -57,7 +57,7 @@ class _Learned(_Mnist):
     strength: float | None = None
     learning_rate: float = 0.075
     batch_size: int = 256
-    epochs: float = 200
+    epochs: float = 150
     tau: float | None = 10.0
     final_temperature: float = 0.005
     anneal: float = 0.4
@@ -95,4 +95,4 @@ class Mnist(_Learned):
     layers: str = "L32000:32@3,L32000:8@4"
     tau: float | None = 20.0
     weight_decay: float = 0.02
-    epochs: float = 80
+    epochs: float = 50
