@@ -220,10 +220,13 @@ def weighted_groups(
     if len(choice) < size:
         shares, choice = np.maximum(shares, 1e-12), np.arange(len(shares))
     log_shares = np.log(shares, where=shares > 0, out=np.zeros(len(shares))).astype(np.float32)
-    pool_size = max(POOL, 8 * size)
+    pool_size = min(max(POOL, 8 * size), len(choice))
+    waiting = choice[:0]  # inputs that are in a later pool
     groups = np.empty((num_groups, size), dtype=np.int32)
     for part in np.array_split(groups, -(-num_groups // GROUPS_AT_ONCE)):
-        pool = choice if len(choice) <= pool_size else rng.choice(choice, pool_size, replace=False)
+        if len(waiting) < pool_size:
+            waiting = rng.permutation(choice)
+        pool, waiting = waiting[:pool_size], waiting[pool_size:]
         drawn = rng.standard_exponential((len(part), len(pool)), dtype=np.float32)
         keys = np.log(np.maximum(drawn, np.finfo(np.float32).tiny)) - log_shares[pool]
         if near is not None:
