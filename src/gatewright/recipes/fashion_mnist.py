@@ -15,9 +15,9 @@ class Fashion8k(Classification):
     layers: str = "L8000:64@6"
     init: str = "gaussian"
     thermometer: str = "quantile:7"
-    learning_rate: float = 0.05
-    batch_size: int = 256
-    epochs: float = 180
+    learning_rate: float = 0.03
+    batch_size: int = 100
+    epochs: float = 150
     tau: float | None = 15.0
     crop: int = 1
     weight_decay: float = 0.03
@@ -32,4 +32,6 @@ class Fashion(Fashion8k):
 
     layers: str = "L64000:32@5"
     tau: float | None = 30.0
+    batch_size: int = 256
+    learning_rate: float = 0.05
     epochs: float = 40
