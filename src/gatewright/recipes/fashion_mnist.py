@@ -12,7 +12,7 @@ class Fashion8k(Classification):
     """One layer of 8,000 gates; the fields were chosen with 10,000 rows held out."""
 
     data_set: str = "fashion-mnist"
-    layers: str = "L8000:64@6"
+    layers: str = "L8000:32@5"
     init: str = "gaussian"
     thermometer: str = "quantile:7"
     learning_rate: float = 0.03
