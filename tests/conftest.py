@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 # Before anything imports jax: it reads these once. Tests that start a process hand them on.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -25,6 +26,15 @@ settings.load_profile("gatewright")
 FORBID_SKIPS = "GATEWRIGHT_FORBID_SKIPS"
 
 missing_tools: dict[str, list[str]] = {}
+
+
+@pytest.fixture(scope="session")
+def epfl() -> Path:
+    """The folder of the EPFL combinational benchmarks, in GATEWRIGHT_DATA."""
+    folder = Path(os.environ.get("GATEWRIGHT_DATA", "data")) / "circuits" / "epfl"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing: set GATEWRIGHT_DATA to a folder that holds it")
+    return folder
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

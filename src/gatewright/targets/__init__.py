@@ -13,7 +13,7 @@ from pathlib import Path
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
 from gatewright.sides import HasCircuit
-from gatewright.targets import blif, dot
+from gatewright.targets import aiger, blif, bristol, dot
 
 Files = dict[str, bytes]
 
@@ -48,6 +48,15 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         Target("blif", blif.write, "BLIF, for ABC, Yosys and back", blif.read, (".blif",)),
+        Target("aiger", aiger.write_binary, "AIGER, binary", aiger.read, (".aig",)),
+        Target("aiger-text", aiger.write_text, "AIGER, ASCII", aiger.read, (".aag",)),
+        Target(
+            "bristol",
+            bristol.write,
+            "Bristol Fashion, for multi-party computation",
+            bristol.read,
+            (".bristol", ".txt"),
+        ),
         Target("c", _deferred("c"), "portable bit-parallel C99, with a self-test"),
         Target("c-automaton", _deferred("c_automaton"), "C99 that steps a cellular automaton"),
         Target("dot", dot.write, "Graphviz text"),
