@@ -5,7 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from gatewright.arith import argmax, full_adder, greater, half_adder, popcount
+from gatewright.arith import (
+    argmax,
+    full_adder,
+    greater,
+    half_adder,
+    pair_adder,
+    popcount,
+    two_pair_adder,
+)
 from gatewright.circuit import Builder, Circuit, all_inputs, unpack
 
 
@@ -49,8 +57,27 @@ def test_adders_add_with_the_stated_number_of_gates():
     np.testing.assert_array_equal(values(half), rows_of(2).sum(1))
     b = builder_of(3)
     full = finish(b, list(full_adder(b, *b.inputs)))
-    assert full.num_gates == 5
+    assert (full.num_gates, full.stats().ands) == (5, 1)
     np.testing.assert_array_equal(values(full), rows_of(3).sum(1))
+
+
+def test_adders_of_twos_add_with_the_stated_number_of_gates():
+    x, differ, z = rows_of(3).T
+    b = builder_of(3)
+    circuit = finish(b, list(pair_adder(b, b.inputs[2], (b.inputs[0], b.inputs[1]))))
+    assert (circuit.num_gates, circuit.stats().ands) == (4, 1)
+    np.testing.assert_array_equal(values(circuit), z + np.where(differ, 1, 2 * x))
+
+    x, differ, y, differs, z = rows_of(5).T
+    b = builder_of(5)
+    total, (carry, carries_differ) = two_pair_adder(
+        b, b.inputs[4], (b.inputs[0], b.inputs[1]), (b.inputs[2], b.inputs[3])
+    )
+    circuit = finish(b, [total, carry, carries_differ])
+    assert (circuit.num_gates, circuit.stats().ands) == (8, 2)
+    low, high, is_one = circuit.truth_tables().T.astype(np.int64)
+    expected = z + np.where(differ, 1, 2 * x) + np.where(differs, 1, 2 * y)
+    np.testing.assert_array_equal(low + 2 * np.where(is_one, 1, 2 * high), expected)
 
 
 @pytest.mark.parametrize("k", range(13))
@@ -62,10 +89,12 @@ def test_popcount_counts(k):
     assert circuit.num_gates <= 5 * k
 
 
-def test_popcount_is_not_deep():
+def test_popcount_is_small_and_not_deep():
     b = builder_of(256)
     circuit = finish(b, popcount(b, b.inputs))
-    assert circuit.depth <= 45
+    assert circuit.num_gates <= 4.5 * 256
+    assert circuit.stats().ands <= 1.05 * 256
+    assert circuit.depth <= 61
     rows = np.random.default_rng(0).integers(0, 2, (500, 256))
     found = circuit(rows).astype(np.int64) @ (1 << np.arange(9))
     np.testing.assert_array_equal(found, rows.sum(1))

@@ -24,7 +24,7 @@ def rows(k: int) -> Bits:
 
 
 def circuit_of(table: npt.ArrayLike) -> Circuit:
-    """A large circuit with these truth tables [2**k] or [2**k, m]: a tree of multiplexers."""
+    """A large circuit with these truth tables [2**k] or [2**k, m]: a tree of ANDs and ORs."""
     columns = np.asarray(table, np.bool_)
     columns = columns.reshape(len(columns), -1)
     k = (len(columns) - 1).bit_length()
@@ -35,7 +35,8 @@ def circuit_of(table: npt.ArrayLike) -> Circuit:
             return int(column[0])
         half = len(column) // 2
         low, high = choose(column[:half], i - 1), choose(column[half:], i - 1)
-        return builder.mux(builder.inputs[i], high, low)
+        x = builder.inputs[i]
+        return builder.lor(builder.land(x, high), builder.land(x ^ 1, low))
 
     for o, column in enumerate(columns.T):
         builder.output(f"y{o}", choose(column, k - 1))

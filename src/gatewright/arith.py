@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatewright import gates
 from gatewright.circuit import FALSE, Builder
 
 Number = list[int]
@@ -16,38 +15,85 @@ def half_adder(builder: Builder, a: int, b: int) -> tuple[int, int]:
 
 
 def full_adder(builder: Builder, a: int, b: int, c: int) -> tuple[int, int]:
-    """(sum, carry) of three bits: 5 gates."""
-    half = builder.lxor(a, b)
-    return builder.lxor(half, c), builder.lor(builder.land(a, b), builder.land(half, c))
+    """(sum, carry) of three bits: 5 gates, one of them an AND."""
+    return pair_adder(builder, c, (a, builder.lxor(a, b)))
+
+
+#: Two bits of one weight as (one of them, whether they differ): where they differ it may be either.
+Two = tuple[int, int]
+
+
+def pair_adder(builder: Builder, z: int, two: Two) -> tuple[int, int]:
+    """(sum, carry) of three bits, two of them together: 4 gates, one of them an AND."""
+    x, differ = two
+    carry = builder.lxor(x, builder.land(differ, builder.lxor(x, z)))
+    return builder.lxor(z, differ), carry
+
+
+def two_pair_adder(builder: Builder, z: int, first: Two, second: Two) -> tuple[int, Two]:
+    """Sum of five bits, four of them in twos, and both carries as a two: 8 gates, 2 of them ANDs.
+
+    A block of two full adders without the XORs that would encode and decode what is between them
+    ("MDFA": Demenkov, Kojevnikov, Kulikov and Yaroslavtsev, Inf. Process. Lett. 110, 2010).
+    """
+    (x, p), (y, q) = first, second
+    total = builder.lxor(z, p)
+    either = builder.lor(p, builder.lxor(x, z))  # the first carry is not `total`
+    carries_differ = builder.lxor(either, builder.land(builder.lxor(y, total), q ^ 1))
+    return builder.lxor(total, q), (builder.lxor(total, either), carries_differ)
+
+
+#: Twos that one sum goes through, one after the other: fewer are less deep and cost more gates.
+CHAIN = 16
 
 
 def popcount(builder: Builder, bits: Sequence[int]) -> Number:
-    """How many of the bits are 1: about 5 gates a bit.
+    """How many of the bits are 1: about 4.5 gates a bit, one of them an AND.
 
-    A carry-save tree: while a weight has three bits or more, three become one and a carry, oldest
-    first, so the depth grows with the logarithm.
+    A carry-save tree, weight by weight. Four bits in twos and a fifth become one bit and a two of
+    carries while there are so many; bits wait in line, so the depth grows with the logarithm.
     """
-    column, number = list(bits), Number()
-    while column:
-        carries: list[int] = []
-        while len(column) > 1:
-            adder = full_adder if len(column) > 2 else half_adder
-            total, carry = adder(builder, *column[:3])
-            column = [*column[3:], total]
+    number, twos = Number(), list[Two]()
+    line = list(bits)
+    while line or twos:
+        line += [FALSE] * -(-(len(twos) - len(line)) // CHAIN)  # where sums begin
+        carries, carry_twos = list[int](), list[Two]()
+        while len(line) + 2 * len(twos) >= 5:
+            while len(twos) < 2:
+                twos.append((line[0], builder.lxor(line[0], line[1])))
+                del line[:2]
+            total, both = two_pair_adder(builder, line.pop(0), twos.pop(0), twos.pop(0))
+            line.append(total)
+            carry_twos.append(both)
+        while len(line) + 2 * len(twos) > 1:
+            if twos:
+                total, carry = pair_adder(builder, line.pop(0) if line else FALSE, twos.pop(0))
+            elif len(line) > 2:
+                total, carry = full_adder(builder, *line[:3])
+                del line[:3]
+            else:
+                total, carry = half_adder(builder, *line)
+                line.clear()
+            line.append(total)
             carries.append(carry)
-        number.append(column[0])
-        column = carries
+        number += line
+        line, twos = carries, carry_twos
     return number
 
 
 def greater(builder: Builder, x: Number, y: Number) -> int:
-    """The literal of x > y, ripple from the least significant bit."""
+    """The literal of x > y, ripple from the least significant bit: an AND a bit."""
     result = FALSE
     for i in range(max(len(x), len(y))):
-        a, b = x[i] if i < len(x) else FALSE, y[i] if i < len(y) else FALSE
-        above = builder.gate(gates.NAMES.index("a&~b"), a, b)
-        at_least = builder.gate(gates.NAMES.index("a|~b"), a, b)
-        result = builder.lor(above, builder.land(at_least, result))
+        if i >= len(y):
+            result = builder.lor(x[i], result)
+        elif i >= len(x):
+            result = builder.land(y[i] ^ 1, result)
+        elif result == FALSE:
+            result = builder.land(x[i], y[i] ^ 1)
+        else:  # where the bits differ x's decides
+            differ = builder.lxor(x[i], y[i])
+            result = builder.lxor(result, builder.land(differ, builder.lxor(x[i], result)))
     return result
 
 

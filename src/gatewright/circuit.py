@@ -322,8 +322,8 @@ class Builder:
         return self.gate(gates.XOR, a, b)
 
     def mux(self, select: int, when_true: int, when_false: int) -> int:
-        """when_true where select is 1, else when_false: three gates."""
-        return self.lor(self.land(select, when_true), self.land(select ^ 1, when_false))
+        """when_true where select is 1, else when_false: three gates, one of them an AND."""
+        return self.lxor(when_false, self.land(select, self.lxor(when_true, when_false)))
 
     def copy(self, circuit: Circuit, inputs: Sequence[int]) -> list[int]:
         """Add all gates of a circuit over these input literals; the literals of its outputs."""
