@@ -151,8 +151,12 @@ assert "jax" not in sys.modules
         (["prove", "adder.blif", "sums.blif", "--seconds", "x"], ["--seconds", "'x'"]),
         (["prove", "adder.blif", "sums.blif", "--seconds", "0"], ["--seconds", "0 is not over 0"]),
         (["prove", "adder.blif", "sums.blif", "--seed", "-1"], ["--seed", "-1 is not from 0"]),
-        (["optimize", "adder.blif", "-O", "3"], ["-O", "3", "choose from 0, 1, 2"]),
-        (["optimize", "adder.blif", "-p", "strash; swepe"], ["'swepe'", "strash, sweep, collapse"]),
+        (["optimize", "adder.blif", "-O", "4"], ["-O", "4", "choose from 0, 1, 2, 3"]),
+        (["optimize", "adder.blif", "-p", "strash; swepe"], ["'swepe'", "strash, sweep, fraig"]),
+        (
+            ["optimize", "adder.blif", "--objective", "area"],
+            ["--objective", "area", "'gates', 'and'"],
+        ),
         (["optimize", "adder.blif", "-o", "x.v"], ["x.v", ".blif", "emit"]),
         (["optimize", "adder.blif", "-o", "-", "--json"], ["--json and -o -", "choose one"]),
         (["emit", "adder.blif", "--target", "vhdl"], ["vhdl", "choose from", "blif"]),
@@ -188,7 +192,8 @@ def test_a_folder_named_as_a_recipe_is_not_taken_for_the_recipe() -> None:
     [
         ("nowhere.blif", ["nowhere.blif", "No such file", "check the path"]),
         ("nowhere.safetensors", ["nowhere.safetensors", "no such file"]),
-        ("circuit.txt", ["circuit.txt", ".txt", ".blif"]),
+        ("circuit.dat", ["circuit.dat", ".dat", ".blif"]),
+        ("circuit.txt", ["circuit.txt:1: '.model'", "Bristol Fashion"]),
         ("loop.blif", ["loop.blif", "loop: y (line 4) -> z (line 6) -> y", "cut one"]),
         (".", ["model.safetensors", "is the run finished?"]),
         ("folder.blif", ["folder.blif"]),
@@ -199,6 +204,7 @@ def test_a_file_that_is_no_circuit_is_refused(
     folder: Path, command: str, name: str, parts: list[str]
 ) -> None:
     (folder / "folder.blif").mkdir()
+    (folder / "circuit.dat").write_text(ADDER)
     (folder / "circuit.txt").write_text(ADDER)
     sources = [name, "adder.blif"] if command == "prove" else [name]
     assert_refused(gatewright(command, *sources, cwd=folder), 2, *parts)
@@ -335,14 +341,16 @@ def test_prove_reads_one_side_from_stdin(folder: Path) -> None:
 def test_optimize_writes_what_it_proved_and_says_what_each_pass_did(folder: Path) -> None:
     result = gatewright("optimize", "sums.blif", "-o", "small.blif", "--json", cwd=folder)
     summary = only_json(result)
-    assert summary["gates"] == 5 < summary["gates_before"]
+    assert summary["gates_after"] == 5 < summary["gates_before"]
     names = [record["pass"] for record in summary["passes"]]
-    assert names == ["strash", "sweep", "collapse", "sweep"]
+    assert names == ["strash", "sweep", "fraig", "collapse", "resynthesize", "sweep"]
     assert all(record["proof"]["rows"] == 8 for record in summary["passes"])
+    assert summary["proof"] == ["equal on all 8 input rows (exhaustive)"] * 6
     remarks = result.stderr.splitlines()
     assert [remark.split(":")[0] for remark in remarks] == names
-    assert remarks[2].startswith(f"collapse: {summary['gates_before']} -> 5 gates, depth")
-    assert remarks[2].endswith("equal on all 8 input rows (exhaustive)")
+    assert remarks[0].startswith(f"strash: {summary['gates_before']} -> ")
+    assert remarks[4].startswith("resynthesize: 5 -> 5 gates, depth")
+    assert remarks[4].endswith("equal on all 8 input rows (exhaustive)")
     small = targets.read(folder / "small.blif")
     assert small.num_gates == 5
     np.testing.assert_array_equal(
@@ -554,7 +562,9 @@ def test_a_run_is_not_dropped_unasked(runs: Runs, tmp_path: Path) -> None:
 def test_a_run_folder_is_a_circuit(runs: Runs, tmp_path: Path) -> None:
     small = tmp_path / "small.safetensors"
     summary = only_json(gatewright("optimize", runs.whole, "-o", small, "--json"))
-    assert summary["gates"] < summary["gates_before"] == only_json(runs.uncut)["gates_extracted"]
+    assert (
+        summary["gates_after"] < summary["gates_before"] == only_json(runs.uncut)["gates_extracted"]
+    )
     proved = gatewright("prove", runs.whole, small)
     assert proved.stdout == "equal on all 512 input rows (exhaustive)\n"
     assert Model.load(small).num_classes == 2

@@ -105,7 +105,7 @@ def test_the_result_is_what_the_model_says_of_the_test(runs: Runs) -> None:
     assert result["cpu_seconds"] > 0
     assert 50 < result["peak_rss_mb"] < 4000
     swept = in_process("optimize", runs.whole, "-p", "strash; sweep", "--json", "--quiet")
-    assert only_json(swept)["gates"] == result["gates_swept"]
+    assert only_json(swept)["gates_after"] == result["gates_swept"]
 
 
 def test_the_soft_accuracy_is_taken_at_the_final_temperature(runs: Runs) -> None:

@@ -22,6 +22,9 @@ from gatewright.train import Metrics, fit, last_metrics
 from gatewright.verify import NotEquivalent, prove
 from gatewright.view.schematic import schematic
 
+#: What makes the learned circuit small: rebuilt from its truth table it is as small as any known.
+PASSES = ("strash", "sweep", "collapse", "sweep")
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -102,7 +105,7 @@ def learn(
     model = extract(network, name="life")
     model.save(folder / "model.safetensors")
     records: list[Record] = []
-    circuit = optimize(model, record=records.append).circuit
+    circuit = optimize(model, passes=PASSES, record=records.append).circuit
     proofs, is_proved = _prove(network, model.circuit, circuit)
     targets.write(circuit, folder, "blif")
     targets.write(circuit, folder, "c")

@@ -15,7 +15,7 @@ Sources: Kuehlmann and Krohm, DAC 1997; Mishchenko et al., "FRAIGs", 2005.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,24 @@ def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
         budget = budget * GROWTH or FIRST_BUDGET
 
 
+def merge(circuit: Circuit, meter: Meter, rng: np.random.Generator, budget: int) -> Circuit:
+    """The circuit with one node for all that are proved equal; it comes from `Builder`.
+
+    `budget` is the most conflicts that a pair of nodes may cost.
+    """
+    if (circuit.table & 1).any():
+        raise ValueError("only circuits that Builder made can be swept")
+    twice = replace(
+        circuit,
+        outputs=np.concatenate([circuit.outputs, circuit.outputs]),
+        output_names=tuple(str(o) for o in range(2 * circuit.num_outputs)),
+    )
+    words = _special_samples(circuit.num_inputs, rng)
+    sweeping = _Round(_by_level(twice), words, meter, rng, budget)
+    sweeping.run()
+    return sweeping.merged(circuit.output_names, circuit.name)
+
+
 class _Differs(Exception):
     """A row on which two nodes differ: where it leaves a round, two outputs."""
 
@@ -122,6 +140,14 @@ class _Round:
         half = len(outputs) // 2
         for i in (*self.undecided, *(half + i for i in self.undecided)):
             self._builder.output(str(i), 2 * self._merged[outputs[i] >> 1] + (outputs[i] & 1))
+        return self._builder.build()
+
+    def merged(self, names: tuple[str, ...], title: str) -> Circuit:
+        """The merged circuit, with the first outputs of the miter."""
+        self._builder.name = title
+        outputs: list[int] = self.miter.outputs.tolist()
+        for name, literal in zip(names, outputs, strict=False):
+            self._builder.output(name, 2 * self._merged[literal >> 1] + (literal & 1))
         return self._builder.build()
 
     def _classify(self) -> None:

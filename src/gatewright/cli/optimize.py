@@ -1,7 +1,8 @@
 """Make a circuit smaller; after every pass the result is proved equal to what went in.
 
-SOURCE is a BLIF file, a model file (.safetensors), a run folder, or - (BLIF on stdin). The result
-goes to --output: .blif, .safetensors, or - (BLIF on stdout).
+SOURCE is a BLIF, AIGER (.aig, .aag) or Bristol Fashion (.bristol, .txt) file, a model file
+(.safetensors), a run folder, or - (BLIF on stdin). The result goes to --output, in the format of
+its suffix, or - (BLIF on stdout).
 """
 
 from __future__ import annotations
@@ -13,22 +14,31 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gatewright import storage
-from gatewright.cli.fields import positive
+from gatewright import storage, targets
+from gatewright.cli.fields import natural, positive
 from gatewright.cli.progress import remark
 from gatewright.errors import InputError
 from gatewright.model import Model
-from gatewright.passes import PASSES, PIPELINES, Record, optimize, pipeline
+from gatewright.passes import EFFORTS, OBJECTIVES, PASSES, Record, optimize, pipeline
 from gatewright.runs import load_model
-from gatewright.targets import blif
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     del arguments
     parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("-o", "--output", metavar="FILE", help=".blif, .safetensors or -")
-    efforts = range(len(PIPELINES))
-    parser.add_argument("-O", dest="effort", type=int, choices=efforts, default=efforts[-1])
+    parser.add_argument("-o", "--output", metavar="FILE", help=f"{', '.join(_suffixes())} or -")
+    parser.add_argument(
+        "-O", dest="effort", type=int, choices=range(len(EFFORTS)), default=2,
+        help="0 folds, 1 drops dead gates, 2 resynthesises (default), 3 searches for --time-budget",
+    )  # fmt: skip
+    parser.add_argument(
+        "--objective", choices=OBJECTIVES, default="gates",
+        help="what is to be small: two-input gates (default), ANDs where XORs are free, or levels",
+    )  # fmt: skip
+    parser.add_argument(
+        "--time-budget", type=positive, default=60.0, metavar="SECONDS", help="for a search (60)"
+    )
+    parser.add_argument("--seed", type=natural, default=0, help="of a search (0)")
     parser.add_argument(
         "-p", "--passes", metavar="LIST", help=f'such as "strash; sweep"; of {", ".join(PASSES)}'
     )
@@ -40,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
     output = options.output
     if options.json and output == "-":
         raise InputError("--json and -o - both go to stdout; choose one")
-    if output not in (None, "-") and Path(output).suffix not in (".blif", ".safetensors"):
-        raise InputError(f"{output}: write .blif, .safetensors or -; other formats by emit")
+    if output not in (None, "-") and Path(output).suffix not in _suffixes():
+        raise InputError(f"{output}: write {', '.join(_suffixes())} or -; other formats by emit")
     model = load_model(options.source)
     records: list[Record] = []
 
@@ -49,24 +59,37 @@ def run(options: argparse.Namespace) -> int:
         records.append(record)
         remark(
             f"{record.name}: {record.before.gates} -> {record.after.gates} gates, depth "
-            f"{record.before.depth} -> {record.after.depth}; {record.proof}",
+            f"{record.before.depth} -> {record.after.depth}; "
+            f"{record.proof or f'what it found is dropped: {record.dropped}'}",
             options.quiet,
         )
 
-    smaller = optimize(model, options.effort, passes=passes, seconds=options.seconds, record=note)
+    smaller = optimize(
+        model, options.effort, objective=options.objective, passes=passes, seed=options.seed,
+        time_budget=options.time_budget, seconds=options.seconds, record=note,
+    )  # fmt: skip
     _write(smaller, output)
     if options.json:
+        before, after = model.circuit.stats(), smaller.circuit.stats()
         summary = {
-            "gates_before": model.circuit.num_gates,
-            "gates": smaller.circuit.num_gates,
-            "depth": smaller.circuit.depth,
+            "objective": options.objective,
+            "gates_before": before.gates,
+            "gates_after": after.gates,
+            "ands_before": before.ands,
+            "ands_after": after.ands,
+            "depth_before": before.depth,
+            "depth_after": after.depth,
+            "cpu_seconds": round(sum(record.cpu_seconds for record in records), 3),
+            "proof": [str(record.proof) for record in records if record.proof],
             "passes": [
                 {
                     "pass": record.name,
                     "gates": record.after.gates,
+                    "depth": record.after.depth,
                     "kinds": record.after.kinds,
-                    "cpu_seconds": record.cpu_seconds,
-                    "proof": asdict(record.proof),
+                    "cpu_seconds": round(record.cpu_seconds, 3),
+                    "proof": asdict(record.proof) if record.proof else None,
+                    "dropped": record.dropped,
                 }
                 for record in records
             ],
@@ -75,17 +98,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _suffixes() -> list[str]:
+    """Of the files that a circuit can be written to."""
+    return [*targets.suffixes(), ".safetensors"]
+
+
 def _write(model: Model, output: str | None) -> None:
     if output is None:
         return
     if output == "-":
-        sys.stdout.write(_blif(model))
+        sys.stdout.write(targets.spelled(model.circuit, ".blif").decode())
     elif Path(output).suffix == ".safetensors":
         model.save(output)
     else:
-        storage.write_atomic(Path(output), _blif(model).encode())
-
-
-def _blif(model: Model) -> str:
-    (content,) = blif.write(model.circuit).values()
-    return content.decode()
+        content = targets.spelled(model.circuit, Path(output).suffix)
+        storage.write_atomic(Path(output), content)

@@ -1,37 +1,51 @@
 """Optimisation: passes from circuit to circuit, each followed by a proof that it changed nothing.
 
-A pass is a function `Circuit -> Circuit` in a file of its own name, listed in `PASSES`. `optimize`
-runs a pipeline of them; after every pass the result is proved equal to what went in.
+A pass is a function in a file of its own name, listed in `PASSES`. `optimize` runs a pipeline of
+them; after every pass the result is proved equal to what went in.
 """
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from gatewright import abc
 from gatewright.circuit import Circuit, Stats
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.passes.collapse import collapse
+from gatewright.passes.deep import deep
+from gatewright.passes.fraig import fraig
+from gatewright.passes.objectives import OBJECTIVES, Goal
+from gatewright.passes.resynthesize import resynthesize
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
-from gatewright.verify import Proof, prove
+from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
-Pass = Callable[[Circuit], Circuit]
+__all__ = ["EFFORTS", "OBJECTIVES", "PASSES", "Record", "optimize", "pipeline"]
+
+Pass = Callable[[Circuit, Goal], Circuit]
 
 PASSES: dict[str, Pass] = {
-    "strash": strash,
-    "sweep": sweep,
-    "collapse": collapse,
+    "strash": lambda circuit, _: strash(circuit),
+    "sweep": lambda circuit, _: sweep(circuit),
+    "fraig": lambda circuit, _: fraig(circuit),
+    "collapse": lambda circuit, goal: goal.best(circuit, collapse(circuit)),
+    "resynthesize": resynthesize,
+    "deep": deep,
 }
 
-#: What each effort runs.
-PIPELINES: tuple[tuple[str, ...], ...] = (
+#: Those that ask ABC. What they propose is dropped where it is not proved.
+EXTERNAL = ("resynthesize", "deep")
+
+#: What each effort runs; without ABC the passes that need it are left out.
+EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "collapse", "sweep"),
+    ("strash", "sweep", "fraig", "collapse", "resynthesize", "sweep"),
+    ("strash", "sweep", "fraig", "collapse", "resynthesize", "deep", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)
@@ -39,13 +53,22 @@ Optimized = TypeVar("Optimized", Circuit, Model)
 
 @dataclass(frozen=True)
 class Record:
-    """What one pass did: sizes before and after, CPU seconds, and how it was proved."""
+    """What one pass did.
+
+    Attributes:
+        name: the pass.
+        before, after: sizes.
+        cpu_seconds: that it took, programs that it called included.
+        proof: that both are equal; None where the result was dropped.
+        dropped: why it was, else "".
+    """
 
     name: str
     before: Stats
     after: Stats
     cpu_seconds: float
-    proof: Proof
+    proof: Proof | None
+    dropped: str = ""
 
 
 def pipeline(description: str) -> tuple[str, ...]:
@@ -61,38 +84,66 @@ def optimize(
     subject: Optimized,
     effort: int = 2,
     *,
+    objective: str = "gates",
     passes: Sequence[str] | None = None,
+    time_budget: float = 60.0,
+    seed: int = 0,
     seconds: float = 60.0,
     record: Callable[[Record], None] | None = None,
 ) -> Optimized:
     """The circuit (or the model, its circuit) made smaller, proved equal after every pass.
 
     Args:
-        effort: 0 folds and shares, 1 drops dead gates too, 2 also rebuilds small circuits from
-            their truth tables.
+        effort: 0 folds and shares, 1 drops dead gates too, 2 merges what is equal, rebuilds small
+            circuits from their truth tables and resynthesises others (with ABC, where it is
+            installed), 3 also searches for `time_budget` seconds.
+        objective: what is to be small: "gates", "and" (XORs are free) or "depth".
         passes: names to run instead of the effort's pipeline.
+        time_budget: seconds that a pass which searches may take.
+        seed: of what is random in a search.
         seconds: time for each proof.
         record: called with a Record after each pass.
 
     Raises:
-        InputError: there is no such effort or pass.
+        InputError: there is no such effort, objective or pass.
+        MissingTool: a pass was asked for by name that needs ABC, and there is none.
         NotEquivalent: a pass has a defect, and the input that shows it.
-        Undecided: a proof took longer than it may; nothing unproved is returned.
+        Undecided: a proof took longer than it may. What ABC proposes is dropped in both cases, and
+            the record says so: nothing unproved is returned.
     """
     if isinstance(subject, Model):
-        smaller = optimize(subject.circuit, effort, passes=passes, seconds=seconds, record=record)
+        smaller = optimize(
+            subject.circuit, effort, objective=objective, passes=passes, time_budget=time_budget,
+            seed=seed, seconds=seconds, record=record,
+        )  # fmt: skip
         return replace(subject, circuit=smaller)
-    if not 0 <= effort < len(PIPELINES):
-        raise InputError(f"effort is from 0 to {len(PIPELINES) - 1}, not {effort}")
+    if not 0 <= effort < len(EFFORTS):
+        raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
+    if passes is None:
+        is_there = abc.program() is not None
+        passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
+    goal = Goal(objective, time_budget, seed)
     circuit = subject
-    for name in PIPELINES[effort] if passes is None else passes:
+    for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
-        begin = time.process_time()
-        after = PASSES[name](circuit)
-        spent = time.process_time() - begin
-        proof = prove(circuit, after, seconds=seconds)
+        begin = _cpu_seconds()
+        after = PASSES[name](circuit, goal)
+        spent = _cpu_seconds() - begin
+        proof, dropped = None, ""
+        try:
+            proof = prove(circuit, after, seconds=seconds)
+        except (NotEquivalent, Undecided) as error:
+            if name not in EXTERNAL:
+                raise
+            after, dropped = circuit, str(error)
         if record is not None:
-            record(Record(name, circuit.stats(), after.stats(), spent, proof))
+            record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped))
         circuit = after
     return circuit
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of the programs that it called and that ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

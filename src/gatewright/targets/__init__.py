@@ -96,6 +96,18 @@ def write(
     return [into / name for name in files]
 
 
+def suffixes() -> list[str]:
+    """Of the files that hold one circuit, and are read and written."""
+    return [suffix for target in TARGETS.values() for suffix in target.suffixes]
+
+
+def spelled(circuit: Circuit, suffix: str) -> bytes:
+    """The content of a file with one of the `suffixes`."""
+    target = next(target for target in TARGETS.values() if suffix in target.suffixes)
+    (content,) = target.write(circuit).values()
+    return content
+
+
 def _replace(path: Path, content: bytes) -> None:
     """Write the file beside its place and move it there, so that no half of it is ever seen."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -145,7 +145,9 @@ class _Reader:
 
     def _number(self, word: str) -> int:
         if not word.isdecimal() or len(word) > 10:
-            self._fail(f"{word[:20]!r} is not a number that a circuit may have here")
+            self._fail(
+                f"{word[:20]!r} is not a number that may stand here; is this Bristol Fashion?"
+            )
         return int(word)
 
     def _numbers(self, what: str) -> list[int]:

@@ -1,0 +1,97 @@
+"""ABC, the logic synthesis system of Berkeley, as an external program: a script on a circuit.
+
+The program `yosys-abc` comes with the Python package pyosys (`pip install 'gatewright[abc]'`);
+`abc`, `berkeley-abc` and `yosys-abc` on the PATH serve as well. What it returns is a proposal: the
+passes that call this have every result proved, as any other.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from gatewright.circuit import Builder, Circuit
+from gatewright.errors import MissingTool
+from gatewright.targets import blif
+
+PROGRAMS = ("yosys-abc", "abc", "berkeley-abc")
+
+
+@cache
+def program() -> str | None:
+    """The path of ABC, or None where there is none."""
+    package = find_spec("pyosys")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        found = Path(folder) / "yosys-abc"
+        if os.access(found, os.X_OK):
+            return str(found)
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def run(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
+    """What the script makes of the circuit, or None where it fails or takes longer.
+
+    The script begins with the circuit as a network of two-input nodes and ends with a network of
+    such or an AIG.
+
+    Raises:
+        MissingTool: there is no ABC.
+    """
+    path = program()
+    if path is None:
+        raise MissingTool(
+            "ABC is not installed; it comes with: pip install 'gatewright[abc]' (or apt install "
+            "berkeley-abc)"
+        )
+    if circuit.num_gates == 0 or circuit.num_outputs == 0:
+        return circuit  # ABC fails on some of these, and adds an output to others
+    with tempfile.TemporaryDirectory(prefix="gatewright-abc-") as folder:
+        before, after = Path(folder, "before.blif"), Path(folder, "after.blif")
+        before.write_bytes(_plain(circuit))
+        commands = f"read_blif {before}; {script}; write_blif {after}"
+        if not _ends([path, "-q", commands], folder, seconds) or not after.exists():
+            return None
+        found = blif.read(after.read_bytes(), "ABC's result")
+        if (found.num_inputs, found.num_outputs) != (circuit.num_inputs, circuit.num_outputs):
+            return None
+        return _renamed(found, circuit)
+
+
+def _ends(command: list[str], folder: str, seconds: float) -> bool:
+    """Whether the command ends well in time; its whole process group is ended otherwise."""
+    process = subprocess.Popen(
+        command, cwd=folder, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _plain(circuit: Circuit) -> bytes:
+    """BLIF with names that every tool can spell."""
+    builder = Builder([f"i{n}" for n in range(circuit.num_inputs)], "circuit")
+    for n, literal in enumerate(builder.copy(circuit, builder.inputs)):
+        builder.output(f"o{n}", literal)
+    (content,) = blif.write(builder.build()).values()
+    return content
+
+
+def _renamed(found: Circuit, like: Circuit) -> Circuit:
+    """With the names of another circuit; ABC keeps the order of inputs and outputs, not names."""
+    builder = Builder(like.input_names, like.name)
+    literals = builder.copy(found, builder.inputs)
+    for name, literal in zip(like.output_names, literals, strict=True):
+        builder.output(name, literal)
+    return builder.build()

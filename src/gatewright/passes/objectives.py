@@ -1,0 +1,62 @@
+"""What a pass is to make small, and what it may spend on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatewright.circuit import Circuit
+from gatewright.errors import InputError
+
+#: Compared from left to right; less is better.
+Cost = tuple[int, ...]
+
+OBJECTIVES: dict[str, Callable[[Circuit], Cost]] = {
+    # two-input gates, whatever their kind
+    "gates": lambda circuit: (circuit.num_gates, circuit.depth),
+    # ANDs where XORs are free, as in cryptography
+    "and": lambda circuit: (circuit.stats().ands, circuit.num_gates, circuit.depth),
+    "depth": lambda circuit: (circuit.depth, circuit.num_gates),
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What passes that search work towards.
+
+    Attributes:
+        objective: a name in OBJECTIVES.
+        seconds: that a search may take.
+        seed: of everything random in it.
+    """
+
+    objective: str = "gates"
+    seconds: float = 60.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(
+                f"unknown objective {self.objective!r}; known: {', '.join(OBJECTIVES)}"
+            )
+
+    def cost(self, circuit: Circuit) -> Cost:
+        """What is to be small."""
+        return OBJECTIVES[self.objective](circuit)
+
+    def best(self, *circuits: Circuit) -> Circuit:
+        """The one of the least cost, the first such."""
+        return min(circuits, key=self.cost)
+
+
+class Deadline:
+    """The end of so many seconds from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, at least 0."""
+        return max(0.0, self._end - time.monotonic())

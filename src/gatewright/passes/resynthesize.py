@@ -1,0 +1,52 @@
+"""resynthesize: map to two-input gates anew and resubstitute, by ABC, until that stops helping.
+
+Structural choices (`dch`), a mapping into two-input look-up tables for area, where an XOR costs
+what an AND does, and resubstitution under satisfiability don't-cares (`mfs2`).
+"""
+
+from __future__ import annotations
+
+from gatewright import abc
+from gatewright.circuit import Circuit
+from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.sweep import sweep
+
+#: For each objective, scripts from a network to a network of two-input nodes.
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "gates": (
+        "strash; dch; if -K 2 -a; mfs2 -a -e",
+        "strash; ifraig; scorr; dc2; dc2; dch; if -K 2 -a; mfs2 -a -e",
+    ),
+    "and": ("strash; ifraig; dc2; dch; if -K 2 -a; mfs2 -a -e",),
+    "depth": ("strash; dch; if -K 2; mfs2 -e", "strash; dc2; balance; dch; if -K 2; mfs2 -e"),
+}
+
+#: Rounds without a better circuit after which a script has done what it can.
+PATIENCE = 2
+
+
+def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
+    """The circuit or a better one that ABC proposes.
+
+    Raises:
+        MissingTool: there is no ABC.
+    """
+    deadline = Deadline(goal.seconds)
+    best = circuit
+    for script in SCRIPTS[goal.objective]:
+        best = goal.best(best, _repeat(best, script, goal, deadline))
+    return best
+
+
+def _repeat(circuit: Circuit, script: str, goal: Goal, deadline: Deadline) -> Circuit:
+    """The best of the circuits that the script makes, each from the one before."""
+    best = last = circuit
+    since = 0
+    while since < PATIENCE and deadline.left > 0:
+        found = abc.run(last, script, deadline.left)
+        if found is None:
+            break
+        last = sweep(found)
+        since = 0 if goal.cost(last) < goal.cost(best) else since + 1
+        best = goal.best(best, last)
+    return best

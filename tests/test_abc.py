@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from gatewright import abc
+from gatewright.circuit import Circuit
+from gatewright.errors import MissingTool
+from gatewright.passes import EFFORTS, Record, optimize
+from gatewright.passes.deep import deep
+from gatewright.passes.objectives import Goal
+from gatewright.passes.resynthesize import resynthesize
+from gatewright.targets import read
+from gatewright.verify import prove
+from random_circuits import built_circuits, raw_circuits
+
+CIRCUITS = built_circuits() | raw_circuits()
+
+
+@settings(max_examples=25)
+@given(circuit=CIRCUITS)
+def test_what_comes_back_is_the_same_function_with_the_same_names(circuit: Circuit) -> None:
+    for script in ("strash; dch; if -K 2 -a", "&get; &st; &put"):
+        found = abc.run(circuit, script, 60)
+        assert found is not None
+        assert (found.input_names, found.output_names) == (
+            circuit.input_names, circuit.output_names
+        )  # fmt: skip
+        np.testing.assert_array_equal(found.truth_tables(), circuit.truth_tables())
+
+
+def test_a_script_that_fails_or_takes_too_long_gives_nothing(epfl: Path) -> None:
+    circuit = read(epfl / "ctrl.aig")
+    assert abc.run(circuit, "frobnicate", 60) is None
+    begin = time.monotonic()
+    assert abc.run(circuit, "&get; &deepsyn -T 100; &put", 0.5) is None
+    assert time.monotonic() - begin < 30
+
+
+@settings(max_examples=15)
+@given(circuit=CIRCUITS)
+@pytest.mark.parametrize("objective", ["gates", "and", "depth"])
+def test_resynthesis_keeps_the_function_and_costs_no_more(circuit: Circuit, objective: str) -> None:
+    goal = Goal(objective)
+    after = resynthesize(circuit, goal)
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+    assert goal.cost(after) <= goal.cost(circuit)
+
+
+def test_benchmarks_become_smaller_and_are_proved(epfl: Path) -> None:
+    for name, gates, depth in (("ctrl", 100, 8), ("int2float", 205, 14), ("router", 150, 20)):
+        circuit = read(epfl / f"{name}.aig")
+        small = resynthesize(circuit, Goal())
+        assert small.num_gates <= gates < circuit.num_gates
+        assert prove(circuit, small)
+        shallow = resynthesize(circuit, Goal("depth"))
+        assert shallow.depth <= depth < circuit.depth
+        assert prove(circuit, shallow)
+
+
+def test_a_search_goes_below_what_resynthesis_finds(epfl: Path) -> None:
+    circuit = resynthesize(read(epfl / "ctrl.aig"), Goal())
+    begin = time.monotonic()
+    after = deep(circuit, Goal(seconds=6))
+    assert time.monotonic() - begin < 60
+    assert after.num_gates < circuit.num_gates
+    assert prove(circuit, after)
+
+
+def test_a_wrong_proposal_is_dropped_and_recorded(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = Circuit(
+        np.zeros((0, 2), np.int32), np.zeros(0, np.uint8), np.zeros(26, np.int32),
+        tuple(f"i{n}" for n in range(7)), tuple(f"o{n}" for n in range(26)), "wrong",
+    )  # fmt: skip
+    monkeypatch.setattr(abc, "run", lambda *_: wrong)
+    circuit = read(epfl / "ctrl.aig")
+    records: list[Record] = []
+    after = optimize(circuit, passes=["resynthesize"], record=records.append)
+    assert after is circuit
+    assert (records[0].proof, records[0].after) == (None, circuit.stats())
+    assert "not equal: output" in records[0].dropped
+
+
+def test_without_abc_the_other_passes_run_and_its_own_say_how_to_get_it(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abc, "program", lambda: None)
+    circuit = read(epfl / "ctrl.aig")
+    records: list[Record] = []
+    optimize(circuit, 3, record=records.append)
+    assert [record.name for record in records] == [
+        name for name in EFFORTS[3] if name not in ("resynthesize", "deep")
+    ]
+    with pytest.raises(MissingTool, match=r"pip install 'gatewright\[abc\]'"):
+        optimize(circuit, passes=["resynthesize"])
