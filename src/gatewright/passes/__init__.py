@@ -45,7 +45,8 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
     ("strash", "sweep", "fraig", "collapse", "resynthesize", "sweep"),
-    ("strash", "sweep", "fraig", "collapse", "resynthesize", "deep", "sweep"),
+    # the search begins before `collapse` forgets the structure, and goes on behind it
+    ("strash", "sweep", "fraig", "deep", "collapse", "resynthesize", "deep", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)
@@ -99,7 +100,7 @@ def optimize(
             installed), 3 also searches for `time_budget` seconds.
         objective: what is to be small: "gates", "and" (XORs are free) or "depth".
         passes: names to run instead of the effort's pipeline.
-        time_budget: seconds that a pass which searches may take.
+        time_budget: seconds that the passes which ask ABC may take together.
         seed: of what is random in a search.
         seconds: time for each proof.
         record: called with a Record after each pass.
@@ -122,7 +123,8 @@ def optimize(
     if passes is None:
         is_there = abc.program() is not None
         passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
-    goal = Goal(objective, time_budget, seed)
+    num_searches = sum(name in EXTERNAL for name in passes)
+    goal = Goal(objective, time_budget / max(1, num_searches), seed)
     circuit = subject
     for name in passes:
         if name not in PASSES:

@@ -42,8 +42,8 @@ def collapse(circuit: Circuit) -> Circuit:
     """
     if circuit.num_inputs > MAX_INPUTS:
         return circuit
-    rebuilt = rebuild(circuit)
-    return rebuilt if rebuilt.num_gates < circuit.num_gates else circuit
+    rebuilt = _rebuild(circuit, (), circuit.num_gates)
+    return rebuilt if rebuilt is not None and rebuilt.num_gates < circuit.num_gates else circuit
 
 
 def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
@@ -52,6 +52,15 @@ def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
     Args:
         groups: sets of inputs, by index, to bind before all others, each where that is possible.
     """
+    rebuilt = _rebuild(circuit, groups, None)
+    assert rebuilt is not None
+    return rebuilt
+
+
+def _rebuild(
+    circuit: Circuit, groups: Sequence[Sequence[int]], most_gates: int | None
+) -> Circuit | None:
+    """`rebuild`, or None as soon as that takes more gates."""
     table = circuit.truth_tables()
     full = (1 << len(table)) - 1
     builder = Builder(circuit.input_names, circuit.name)
@@ -64,6 +73,8 @@ def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
             literal = _build(builder, function, carried, groups)
             known |= {on: literal, full ^ on: literal ^ 1}
         builder.output(name, known[on])
+        if most_gates is not None and builder.num_gates > most_gates:
+            return None
     return builder.build()
 
 

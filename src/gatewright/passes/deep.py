@@ -1,9 +1,10 @@
 """deep: search with a time budget, by ABC: kick the circuit into another form, and recover.
 
-Each trial takes the best circuit known, brings it through a random sequence of rewritings that
-change its structure (and may well enlarge it), minimises it and keeps what is no worse. A
-minimum that local changes do not leave is left by that. With a seed and enough time the same
-trials are made, but how many fit into the time depends on the machine.
+The first part of the time is ABC's own search over scripts for AIGs (`&deepsyn`), mapped to
+two-input gates. Then each trial takes the best circuit known, or the first, brings it through a
+random sequence of rewritings that change its structure (and may well enlarge it), minimises it and
+keeps what is no worse. A minimum that local changes do not leave is left by that. With a seed and
+enough time the same trials are made, but how many fit into the time depends on the machine.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ import random
 
 from gatewright import abc
 from gatewright.circuit import Circuit
-from gatewright.passes.collapse import collapse
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import SCRIPTS
 from gatewright.passes.sweep import sweep
+
+#: Share of the time for the first search.
+FIRST_SHARE = 0.4
+
+#: Share of the trials that start from what the search was given.
+RESTARTS = 0.1
 
 #: What changes the structure, from and to an AIG.
 KICKS = (
@@ -23,9 +29,8 @@ KICKS = (
     "if -K {k} -a; strash",
     "if -K {k} -g; strash",
     "if -K {k}; mfs2 -a -e; strash",
-    "&get; &deepsyn -I 2 -J 20 -T {t}; &put",
     "dch; if -K {k} -x; strash",
-    "collapse_small",
+    "&get; &deepsyn -I 2 -J 20 -T {seconds}; &put",
 )
 #: What makes an AIG small.
 REDUCTIONS = (
@@ -44,19 +49,22 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     """
     rng = random.Random(goal.seed)
     deadline = Deadline(goal.seconds)
-    best = circuit
     finish = SCRIPTS[goal.objective][0]
+    seconds = max(1, round(FIRST_SHARE * goal.seconds))
+    script = f"strash; &get; &deepsyn -T {seconds}; &put; {finish}"
+    start = best = circuit
     while deadline.left > 0:
-        script = ["strash"]
-        for _ in range(rng.randint(1, 2)):
-            kick = rng.choice(KICKS)
-            if kick != "collapse_small":
-                script.append(kick.format(k=rng.randint(3, 8), t=rng.randint(1, 4)))
-            elif circuit.num_inputs <= 12:
-                best = goal.best(best, sweep(collapse(best)))
-        script += [rng.choice(REDUCTIONS) for _ in range(rng.randint(0, 3))]
-        script += [finish] * rng.randint(1, 3)
-        found = abc.run(best, "; ".join(script), deadline.left)
+        found = abc.run(start, script, deadline.left)
         if found is not None:
             best = goal.best(sweep(found), best)  # an equal one is another place to start from
+        start = circuit if rng.random() < RESTARTS else best
+        script = _trial(rng, finish, max(1, round(goal.seconds / 10)))
     return best
+
+
+def _trial(rng: random.Random, finish: str, seconds: int) -> str:
+    steps = ["strash"]
+    for kick in rng.choices(KICKS, k=rng.randint(1, 2)):
+        steps.append(kick.format(k=rng.randint(3, 8), seconds=rng.randint(1, seconds)))
+    steps += rng.choices(REDUCTIONS, k=rng.randint(0, 3))
+    return "; ".join([*steps, *[finish] * rng.randint(1, 3)])

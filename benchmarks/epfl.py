@@ -1,0 +1,133 @@
+"""The EPFL combinational benchmarks: two-input gates, depth and LUT-6, beside ABC alone.
+
+For each circuit `optimize` at -O2 and -O3 with a time budget, every result proved; then ABC alone,
+each of its scripts over and over for as long as all of -O3 took, the best of them taken. Circuits
+are read from GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from gatewright import abc, targets
+from gatewright.circuit import Circuit
+from gatewright.passes import Record, optimize
+from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.sweep import sweep
+from gatewright.verify import prove
+from lib.recording import parser, write
+
+COMPRESS = (
+    "balance -l; resub -K 6 -l; rewrite -l; resub -K 6 -N 2 -l; refactor -l; resub -K 8 -l; "
+    "balance -l; resub -K 8 -N 2 -l; rewrite -l; resub -K 10 -l; rewrite -z -l; "
+    "resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l; resub -K 12 -N 2 -l; "
+    "rewrite -z -l; balance -l"  # compress2rs, spelled out
+)
+MAP = "dch; if -K 2 -a; mfs2 -a -e"
+
+#: Scripts that ABC's users run, to two-input nodes; {seconds} is a third of the time.
+ABC_SCRIPTS = {
+    "dch, if, mfs2": f"strash; {MAP}",
+    "compress2rs": f"strash; {COMPRESS}; {MAP}",
+    "deepsyn": f"strash; &get; &deepsyn -T {{seconds}}; &put; {MAP}",
+}
+
+QUICK = ("ctrl", "int2float", "router")
+
+
+def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
+    """The best that one of the scripts reaches in so many seconds, and which."""
+    best, which = circuit, ""
+    for name, script in ABC_SCRIPTS.items():
+        commands = script.format(seconds=max(1, int(seconds / 3)))
+        deadline, last, since = Deadline(seconds), circuit, 0
+        while deadline.left > 0 and since < 3:
+            found = abc.run(last, commands, deadline.left)
+            if found is None:
+                break
+            last = sweep(found)
+            since = 0 if Goal().cost(last) < Goal().cost(best) else since + 1
+            if since == 0:
+                best, which = last, name
+    return best, which
+
+
+def luts(circuit: Circuit, k: int = 6) -> int:
+    """Look-up tables of k inputs that ABC maps the circuit to, for area."""
+    path = abc.program()
+    assert path is not None
+    source = Path(os.environ.get("TMPDIR", "/tmp")) / f"gatewright-luts-{os.getpid()}.blif"
+    try:
+        source.write_bytes(targets.spelled(circuit, ".blif"))
+        commands = f"read_blif {source}; strash; dch; if -K {k} -a; print_stats"
+        said = subprocess.run([path, "-c", commands], capture_output=True, text=True, check=True)
+        return int(re.findall(r"nd = *(\d+)", said.stdout)[-1])
+    finally:
+        source.unlink(missing_ok=True)
+
+
+def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """One circuit, every way."""
+    circuit = targets.read(path)
+    records: list[Record] = []
+    begin = time.perf_counter()
+    deep = optimize(
+        circuit, 3, time_budget=time_budget, seconds=proof_seconds, record=records.append
+    )
+    seconds = time.perf_counter() - begin
+    after_2 = optimize(circuit, 2, time_budget=time_budget, seconds=proof_seconds)
+    shallow = optimize(circuit, objective="depth", time_budget=time_budget, seconds=proof_seconds)
+    alone, which = abc_alone(circuit, seconds)
+    return {
+        "circuit": path.stem,
+        "gates": circuit.num_gates,
+        "depth": circuit.depth,
+        "gates_O2": after_2.num_gates,
+        "gates_O3": deep.num_gates,
+        "depth_O3": deep.depth,
+        "seconds_O3": round(seconds, 1),
+        "dropped": [record.name for record in records if record.dropped],
+        "proof": str(prove(circuit, deep, seconds=proof_seconds)),
+        "depth_for_depth": shallow.depth,
+        "gates_abc": alone.num_gates,
+        "script_abc": which,
+        "luts6": luts(deep),
+        "luts6_abc": luts(alone),
+        "ratio": round(deep.num_gates / alone.num_gates, 4),
+    }
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("circuits", nargs="*", metavar="CIRCUIT", help="names (all)")
+    options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
+    options.add_argument("--proof-seconds", type=float, default=120.0, metavar="SECONDS")
+    default = Path(os.environ.get("GATEWRIGHT_DATA", "data")) / "circuits" / "epfl"
+    options.add_argument("--folder", type=Path, default=default)
+    given = options.parse_args()
+    everything = sorted(path.stem for path in given.folder.glob("*.aig"))
+    names = given.circuits or (QUICK if given.quick else everything)
+    budget = 3.0 if given.quick else given.time_budget
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        row = measure(given.folder / f"{name}.aig", budget, given.proof_seconds)
+        rows.append(row)
+        print(
+            "{circuit:11} {gates:7} gates; -O2 {gates_O2:7}, -O3 {gates_O3:7}, ABC {gates_abc:7} "
+            "({script_abc}), ratio {ratio:.3f}; LUT-6 {luts6}, ABC {luts6_abc}; depth "
+            "{depth} -> {depth_for_depth}; {seconds_O3} s; {proof}".format(**row),
+            flush=True,
+        )
+        write(given.json, {"time_budget": budget, "rows": rows})
+    better = sum(row["ratio"] < 1 for row in rows)
+    worse = sum(row["ratio"] > 1 for row in rows)
+    print(f"smaller than ABC alone: {better} of {len(rows)}; larger: {worse}")
+
+
+if __name__ == "__main__":
+    main()
