@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def test_there_is_something_to_run() -> None:
-    assert len(blocks("sh")) == 2
+    assert len(blocks("sh")) == 3
     assert len(blocks("python")) == 1
 
 

@@ -82,19 +82,20 @@ def popcount(builder: Builder, bits: Sequence[int]) -> Number:
 
 
 def greater(builder: Builder, x: Number, y: Number) -> int:
-    """The literal of x > y, ripple from the least significant bit: an AND a bit."""
-    result = FALSE
-    for i in range(max(len(x), len(y))):
-        if i >= len(y):
-            result = builder.lor(x[i], result)
-        elif i >= len(x):
-            result = builder.land(y[i] ^ 1, result)
-        elif result == FALSE:
-            result = builder.land(x[i], y[i] ^ 1)
-        else:  # where the bits differ x's decides
-            differ = builder.lxor(x[i], y[i])
-            result = builder.lxor(result, builder.land(differ, builder.lxor(x[i], result)))
-    return result
+    """The literal of x > y: a tree over the bits, so the depth grows with the logarithm."""
+    width = max(len(x), len(y))
+    bits = ([*number, *[FALSE] * (width - len(number))] for number in (x, y))
+    # whether x is greater in a group of bits, and whether both are equal; the lowest group first
+    groups = [(builder.land(a, b ^ 1), builder.lxor(a, b) ^ 1) for a, b in zip(*bits, strict=True)]
+    while len(groups) > 1:
+        joined = [
+            (builder.lxor(above, builder.land(equal, above_low)), builder.land(equal, equal_low))
+            for (above_low, equal_low), (above, equal) in zip(
+                groups[::2], groups[1::2], strict=False
+            )
+        ]
+        groups = joined + groups[2 * len(joined) :]
+    return groups[0][0] if groups else FALSE
 
 
 def argmax(builder: Builder, numbers: Sequence[Number]) -> Number:
