@@ -19,8 +19,8 @@ struct Tile {
   Buffer<std::uint32_t> d_classes;  // and rows of their gradients
 };
 
-// A tile's inputs, and what of it is kept until the whole batch has been through the layers: where
-// the first layer reads bits, its operands and the rows of its outputs' gradients.
+// A tile's inputs, and what of it is kept until its group has been through the layers: where the
+// first layer reads bits, its operands and the rows of its outputs' gradients.
 struct Inputs {
   Buffer<std::uint64_t> bits;
   Buffer<std::uint32_t> operands, gradients;

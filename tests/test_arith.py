@@ -15,6 +15,7 @@ from gatewright.arith import (
     two_pair_adder,
 )
 from gatewright.circuit import Builder, Circuit, all_inputs, unpack
+from gatewright.passes.sweep import sweep
 
 
 def rows_of(k: int) -> np.ndarray:
@@ -87,6 +88,19 @@ def test_popcount_counts(k):
     np.testing.assert_array_equal(values(circuit), rows_of(k).sum(1))
     assert circuit.num_outputs == k.bit_length()
     assert circuit.num_gates <= 5 * k
+
+
+@pytest.mark.parametrize("k", [14, 31, 32, 63, 100, 257, 800])
+def test_popcount_of_many_bits_has_no_digit_too_many(k):
+    b = builder_of(k)
+    circuit = finish(b, popcount(b, b.inputs))
+    assert circuit.num_outputs == k.bit_length()
+    rng = np.random.default_rng(k)
+    rows = rng.random((500, k)) < rng.random((500, 1))
+    rows[:2] = [[True], [False]]
+    found = circuit(rows).astype(np.int64) @ (1 << np.arange(circuit.num_outputs))
+    np.testing.assert_array_equal(found, rows.sum(1))
+    assert sweep(circuit).num_gates >= circuit.num_gates - 2 * k.bit_length()
 
 
 def test_popcount_is_small_and_not_deep():

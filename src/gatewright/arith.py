@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from gatewright.circuit import FALSE, Builder
 
@@ -53,9 +54,10 @@ def popcount(builder: Builder, bits: Sequence[int]) -> Number:
     A carry-save tree, weight by weight. Four bits in twos and a fifth become one bit and a two of
     carries while there are so many; bits wait in line, so the depth grows with the logarithm.
     """
+    width = len(bits).bit_length()
     number, twos = Number(), list[Two]()
     line = list(bits)
-    while line or twos:
+    while len(number) + 1 < width:
         line += [FALSE] * -(-(len(twos) - len(line)) // CHAIN)  # where sums begin
         carries, carry_twos = list[int](), list[Two]()
         while len(line) + 2 * len(twos) >= 5:
@@ -78,6 +80,8 @@ def popcount(builder: Builder, bits: Sequence[int]) -> Number:
             carries.append(carry)
         number += line
         line, twos = carries, carry_twos
+    if width:  # of this weight there is one at most
+        number.append(reduce(builder.lxor, [*line, *(differ for _, differ in twos)]))
     return number
 
 
