@@ -147,3 +147,16 @@ def test_damaged_files_give_a_circuit_or_one_line(circuit: Circuit, seed: int, k
         assert str(error).startswith("x:")
     else:
         assert isinstance(found, Circuit)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"\x00\x02", r"x.aig: AND 6: reads literals 6 and 4; the file is damaged"),
+        (b"\x02\x05", r"x.aig: AND 6: reads literals 4 and -1; the file is damaged"),
+        (b"\x80" * 8 + b"\x01\x01", r"x.aig: AND 6: a number is longer than 5 bytes"),
+    ],
+)
+def test_a_binary_and_that_cannot_be_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        aiger.read(b"aig 3 2 0 1 1\n6\n" + body, "x.aig")
