@@ -15,11 +15,12 @@ from gatewright import abc
 from gatewright.circuit import Circuit, Stats
 from gatewright.errors import InputError
 from gatewright.model import Model
+from gatewright.passes.ands import ands
 from gatewright.passes.collapse import collapse
 from gatewright.passes.deep import deep
 from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import OBJECTIVES, Goal
-from gatewright.passes.resynthesize import resynthesize
+from gatewright.passes.resynthesize import finished, resynthesize
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
@@ -32,7 +33,8 @@ PASSES: dict[str, Pass] = {
     "strash": lambda circuit, _: strash(circuit),
     "sweep": lambda circuit, _: sweep(circuit),
     "fraig": lambda circuit, _: fraig(circuit),
-    "collapse": lambda circuit, goal: goal.best(circuit, collapse(circuit)),
+    "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
+    "ands": lambda circuit, _: ands(circuit),
     "resynthesize": resynthesize,
     "deep": deep,
 }
@@ -123,6 +125,8 @@ def optimize(
     if passes is None:
         is_there = abc.program() is not None
         passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
+        if objective == "and" and effort > 1:
+            passes.insert(passes.index("fraig") + 1, "ands")
     num_searches = sum(name in EXTERNAL for name in passes)
     goal = Goal(objective, time_budget / max(1, num_searches), seed)
     circuit = subject

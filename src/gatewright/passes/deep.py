@@ -14,8 +14,7 @@ import random
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import SCRIPTS
-from gatewright.passes.sweep import sweep
+from gatewright.passes.resynthesize import SCRIPTS, finished
 
 #: Share of the time for the first search.
 FIRST_SHARE = 0.4
@@ -56,7 +55,9 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     while deadline.left > 0:
         found = abc.run(start, script, deadline.left)
         if found is not None:
-            best = goal.best(sweep(found), best)  # an equal one is another place to start from
+            best = goal.best(
+                finished(found, goal), best
+            )  # an equal one is another place to start from
         start = circuit if rng.random() < RESTARTS else best
         script = _trial(rng, finish, max(1, round(goal.seconds / 10)))
     return best

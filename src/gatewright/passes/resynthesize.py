@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gatewright import abc
 from gatewright.circuit import Circuit
+from gatewright.passes.ands import ands
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.sweep import sweep
 
@@ -38,6 +39,11 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     return best
 
 
+def finished(found: Circuit, goal: Goal) -> Circuit:
+    """What a pass for gates made, after what the objective needs besides."""
+    return ands(sweep(found)) if goal.objective == "and" else sweep(found)
+
+
 def _repeat(circuit: Circuit, script: str, goal: Goal, deadline: Deadline) -> Circuit:
     """The best of the circuits that the script makes, each from the one before."""
     best = last = circuit
@@ -46,7 +52,7 @@ def _repeat(circuit: Circuit, script: str, goal: Goal, deadline: Deadline) -> Ci
         found = abc.run(last, script, deadline.left)
         if found is None:
             break
-        last = sweep(found)
+        last = finished(found, goal)
         since = 0 if goal.cost(last) < goal.cost(best) else since + 1
         best = goal.best(best, last)
     return best
