@@ -343,14 +343,14 @@ def test_optimize_writes_what_it_proved_and_says_what_each_pass_did(folder: Path
     summary = only_json(result)
     assert summary["gates_after"] == 5 < summary["gates_before"]
     names = [record["pass"] for record in summary["passes"]]
-    assert names == ["strash", "sweep", "fraig", "collapse", "resynthesize", "sweep"]
+    assert names == ["strash", "sweep", "fraig", "collapse", "rewrite", "resynthesize", "sweep"]
     assert all(record["proof"]["rows"] == 8 for record in summary["passes"])
-    assert summary["proof"] == ["equal on all 8 input rows (exhaustive)"] * 6
+    assert summary["proof"] == ["equal on all 8 input rows (exhaustive)"] * 7
     remarks = result.stderr.splitlines()
     assert [remark.split(":")[0] for remark in remarks] == names
     assert remarks[0].startswith(f"strash: {summary['gates_before']} -> ")
-    assert remarks[4].startswith("resynthesize: 5 -> 5 gates, depth")
-    assert remarks[4].endswith("equal on all 8 input rows (exhaustive)")
+    assert remarks[5].startswith("resynthesize: 5 -> 5 gates, depth")
+    assert remarks[5].endswith("equal on all 8 input rows (exhaustive)")
     small = targets.read(folder / "small.blif")
     assert small.num_gates == 5
     np.testing.assert_array_equal(

@@ -11,7 +11,8 @@ from gatewright.arith import full_adder
 from gatewright.automata import life_rule
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.passes import optimize
-from gatewright.passes.ands import VARIABLES, ands, recipes
+from gatewright.passes.ands import ands, recipes
+from gatewright.passes.cones import VARIABLES
 from gatewright.targets import read
 from gatewright.verify import prove
 from random_circuits import built_circuits, raw_circuits

@@ -21,6 +21,7 @@ from gatewright.passes.deep import deep
 from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import OBJECTIVES, Goal
 from gatewright.passes.resynthesize import finished, resynthesize
+from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
@@ -34,6 +35,7 @@ PASSES: dict[str, Pass] = {
     "sweep": lambda circuit, _: sweep(circuit),
     "fraig": lambda circuit, _: fraig(circuit),
     "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
+    "rewrite": lambda circuit, goal: goal.best(circuit, rewrite(circuit)),
     "ands": lambda circuit, _: ands(circuit),
     "resynthesize": resynthesize,
     "deep": deep,
@@ -46,7 +48,7 @@ EXTERNAL = ("resynthesize", "deep")
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "fraig", "collapse", "resynthesize", "sweep"),
+    ("strash", "sweep", "fraig", "collapse", "rewrite", "resynthesize", "sweep"),
     # the search begins before `collapse` forgets the structure, and goes on behind it
     ("strash", "sweep", "fraig", "deep", "collapse", "resynthesize", "deep", "sweep"),
 )
@@ -98,8 +100,8 @@ def optimize(
 
     Args:
         effort: 0 folds and shares, 1 drops dead gates too, 2 merges what is equal, rebuilds small
-            circuits from their truth tables and resynthesises others (with ABC, where it is
-            installed), 3 also searches for `time_budget` seconds.
+            circuits from their truth tables, rewrites and resynthesises others (that with ABC,
+            where it is installed), 3 also searches for `time_budget` seconds.
         objective: what is to be small: "gates", "and" (XORs are free) or "depth".
         passes: names to run instead of the effort's pipeline.
         time_budget: seconds that the passes which ask ABC may take together.

@@ -17,31 +17,26 @@ import numpy.typing as npt
 
 from gatewright import gates
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
-from gatewright.passes.sweep import sweep
+from gatewright.passes.cones import FULL, VARIABLES, Substitute, replace_cones
 
-MAX_LEAVES = 4
-#: Cuts kept of each node, those of fewest leaves.
-MAX_CUTS = 8
 #: Rounds of replacements at most; a round without one is the last.
 MAX_ROUNDS = 20
-
-FULL = (1 << (1 << MAX_LEAVES)) - 1
-VARIABLES = tuple(
-    sum(1 << row for row in range(1 << MAX_LEAVES) if row >> i & 1) for i in range(MAX_LEAVES)
-)
-
-Cut = tuple[int, ...]
 
 
 def ands(circuit: Circuit) -> Circuit:
     """The same function with as many ANDs or fewer; the circuit itself where there are no fewer."""
     best = circuit
     for _ in range(MAX_ROUNDS):
-        after = _round(best)
+        after = replace_cones(best, gates.is_nonlinear, _substitute)
         if after.stats().ands >= best.stats().ands:
             return best
         best = after
     return best
+
+
+def _substitute(table: int) -> Substitute | None:
+    recipe = recipes().get(table)
+    return recipe and Substitute(len(recipe.products), recipe.emit)
 
 
 @dataclass(frozen=True)
@@ -119,103 +114,3 @@ def _add_all(
     last = 1 << len(terms)
     for number, rest in enumerate(_sums(terms).tolist()):
         found.setdefault(rest ^ table, Recipe(products, Sum(number | last)))
-
-
-def _round(circuit: Circuit) -> Circuit:
-    """Replace cones that do not overlap, from the outputs down, each where that saves ANDs."""
-    first = circuit.first_gate
-    fanin: list[list[int]] = circuit.fanin.tolist()
-    tables: list[int] = circuit.table.tolist()
-    num_fanouts: list[int] = circuit.num_fanouts.tolist()
-    cuts = _cuts(circuit)
-    chosen: dict[int, tuple[Cut, Recipe]] = {}
-    is_taken = [False] * circuit.num_nodes
-    for node in range(circuit.num_nodes - 1, first - 1, -1):
-        if is_taken[node]:
-            continue
-        best = 0
-        for cut in cuts[node]:
-            inside = _cone(node, cut, fanin, first)
-            own = _only_below(node, inside, fanin, num_fanouts, first)
-            num_ands = sum(gates.is_nonlinear(tables[v - first]) for v in own)
-            if num_ands <= best or any(is_taken[v] for v in own):
-                continue
-            recipe = recipes().get(_table(node, cut, inside, fanin, tables, first))
-            if recipe is not None and num_ands - len(recipe.products) > best:
-                best = num_ands - len(recipe.products)
-                chosen[node] = cut, recipe
-        if best:
-            cut = chosen[node][0]
-            inside = _cone(node, cut, fanin, first)
-            for v in _only_below(node, inside, fanin, num_fanouts, first):
-                is_taken[v] = True
-
-    builder = Builder(circuit.input_names, circuit.name)
-    literal = [FALSE, *builder.inputs]
-    for node, (table, (a, b)) in enumerate(zip(tables, fanin, strict=True), first):
-        if node in chosen:
-            cut, recipe = chosen[node]
-            leaves = [literal[leaf] for leaf in cut] + [FALSE] * (MAX_LEAVES - len(cut))
-            literal.append(recipe.emit(builder, leaves))
-        else:
-            literal.append(builder.gate(table, literal[a], literal[b]))
-    outputs: list[int] = circuit.outputs.tolist()
-    for name, output in zip(circuit.output_names, outputs, strict=True):
-        builder.output(name, literal[output >> 1] ^ output & 1)
-    return sweep(builder.build())
-
-
-def _cuts(circuit: Circuit) -> list[list[Cut]]:
-    """Of each node, sets of up to four nodes that cut it from the inputs; never the node itself."""
-    with_itself: list[list[Cut]] = [[()], *([(1 + i,)] for i in range(circuit.num_inputs))]
-    cuts: list[list[Cut]] = [[] for _ in with_itself]
-    pairs: list[tuple[int, int]] = circuit.fanin.tolist()
-    for node, (a, b) in enumerate(pairs, circuit.first_gate):
-        unions = {tuple(sorted({*x, *y})) for x in with_itself[a] for y in with_itself[b]}
-        small = sorted((cut for cut in unions if len(cut) <= MAX_LEAVES), key=lambda c: (len(c), c))
-        cuts.append(small[:MAX_CUTS])
-        with_itself.append([(node,), *cuts[-1]])
-    return cuts
-
-
-def _cone(node: int, cut: Cut, fanin: list[list[int]], first: int) -> list[int]:
-    """The gates between a cut and a node, itself included, readers before what they read."""
-    inside, waiting = {node}, [node]
-    while waiting:
-        for operand in fanin[waiting.pop() - first]:
-            if operand >= first and operand not in cut and operand not in inside:
-                inside.add(operand)
-                waiting.append(operand)
-    return sorted(inside, reverse=True)
-
-
-def _only_below(
-    node: int, inside: list[int], fanin: list[list[int]], num_fanouts: list[int], first: int
-) -> list[int]:
-    """Those gates of a cone that nothing outside it reads, but for the node: its MFFC there."""
-    reads: dict[int, int] = {}
-    own: list[int] = []
-    for v in inside:
-        if v == node or reads.get(v, 0) == num_fanouts[v]:
-            own.append(v)
-            for operand in fanin[v - first]:
-                reads[operand] = reads.get(operand, 0) + 1
-    return own
-
-
-def _table(
-    node: int, cut: Cut, inside: list[int], fanin: list[list[int]], tables: list[int], first: int
-) -> int:
-    """Truth table of a node over the leaves of its cut."""
-    value = {FALSE: 0, **dict(zip(cut, VARIABLES, strict=False))}
-    for v in reversed(inside):
-        a, b = (value[operand] for operand in fanin[v - first])
-        value[v] = _evaluate(tables[v - first], a, b)
-    return value[node]
-
-
-def _evaluate(table: int, a: int, b: int) -> int:
-    """A gate on truth tables that are integers."""
-    not_a, not_b = a ^ FULL, b ^ FULL
-    rows = (not_a & not_b, a & not_b, not_a & b, a & b)
-    return reduce(int.__or__, (rows[m] for m in range(4) if table >> m & 1), 0)
