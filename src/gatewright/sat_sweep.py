@@ -60,7 +60,16 @@ def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
     """
     if (miter.table & 1).any():
         raise ValueError("only circuits that Builder made can be swept")
-    undecided = tuple(range(miter.num_outputs // 2))
+    first, second = np.split(miter.outputs, 2)
+    open_pairs = np.flatnonzero(first != second)  # the others are equal as they stand
+    undecided: tuple[int, ...] = tuple(open_pairs.tolist())
+    if not undecided:
+        return Swept(None, (), 0)
+    miter = replace(
+        miter,
+        outputs=np.concatenate([first[open_pairs], second[open_pairs]]),
+        output_names=tuple(map(str, range(2 * len(undecided)))),
+    )
     words = _special_samples(miter.num_inputs, rng)
     budget, num_merged = 0, 0
     while True:
