@@ -108,10 +108,12 @@ def test_tau_is_that_of_the_best_trial(chosen, tmp_path):
     assert found["hard_accuracy"][str(found["tau"])] == best > 0.5
     plain = experiment.run(replace(trying, tune_tau=0.0, tau=found["tau"]), tmp_path / "plain")
     assert (result.loss, result.steps) == (plain.loss, 60)
-    (tmp_path / "tau.json").write_text('{"tau": 3.0}')  # a run that is resumed tries no more
+    other = 3.0 if found["tau"] != 3.0 else 0.75
+    # a run that is resumed tries no more
+    (tmp_path / "tau.json").write_text(json.dumps({"tau": other}))
     (tmp_path / "checkpoint.safetensors").unlink()
     again = experiment.run(trying, tmp_path, resume=True)
-    plain = experiment.run(replace(trying, tune_tau=0.0, tau=3.0), tmp_path / "plain3")
+    plain = experiment.run(replace(trying, tune_tau=0.0, tau=other), tmp_path / "other")
     assert again.loss == plain.loss != result.loss
 
 

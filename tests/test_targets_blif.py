@@ -334,7 +334,7 @@ def test_write_replaces_a_file_whole_or_not_at_all(
 
 
 def test_write_refuses_what_it_cannot_do(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no target 'vhdl'; choose from blif, c, "):
+    with pytest.raises(InputError, match="no target 'vhdl'; choose from blif, aiger, "):
         write(small(), tmp_path, "vhdl")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=f"cannot write into {tmp_path / 'file'}"):
