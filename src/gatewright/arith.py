@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from heapq import heappop, heappush
 
 from gatewright.circuit import FALSE, Builder
 
@@ -52,37 +53,59 @@ def popcount(builder: Builder, bits: Sequence[int]) -> Number:
     """How many of the bits are 1: about 4.5 gates a bit, one of them an AND.
 
     A carry-save tree, weight by weight. Four bits in twos and a fifth become one bit and a two of
-    carries while there are so many; bits wait in line, so the depth grows with the logarithm.
+    carries while there are so many; those of the lowest level first, so the depth grows with the
+    logarithm.
     """
     width = len(bits).bit_length()
-    number, twos = Number(), list[Two]()
-    line = list(bits)
+    number, ones, twos = Number(), _Queue(builder), _Queue(builder)
+    for bit in bits:
+        ones.push(bit)
     while len(number) + 1 < width:
-        line += [FALSE] * -(-(len(twos) - len(line)) // CHAIN)  # where sums begin
-        carries, carry_twos = list[int](), list[Two]()
-        while len(line) + 2 * len(twos) >= 5:
+        for _ in range(-(-(len(twos) - len(ones)) // CHAIN)):
+            ones.push(FALSE)  # where a sum begins
+        carries, carry_twos = _Queue(builder), _Queue(builder)
+        while len(ones) + 2 * len(twos) >= 5:
             while len(twos) < 2:
-                twos.append((line[0], builder.lxor(line[0], line[1])))
-                del line[:2]
-            total, both = two_pair_adder(builder, line.pop(0), twos.pop(0), twos.pop(0))
-            line.append(total)
-            carry_twos.append(both)
-        while len(line) + 2 * len(twos) > 1:
-            if twos:
-                total, carry = pair_adder(builder, line.pop(0) if line else FALSE, twos.pop(0))
-            elif len(line) > 2:
-                total, carry = full_adder(builder, *line[:3])
-                del line[:3]
+                (x,), (y,) = ones.pop(), ones.pop()
+                twos.push(x, builder.lxor(x, y))
+            (z,), (x, p), (y, q) = ones.pop(), twos.pop(), twos.pop()
+            total, both = two_pair_adder(builder, z, (x, p), (y, q))
+            ones.push(total)
+            carry_twos.push(*both)
+        while len(ones) + 2 * len(twos) > 1:
+            if len(twos):
+                x, differ = twos.pop()
+                (z,) = ones.pop() if len(ones) else (FALSE,)
+                total, carry = pair_adder(builder, z, (x, differ))
             else:
-                total, carry = half_adder(builder, *line)
-                line.clear()
-            line.append(total)
-            carries.append(carry)
-        number += line
-        line, twos = carries, carry_twos
+                adder = full_adder if len(ones) > 2 else half_adder
+                total, carry = adder(builder, *(ones.pop()[0] for _ in range(min(3, len(ones)))))
+            ones.push(total)
+            carries.push(carry)
+        number += ones.pop()
+        ones, twos = carries, carry_twos
     if width:  # of this weight there is one at most
-        number.append(reduce(builder.lxor, [*line, *(differ for _, differ in twos)]))
+        rest = [ones.pop()[0] for _ in range(len(ones))]
+        rest += [twos.pop()[1] for _ in range(len(twos))]
+        number.append(reduce(builder.lxor, rest))
     return number
+
+
+class _Queue:
+    """Literals, or groups of them, of which those of the lowest level come first."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._heap: list[tuple[int, tuple[int, ...]]] = []
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def push(self, *literals: int) -> None:
+        heappush(self._heap, (max(map(self._builder.level, literals)), literals))
+
+    def pop(self) -> tuple[int, ...]:
+        return heappop(self._heap)[1]
 
 
 def greater(builder: Builder, x: Number, y: Number) -> int:

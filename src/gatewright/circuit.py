@@ -270,6 +270,7 @@ class Builder:
         self.inputs = [2 * (1 + i) for i in range(len(self.input_names))]
         self._fanin: list[tuple[int, int]] = []
         self._table: list[int] = []
+        self._level = [0] * (1 + len(self.inputs))
         self._known: dict[tuple[int, int, int], int] = {}
         self._output_names: list[str] = []
         self._outputs: list[int] = []
@@ -310,7 +311,12 @@ class Builder:
             self._known[key] = literal
             self._fanin.append((a >> 1, b >> 1))
             self._table.append(table)
+            self._level.append(1 + max(self._level[a >> 1], self._level[b >> 1]))
         return literal ^ inverted
+
+    def level(self, literal: int) -> int:
+        """0 for constants and inputs, else 1 + the deepest operand's."""
+        return self._level[literal >> 1]
 
     def land(self, a: int, b: int) -> int:
         return self.gate(gates.AND, a, b)
