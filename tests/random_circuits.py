@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import strategies as st
 
 from gatewright import arith
 from gatewright.circuit import FALSE, Builder, Circuit
+from gatewright.errors import InputError
 
 
 @st.composite
@@ -73,3 +75,34 @@ def multiplier(width: int, is_swapped: bool) -> Circuit:
     for o, literal in enumerate(total):
         builder.output(f"p{o}", literal)
     return builder.build()
+
+
+def deep(depth: int) -> Circuit:
+    """A chain of gates, each of which reads the one before."""
+    builder = Builder(["x", "y"])
+    value = builder.inputs[0]
+    for i in range(depth):
+        value = builder.gate(6 if i % 3 else 8, value, builder.inputs[1]) ^ (i & 1)
+    builder.output("z", value)
+    return builder.build()
+
+
+def assert_circuit_or_one_line(
+    read: Callable[[bytes, str], Circuit], content: bytes, seed: int
+) -> None:
+    """Damage a file here and there: what reads it gives a circuit, or an error of one line."""
+    rng = random.Random(seed)
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        if rng.random() < 0.5:
+            data[at] = rng.randrange(256)
+        else:
+            data[at : at + rng.randint(0, 3)] = rng.choice([b"9", b"0", b" ", b"\n", b"-", b""])
+    try:
+        found = read(bytes(data), "x")
+    except InputError as error:
+        assert "\n" not in str(error)
+        assert str(error).startswith("x:")
+    else:
+        assert isinstance(found, Circuit)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError
 from gatewright.targets import aiger, read
 from gatewright.verify import prove
-from random_circuits import built_circuits, raw_circuits
+from random_circuits import assert_circuit_or_one_line, built_circuits, deep, raw_circuits
 
 WRITERS = {"aig": aiger.write_binary, "aag": aiger.write_text}
 
@@ -65,18 +64,13 @@ def test_ands_may_come_in_any_order() -> None:
 
 
 def test_deep_files_need_no_stack(tmp_path: Path) -> None:
-    depth = 30_000
-    builder = Builder(["x", "y"])
-    value = builder.inputs[0]
-    for i in range(depth):
-        value = builder.gate(6 if i % 3 else 8, value, builder.inputs[1]) ^ (i & 1)
-    builder.output("z", value)
-    lines = spelled(builder.build(), "aag").decode().split("\n")
+    circuit = deep(30_000)
+    lines = spelled(circuit, "aag").decode().split("\n")
     num_ands = int(lines[0].split()[-1])
     lines[4 : 4 + num_ands] = lines[4 : 4 + num_ands][::-1]
     path = tmp_path / "deep.AAG"
     path.write_text("\n".join(lines))
-    assert prove(read(path), builder.build())
+    assert prove(read(path), circuit)
 
 
 def test_the_epfl_benchmarks_are_read_and_kept(epfl: Path) -> None:
@@ -132,21 +126,7 @@ def test_a_binary_file_that_ends_early_is_refused() -> None:
 
 @given(built_circuits(), st.integers(0, 2**32), st.sampled_from(sorted(WRITERS)))
 def test_damaged_files_give_a_circuit_or_one_line(circuit: Circuit, seed: int, kind: str) -> None:
-    rng = random.Random(seed)
-    data = bytearray(spelled(circuit, kind))
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data))
-        if rng.random() < 0.5:
-            data[at] = rng.randrange(256)
-        else:
-            data[at : at + rng.randint(0, 3)] = rng.choice([b"9", b"0", b" ", b"\n", b"-", b""])
-    try:
-        found = aiger.read(bytes(data), "x")
-    except InputError as error:
-        assert "\n" not in str(error)
-        assert str(error).startswith("x:")
-    else:
-        assert isinstance(found, Circuit)
+    assert_circuit_or_one_line(aiger.read, spelled(circuit, kind), seed)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.circuit import Builder, Circuit
+from gatewright.circuit import Circuit
 from gatewright.errors import InputError
 from gatewright.targets import bristol, read
-from random_circuits import built_circuits, raw_circuits
+from random_circuits import assert_circuit_or_one_line, built_circuits, deep, raw_circuits
 
 #: (x & y, x ^ y, not x, 1), with the kinds of gate that others write.
 MIXED = """6 12
@@ -87,31 +86,13 @@ def test_what_is_wrong_is_named(change: tuple[str, str], message: str) -> None:
 
 
 def test_deep_files_need_no_stack() -> None:
-    builder = Builder(["x", "y"])
-    value = builder.inputs[0]
-    for i in range(20_000):
-        value = builder.gate(6 if i % 3 else 8, value, builder.inputs[1]) ^ (i & 1)
-    builder.output("z", value)
-    lines = spelled(builder.build()).decode().splitlines()
+    circuit = deep(20_000)
+    lines = spelled(circuit).decode().splitlines()
     lines[4:] = lines[4:][::-1]
     again = parse("\n".join(lines))
-    np.testing.assert_array_equal(again.truth_tables(), builder.build().truth_tables())
+    np.testing.assert_array_equal(again.truth_tables(), circuit.truth_tables())
 
 
 @given(built_circuits(), st.integers(0, 2**32))
 def test_damaged_files_give_a_circuit_or_one_line(circuit: Circuit, seed: int) -> None:
-    rng = random.Random(seed)
-    data = bytearray(spelled(circuit))
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data))
-        if rng.random() < 0.5:
-            data[at] = rng.randrange(256)
-        else:
-            data[at : at + rng.randint(0, 3)] = rng.choice([b"9", b"0", b" ", b"\n", b"-", b""])
-    try:
-        found = bristol.read(bytes(data), "x")
-    except InputError as error:
-        assert "\n" not in str(error)
-        assert str(error).startswith("x:")
-    else:
-        assert isinstance(found, Circuit)
+    assert_circuit_or_one_line(bristol.read, spelled(circuit), seed)

@@ -15,6 +15,7 @@ from typing import NoReturn
 from gatewright import gates
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError
+from gatewright.targets.walk import operands_first
 
 #: Variables that a file may announce, and inputs, of which a binary file holds nothing.
 MAX_VARIABLES = 1 << 30
@@ -266,7 +267,7 @@ class _Reader:
     def _connect(
         self, builder: Builder, inputs: list[int], ands: dict[int, tuple[int, int]]
     ) -> dict[int, int]:
-        """Each variable's literal in the builder; depth costs no Python stack."""
+        """Each variable's literal in the builder."""
         known = {0: 0}
         for own, literal in zip(builder.inputs, inputs, strict=True):
             if literal & 1 or literal >> 1 in known or literal >> 1 in ands:
@@ -274,21 +275,16 @@ class _Reader:
                     literal >> 1, "an input takes an even literal that nothing else defines"
                 )
             known[literal >> 1] = own
-        for root in ands:
-            path = [root] if root not in known else []
-            on_path = set(path)
-            while path:
-                own = path[-1]
-                missing = next((x >> 1 for x in ands[own] if x >> 1 not in known), None)
-                if missing is None:
-                    a, b = (known[x >> 1] ^ x & 1 for x in ands[own])
-                    known[own] = builder.land(a, b)
-                    on_path.discard(path.pop())
-                elif missing in on_path:
-                    self._fail_at(own, f"reads {2 * missing}, which reads it: a loop; cut it")
-                elif missing not in ands:
-                    self._fail_at(own, f"reads literal {2 * missing}, which nothing drives")
-                else:
-                    path.append(missing)
-                    on_path.add(missing)
+
+        def fail(own: int, missing: int, is_loop: bool) -> NoReturn:
+            if is_loop:
+                self._fail_at(own, f"reads {2 * missing}, which reads it: a loop; cut it")
+            self._fail_at(own, f"reads literal {2 * missing}, which nothing drives")
+
+        def operands(_: int, pair: tuple[int, int]) -> tuple[int, int]:
+            return pair[0] >> 1, pair[1] >> 1
+
+        for own, pair in operands_first(ands, operands, known, fail):
+            a, b = (known[x >> 1] ^ x & 1 for x in pair)
+            known[own] = builder.land(a, b)
         return known

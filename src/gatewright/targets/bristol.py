@@ -10,12 +10,14 @@ an AND between inverters. Read: AND, XOR, INV, NOT, EQ, EQW and MAND, gates in a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import NoReturn
 
 from gatewright import gates
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
 from gatewright.errors import InputError
+from gatewright.targets.walk import operands_first
 
 MAX_WIRES = 1 << 30
 
@@ -94,6 +96,15 @@ def read(data: bytes, source: str) -> Circuit:
     return _Reader(data, source).circuit()
 
 
+@dataclass(frozen=True)
+class Driver:
+    """What drives a wire: an AND alone where it is one of a MAND."""
+
+    line: int
+    kind: str
+    operands: list[int]
+
+
 class _Reader:
     def __init__(self, data: bytes, source: str) -> None:
         self.source = source
@@ -163,11 +174,9 @@ class _Reader:
             )
         return sum(widths)
 
-    def _drivers(
-        self, num_gates: int, num_wires: int, num_inputs: int
-    ) -> dict[int, tuple[int, str, list[int], int]]:
-        """Wire -> the line, kind and operands of its gate, and its place among its outputs."""
-        drivers: dict[int, tuple[int, str, list[int], int]] = {}
+    def _drivers(self, num_gates: int, num_wires: int, num_inputs: int) -> dict[int, Driver]:
+        """Wire -> what drives it."""
+        drivers: dict[int, Driver] = {}
         for _ in range(num_gates):
             words = self._row("a gate")
             kind = words[-1]
@@ -191,37 +200,28 @@ class _Reader:
             for place, wire in enumerate(outputs):
                 if wire < num_inputs or wire in drivers:
                     self._fail(f"wire {wire} is driven already; give each gate one of its own")
-                drivers[wire] = (self.line, kind, operands, place)
+                own = operands[place::num_out] if kind == "MAND" else operands
+                drivers[wire] = Driver(self.line, kind, own)
         if self.next < len(self.rows):
             self.line = self.rows[self.next][0]
             self._fail(f"more than the {num_gates} gates announced; correct the first line")
         return drivers
 
-    def _connect(
-        self, builder: Builder, drivers: dict[int, tuple[int, str, list[int], int]]
-    ) -> dict[int, int]:
-        """Wire -> literal; depth costs no Python stack."""
+    def _connect(self, builder: Builder, drivers: dict[int, Driver]) -> dict[int, int]:
+        """Wire -> literal."""
         known = dict(enumerate(builder.inputs))
-        for root in drivers:
-            path = [root] if root not in known else []
-            on_path = set(path)
-            while path:
-                own = path[-1]
-                self.line, kind, operands, place = drivers[own]
-                if kind == "MAND":
-                    half = len(operands) // 2
-                    operands = [operands[place], operands[half + place]]
-                missing = next((x for x in operands if kind != "EQ" and x not in known), None)
-                if missing is None:
-                    known[own] = self._literal(builder, kind, operands, known)
-                    on_path.discard(path.pop())
-                elif missing in on_path:
-                    self._fail(f"wire {own} reads wire {missing}, which reads it: a loop; cut it")
-                elif missing not in drivers:
-                    self._fail(f"wire {own} reads wire {missing}, which nothing drives")
-                else:
-                    path.append(missing)
-                    on_path.add(missing)
+
+        def fail(own: int, missing: int, is_loop: bool) -> NoReturn:
+            self.line = drivers[own].line
+            if is_loop:
+                self._fail(f"wire {own} reads wire {missing}, which reads it: a loop; cut it")
+            self._fail(f"wire {own} reads wire {missing}, which nothing drives")
+
+        def read_by(_: int, driver: Driver) -> list[int]:
+            return [] if driver.kind == "EQ" else driver.operands
+
+        for own, driver in operands_first(drivers, read_by, known, fail):
+            known[own] = self._literal(builder, driver.kind, driver.operands, known)
         return known
 
     @staticmethod
