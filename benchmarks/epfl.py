@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,12 @@ def luts(circuit: Circuit, k: int = 6) -> int:
     """Look-up tables of k inputs that ABC maps the circuit to, for area."""
     path = abc.program()
     assert path is not None
-    source = Path(os.environ.get("TMPDIR", "/tmp")) / f"gatewright-luts-{os.getpid()}.blif"
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "circuit.blif")
         source.write_bytes(targets.spelled(circuit, ".blif"))
         commands = f"read_blif {source}; strash; dch; if -K {k} -a; print_stats"
         said = subprocess.run([path, "-c", commands], capture_output=True, text=True, check=True)
         return int(re.findall(r"nd = *(\d+)", said.stdout)[-1])
-    finally:
-        source.unlink(missing_ok=True)
 
 
 def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
@@ -111,6 +110,8 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=default)
     given = options.parse_args()
     everything = sorted(path.stem for path in given.folder.glob("*.aig"))
+    if not everything:
+        options.error(f"{given.folder} holds no .aig files; put the benchmarks there, or --folder")
     names = given.circuits or (QUICK if given.quick else everything)
     budget = 3.0 if given.quick else given.time_budget
     rows: list[dict[str, Any]] = []

@@ -251,6 +251,11 @@ def test_an_effort_out_of_range_is_refused(effort: int) -> None:
         optimize(multiplexers(), effort)
 
 
+def test_an_unknown_objective_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="unknown objective 'area'; known: gates, and, depth"):
+        optimize(multiplexers(), objective="area")
+
+
 def test_an_unknown_pass_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         InputError, match="unknown pass 'swepe'; known: strash, sweep, fraig, collapse"

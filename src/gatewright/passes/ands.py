@@ -2,7 +2,7 @@
 
 Cuts of up to four leaves are rebuilt with the fewest ANDs that their function can have (its
 *multiplicative complexity*: Boyar, Peralta and Pochuev, 2000), where these are two at most: every
-function of three variables, and most that occur of four. A function of m ANDs is a sum of the
+function of three variables, and half of those of four. A function of m ANDs is a sum of the
 variables, of 1 and of the products, and each factor of a product is such a sum of what comes before
 it; so all with one product and with two are written out once.
 """
