@@ -369,6 +369,15 @@ def test_optimize_does_what_effort_and_passes_ask_quietly(folder: Path) -> None:
     assert [record["pass"] for record in only_json(chosen)["passes"]] == ["sweep", "collapse"]
 
 
+def test_optimize_for_look_up_tables_writes_those(folder: Path) -> None:
+    arguments = ("optimize", "sums.blif", "--objective", "lut3", "-o", "luts.blif", "--json")
+    summary = only_json(gatewright(*arguments, cwd=folder))
+    assert summary["luts_after"] == 2 <= summary["luts_before"]  # a full adder's sum and carry
+    assert summary["lut_depth_after"] == 1
+    assert (folder / "luts.blif").read_text().count(".names") == 2
+    assert gatewright("prove", "luts.blif", "sums.blif", cwd=folder).returncode == 0
+
+
 def test_circuits_flow_through_pipes(folder: Path) -> None:
     optimized = gatewright("optimize", "-", "-o", "-", "--quiet", stdin=SUMS)
     assert (optimized.returncode, optimized.stderr) == (0, "")

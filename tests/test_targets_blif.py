@@ -65,7 +65,7 @@ def test_a_complemented_output_needs_no_inverter() -> None:
     b.output("z", b.lxor(nand, b.inputs[2]))
     assert written(b.build()) == (
         ".model circuit\n.inputs p q r\n.outputs nand z\n"
-        ".names p q nand\n-0 1\n0- 1\n"
+        ".names p q nand\n0- 1\n-0 1\n"
         ".names r nand z\n10 1\n01 1\n.end\n"
     )
 

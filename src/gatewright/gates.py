@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -110,38 +109,30 @@ def algebraic_normal_form(table: int, k: int = 2) -> tuple[int, ...]:
 def prime_cubes(table: int, k: int = 2) -> tuple[str, ...]:
     """An irredundant cover by prime cubes, as BLIF spells them: '1', '0' or '-' for each input.
 
-    Greedy: the prime that covers most of what is left, then redundant ones dropped.
+    The recursion of Minato (1993) and Morreale (1970).
 
     >>> prime_cubes(0xE)
-    ('-1', '1-')
+    ('1-', '-1')
     """
-    onset = {int(m) for m in np.flatnonzero(rows(table, k))}
-    primes = _primes(onset, k)
-    cover: list[tuple[str, set[int]]] = []
-    uncovered = set(onset)
-    while uncovered:
-        widest = max(primes, key=lambda prime: len(prime[1] & uncovered))
-        cover.append(widest)
-        uncovered -= widest[1]
-    for prime in list(cover):
-        others = set[int]().union(*(covered for cube, covered in cover if cube != prime[0]))
-        if onset <= others:
-            cover.remove(prime)
-    return tuple(cube for cube, _ in cover)
+    rows(table, k)  # refuses a table that does not fit
+    return tuple(_cover(table, table, k)[0])
 
 
-def _primes(onset: set[int], k: int) -> list[tuple[str, set[int]]]:
-    primes: list[tuple[str, set[int]]] = []
-    for cube in product("-10", repeat=k):  # a cube comes after every cube that holds it
-        covered = _cube_rows(cube)
-        if covered <= onset and not any(covered < other for _, other in primes):
-            primes.append(("".join(cube), covered))
-    return primes
-
-
-def _cube_rows(cube: Sequence[str]) -> set[int]:
-    choices = [(0, 1) if c == "-" else (int(c),) for c in cube]
-    return {sum(bit << i for i, bit in enumerate(bits)) for bits in product(*choices)}
+def _cover(needed: int, allowed: int, k: int) -> tuple[list[str], int]:
+    """Cubes that hold all rows needed and none that is not allowed; and the rows that they hold."""
+    if not needed:
+        return [], 0
+    if allowed == (1 << (1 << k)) - 1:
+        return ["-" * k], allowed
+    half = 1 << (k - 1)  # rows in which the last input is 0
+    needed0, needed1 = needed & (1 << half) - 1, needed >> half
+    allowed0, allowed1 = allowed & (1 << half) - 1, allowed >> half
+    cubes0, held0 = _cover(needed0 & ~allowed1, allowed0, k - 1)
+    cubes1, held1 = _cover(needed1 & ~allowed0, allowed1, k - 1)
+    cubes, held = _cover(needed0 & ~held0 | needed1 & ~held1, allowed0 & allowed1, k - 1)
+    cubes = [cube + "-" for cube in cubes]
+    cubes += [cube + "0" for cube in cubes0] + [cube + "1" for cube in cubes1]
+    return cubes, held0 | held | (held1 | held) << half
 
 
 def clauses(table: int, k: int = 2) -> tuple[tuple[int, ...], ...]:
@@ -150,7 +141,7 @@ def clauses(table: int, k: int = 2) -> tuple[tuple[int, ...], ...]:
     One clause for each prime cube of the gate and of its complement (Tseitin's encoding).
 
     >>> clauses(0x8)
-    ((-1, -2, 3), (2, -3), (1, -3))
+    ((-1, -2, 3), (1, -3), (2, -3))
     """
     complement = ~table & (1 << (1 << k)) - 1
     found: list[tuple[int, ...]] = []

@@ -20,7 +20,10 @@ from gatewright.cli.progress import remark
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.passes import EFFORTS, OBJECTIVES, PASSES, Record, optimize, pipeline
+from gatewright.passes.mapping import Lut, lut_depth, map_luts
+from gatewright.passes.objectives import LUT_INPUTS
 from gatewright.runs import load_model
+from gatewright.targets import blif
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -33,7 +36,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     )  # fmt: skip
     parser.add_argument(
         "--objective", choices=OBJECTIVES, default="gates",
-        help="what is to be small: two-input gates (default), ANDs where XORs are free, or levels",
+        help="what is to be small: two-input gates (default), ANDs where XORs are free, levels, or "
+        "look-up tables of 3, 4 or 6 inputs (a BLIF file then holds those)",
     )  # fmt: skip
     parser.add_argument(
         "--time-budget", type=positive, default=60.0, metavar="SECONDS", help="for a search (60)"
@@ -68,7 +72,9 @@ def run(options: argparse.Namespace) -> int:
         model, options.effort, objective=options.objective, passes=passes, seed=options.seed,
         time_budget=options.time_budget, seconds=options.seconds, record=note,
     )  # fmt: skip
-    _write(smaller, output)
+    k = LUT_INPUTS.get(options.objective)
+    luts = None if k is None else map_luts(smaller.circuit, k)
+    _write(smaller, luts, output)
     if options.json:
         before, after = model.circuit.stats(), smaller.circuit.stats()
         summary = {
@@ -79,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
             "ands_after": after.ands,
             "depth_before": before.depth,
             "depth_after": after.depth,
+            **_of_luts(model, smaller, k, luts),
             "cpu_seconds": round(sum(record.cpu_seconds for record in records), 3),
             "proof": [str(record.proof) for record in records if record.proof],
             "passes": [
@@ -98,18 +105,37 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _of_luts(
+    before: Model, after: Model, k: int | None, luts: tuple[Lut, ...] | None
+) -> dict[str, int]:
+    """Numbers of look-up tables, where the objective counts them."""
+    if k is None or luts is None:
+        return {}
+    return {
+        "luts_before": len(map_luts(before.circuit, k)),
+        "luts_after": len(luts),
+        "lut_depth_after": lut_depth(after.circuit, luts),
+    }
+
+
 def _suffixes() -> list[str]:
     """Of the files that a circuit can be written to."""
     return [*targets.suffixes(), ".safetensors"]
 
 
-def _write(model: Model, output: str | None) -> None:
+def _write(model: Model, luts: tuple[Lut, ...] | None, output: str | None) -> None:
+    """To stdout or a file; look-up tables, if given, take the place of gates in a BLIF file."""
     if output is None:
         return
-    if output == "-":
-        sys.stdout.write(targets.spelled(model.circuit, ".blif").decode())
-    elif Path(output).suffix == ".safetensors":
+    suffix = ".blif" if output == "-" else Path(output).suffix
+    if suffix == ".safetensors":
         model.save(output)
+        return
+    if suffix == ".blif" and luts is not None:
+        (content,) = blif.write_luts(model.circuit, luts).values()
     else:
-        content = targets.spelled(model.circuit, Path(output).suffix)
+        content = targets.spelled(model.circuit, suffix)
+    if output == "-":
+        sys.stdout.write(content.decode())
+    else:
         storage.write_atomic(Path(output), content)

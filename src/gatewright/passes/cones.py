@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 
 from gatewright.circuit import FALSE, Builder, Circuit
+from gatewright.passes.netlist import Cut, Netlist, variables
 from gatewright.passes.sweep import sweep
 
 MAX_LEAVES = 4
@@ -20,11 +20,7 @@ MAX_CUTS = 8
 
 #: Truth tables over four variables: of the constant true, and of each variable.
 FULL = (1 << (1 << MAX_LEAVES)) - 1
-VARIABLES = tuple(
-    sum(1 << row for row in range(1 << MAX_LEAVES) if row >> i & 1) for i in range(MAX_LEAVES)
-)
-
-Cut = tuple[int, ...]
+VARIABLES = variables(MAX_LEAVES)
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def replace_cones(
         max_leaves: of the cuts, up to four.
     """
     first = circuit.first_gate
-    netlist = _Netlist(circuit)
+    netlist = Netlist(circuit)
     cost = [cost_of(table) for table in netlist.tables]
     cuts = _cuts(circuit, max_leaves)
     chosen: dict[int, tuple[Cut, Substitute]] = {}
@@ -70,7 +66,7 @@ def replace_cones(
             saved = sum(cost[v - first] for v in mffc)
             if saved <= best or any(is_taken[v] for v in mffc):
                 continue
-            found = substitute(netlist.table(node, cut, cone))
+            found = substitute(netlist.table(node, cut, cone, MAX_LEAVES))
             if found is not None and saved - found.cost > best:
                 best, freed = saved - found.cost, mffc
                 chosen[node] = cut, found
@@ -103,49 +99,3 @@ def _cuts(circuit: Circuit, max_leaves: int) -> list[list[Cut]]:
         cuts.append(sorted(small, key=lambda cut: (len(cut), cut))[:MAX_CUTS])
         with_itself.append([(node,), *cuts[-1]])
     return cuts
-
-
-class _Netlist:
-    """A circuit as lists, which single gates are quickly read from."""
-
-    def __init__(self, circuit: Circuit) -> None:
-        self.first = circuit.first_gate
-        self.fanin: list[list[int]] = circuit.fanin.tolist()
-        self.tables: list[int] = circuit.table.tolist()
-        self.num_fanouts: list[int] = circuit.num_fanouts.tolist()
-
-    def cone(self, node: int, cut: Cut) -> list[int]:
-        """The gates between a cut and a node, itself included, readers before what they read."""
-        inside, waiting = {node}, [node]
-        while waiting:
-            for operand in self.fanin[waiting.pop() - self.first]:
-                if operand >= self.first and operand not in cut and operand not in inside:
-                    inside.add(operand)
-                    waiting.append(operand)
-        return sorted(inside, reverse=True)
-
-    def mffc(self, node: int, cone: list[int]) -> list[int]:
-        """The part of a cone that only the node needs, itself included."""
-        reads: dict[int, int] = {}
-        own: list[int] = []
-        for v in cone:
-            if v == node or reads.get(v, 0) == self.num_fanouts[v]:
-                own.append(v)
-                for operand in self.fanin[v - self.first]:
-                    reads[operand] = reads.get(operand, 0) + 1
-        return own
-
-    def table(self, node: int, cut: Cut, cone: list[int]) -> int:
-        """Truth table of a node over the leaves of its cut."""
-        value = {FALSE: 0, **dict(zip(cut, VARIABLES, strict=False))}
-        for v in reversed(cone):
-            a, b = (value[operand] for operand in self.fanin[v - self.first])
-            value[v] = _evaluate(self.tables[v - self.first], a, b)
-        return value[node]
-
-
-def _evaluate(table: int, a: int, b: int) -> int:
-    """A gate on truth tables that are integers."""
-    not_a, not_b = a ^ FULL, b ^ FULL
-    rows = (not_a & not_b, a & not_b, not_a & b, a & b)
-    return reduce(int.__or__, (rows[m] for m in range(4) if table >> m & 1), 0)

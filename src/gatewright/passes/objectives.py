@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
+from gatewright.passes.mapping import lut_depth, map_luts
 
 #: Compared from left to right; less is better.
 Cost = tuple[int, ...]
@@ -18,7 +19,19 @@ OBJECTIVES: dict[str, Callable[[Circuit], Cost]] = {
     # ANDs where XORs are free, as in cryptography
     "and": lambda circuit: (circuit.stats().ands, circuit.num_gates, circuit.depth),
     "depth": lambda circuit: (circuit.depth, circuit.num_gates),
+    # look-up tables: of AVX-512's ternary logic, and of FPGAs
+    "lut3": lambda circuit: _luts(circuit, 3),
+    "lut4": lambda circuit: _luts(circuit, 4),
+    "lut6": lambda circuit: _luts(circuit, 6),
 }
+
+#: Inputs of a table, for the objectives that count them.
+LUT_INPUTS = {"lut3": 3, "lut4": 4, "lut6": 6}
+
+
+def _luts(circuit: Circuit, k: int) -> Cost:
+    luts = map_luts(circuit, k)
+    return len(luts), lut_depth(circuit, luts), circuit.num_gates
 
 
 @dataclass(frozen=True)

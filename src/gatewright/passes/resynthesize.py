@@ -1,7 +1,8 @@
-"""resynthesize: map to two-input gates anew and resubstitute, by ABC, until that stops helping.
+"""resynthesize: map to look-up tables anew and resubstitute, by ABC, until that stops helping.
 
-Structural choices (`dch`), a mapping into two-input look-up tables for area, where an XOR costs
-what an AND does, and resubstitution under satisfiability don't-cares (`mfs2`).
+Structural choices (`dch`), a mapping into look-up tables for area (of two inputs, where an XOR
+costs what an AND does, or as many as the objective says), and resubstitution under satisfiability
+don't-cares (`mfs2`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,14 @@ from __future__ import annotations
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.ands import ands
-from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
 from gatewright.passes.sweep import sweep
+
+#: Larger tables become an AIG again, which our own mapper covers.
+LUTS = (
+    "strash; dch; if -K {k} -a; mfs2 -a -e; strash",
+    "strash; ifraig; scorr; dc2; dc2; dch; if -K {k} -a; mfs2 -a -e; strash",
+)
 
 #: For each objective, scripts from a network to a network of two-input nodes.
 SCRIPTS: dict[str, tuple[str, ...]] = {
@@ -20,6 +27,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     ),
     "and": ("strash; ifraig; dc2; dch; if -K 2 -a; mfs2 -a -e",),
     "depth": ("strash; dch; if -K 2; mfs2 -e", "strash; dc2; balance; dch; if -K 2; mfs2 -e"),
+    **{name: tuple(script.format(k=k) for script in LUTS) for name, k in LUT_INPUTS.items()},
 }
 
 #: Rounds without a better circuit after which a script has done what it can.

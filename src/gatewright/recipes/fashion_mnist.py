@@ -34,4 +34,7 @@ class Fashion(Fashion8k):
     tau: float | None = 30.0
     batch_size: int = 256
     learning_rate: float = 0.05
+    weight_decay: float = 0.02
+    final_temperature: float = 0.003
+    anneal: float = 0.6
     epochs: float = 40

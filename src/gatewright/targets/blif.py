@@ -4,7 +4,8 @@ Written: one `.names` with two operands a gate, no separate inverters. The first
 names it, in that output's polarity, and the gate's readers see the other polarity in their tables;
 so only a further output on the same gate, or an output that is an input or a constant, takes a
 `.names` of its own, with one operand or none. A gate that ignores an operand, or reads one twice or
-a constant (`Builder` makes none), is written with fewer operands.
+a constant (`Builder` makes none), is written with fewer operands. A cover by look-up tables
+(`passes.mapping`) takes one `.names` a table.
 
 Read: one flat combinational model: `.names` of any number of inputs, in any order, with covers of
 either phase. Every error is one line: the file, the line, the signal, the mend.
@@ -12,15 +13,20 @@ either phase. Every error is one line: the file, the line, the signal, the mend.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import PurePath
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gatewright import gates
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
 from gatewright.errors import InputError
+
+if TYPE_CHECKING:
+    from gatewright.passes.mapping import Lut
+
+Nodes = tuple[int, ...]
 
 MAX_LINE = 80
 MAX_NAMED_ON_LOOP = 64
@@ -52,6 +58,22 @@ def write(circuit: Circuit) -> dict[str, bytes]:
         InputError: a name that BLIF cannot spell, or an output that bears the name of an input
             without being that input.
     """
+    pairs: list[list[int]] = circuit.fanin.tolist()
+    rows = zip(range(circuit.first_gate, circuit.num_nodes), pairs, circuit.table, strict=True)
+    return _write(circuit, ((node, tuple(pair), int(table)) for node, pair, table in rows))
+
+
+def write_luts(circuit: Circuit, luts: Iterable[Lut]) -> dict[str, bytes]:
+    """The same with one `.names` for each look-up table of a cover of the circuit.
+
+    Raises:
+        InputError: as `write`.
+    """
+    return _write(circuit, ((lut.node, lut.leaves, lut.table) for lut in luts))
+
+
+def _write(circuit: Circuit, rows: Iterable[tuple[int, Nodes, int]]) -> dict[str, bytes]:
+    """Of nodes with what they read and their truth tables over that, in topological order."""
     name = _signal_names(circuit)
     lines = [f".model {_spelled(circuit.name, 'the name of circuit')}"]
     lines += _wrapped([".inputs", *circuit.input_names])
@@ -75,17 +97,11 @@ def write(circuit: Circuit) -> dict[str, bytes]:
             further.append((output, literal))
     prefix = _internal_prefix(circuit)
 
-    rows = zip(circuit.table.tolist(), circuit.fanin.tolist(), strict=True)
-    for node, (table, (a, b)) in enumerate(rows, circuit.first_gate):
+    for node, leaves, table in rows:
         own = name.setdefault(node, f"{prefix}{node}")
-        if flipped[a]:
-            table = gates.invert_input(table, 0)
-        if flipped[b]:
-            table = gates.invert_input(table, 1)
-        if flipped[node]:
-            table ^= 15
-        operands, cubes = _cover(table, _pattern(a, b))
-        lines.append(" ".join([".names", *(name[(a, b)[i]] for i in operands), own]))
+        inverted = sum(flipped[leaf] << i for i, leaf in enumerate(leaves))
+        operands, cubes = _cover(table, _pattern(leaves), inverted, bool(flipped[node]))
+        lines.append(" ".join([".names", *(name[leaves[i]] for i in operands), own]))
         lines += cubes
     for output, literal in further:
         node, inverted = literal >> 1, literal & 1
@@ -134,27 +150,41 @@ def _wrapped(words: Sequence[str]) -> list[str]:
     return lines
 
 
-def _pattern(a: int, b: int) -> tuple[bool, bool, bool]:
-    return a == FALSE, b == FALSE, a == b
+def _pattern(leaves: Nodes) -> Nodes:
+    """For each leaf the first place where it stands, or -1 for the constant."""
+    if len(leaves) == 2:
+        a, b = leaves
+        return -1 if a == FALSE else 0, -1 if b == FALSE else 0 if a == b else 1
+    return tuple(-1 if leaf == FALSE else leaves.index(leaf) for leaf in leaves)
 
 
-@cache
-def _cover(table: int, pattern: tuple[bool, bool, bool]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Operands (0 for a, 1 for b) that matter and the cover's lines over them.
+@lru_cache(maxsize=1 << 16)
+def _cover(
+    table: int, pattern: Nodes, inverted: int, is_inverted: bool
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Places of the leaves that matter, and the cover's lines over them.
 
-    `pattern` says whether a is the constant false, b is, and whether they are one signal.
+    Args:
+        pattern: see `_pattern`.
+        inverted: bit i: the signal of leaf i is its complement.
+        is_inverted: the signal of the node is its complement.
     """
-    a_is_false, b_is_false, same = pattern
-    if a_is_false:
-        table = table & 0b0101 | (table & 0b0101) << 1
-    if b_is_false:
-        table = table & 0b0011 | (table & 0b0011) << 2
-    if same:
-        table = table & 0b0001 | (table & 0b0001) << 2 | (table & 0b1000) | (table & 0b1000) >> 2
-    operands = tuple(i for i in (0, 1) if gates.depends_on(table, i))
-    # The rows where the operands that do not matter are 0.
-    rows = [m for m in range(4) if all(i in operands or not m >> i & 1 for i in (0, 1))]
-    kept = sum((table >> row & 1) << m for m, row in enumerate(rows))
+    k = len(pattern)
+
+    def value(signals: int) -> int:
+        """Of the node's signal, where the leaves' signals are the bits of an integer."""
+        leaves = signals ^ inverted
+        row = sum((leaves >> place & 1) << i for i, place in enumerate(pattern) if place >= 0)
+        return table >> row & 1 ^ is_inverted
+
+    values = [value(signals) for signals in range(1 << k)]
+    operands = tuple(
+        i for i in range(k) if any(values[r] != values[r ^ 1 << i] for r in range(1 << k))
+    )
+    kept = 0
+    for row in range(1 << len(operands)):
+        signals = sum((row >> j & 1) << i for j, i in enumerate(operands))
+        kept |= values[signals] << row
     cubes = gates.prime_cubes(kept, len(operands))
     return operands, tuple(f"{cube} 1".lstrip() for cube in cubes)
 
