@@ -64,7 +64,8 @@ def lut_depth(circuit: Circuit, luts: Iterable[Lut]) -> int:
     level = [0] * circuit.num_nodes
     for lut in luts:
         level[lut.node] = 1 + max((level[leaf] for leaf in lut.leaves), default=0)
-    return max((level[o >> 1] for o in circuit.outputs.tolist()), default=0)
+    outputs: list[int] = circuit.outputs.tolist()
+    return max((level[output >> 1] for output in outputs), default=0)
 
 
 class _Cover:
