@@ -1,8 +1,9 @@
 """The EPFL combinational benchmarks: two-input gates, depth and LUT-6, beside ABC alone.
 
-For each circuit `optimize` at -O2 and -O3 with a time budget, every result proved; then ABC alone,
-each of its scripts over and over for as long as all of -O3 took, the best of them taken. Circuits
-are read from GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
+For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
+every result proved; then ABC alone, each of its scripts over and over for as long as all of -O3 took, and
+the best of them. Circuits are read from GATEWRIGHT_DATA/circuits/epfl, or --folder
+(github.com/lsils/benchmarks).
 """
 
 from __future__ import annotations
@@ -18,20 +19,16 @@ from typing import Any
 from gatewright import abc, targets
 from gatewright.circuit import Circuit
 from gatewright.passes import Record, optimize
+from gatewright.passes.mapping import map_luts
 from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.resynthesize import COMPRESS
 from gatewright.passes.sweep import sweep
 from gatewright.verify import prove
 from lib.recording import parser, write
 
-COMPRESS = (
-    "balance -l; resub -K 6 -l; rewrite -l; resub -K 6 -N 2 -l; refactor -l; resub -K 8 -l; "
-    "balance -l; resub -K 8 -N 2 -l; rewrite -l; resub -K 10 -l; rewrite -z -l; "
-    "resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l; resub -K 12 -N 2 -l; "
-    "rewrite -z -l; balance -l"  # compress2rs, spelled out
-)
-MAP = "dch; if -K 2 -a; mfs2 -a -e"
+MAP = "dch; if -K {k} -a; mfs2 -a -e"
 
-#: Scripts that ABC's users run, to two-input nodes; {seconds} is a third of the time.
+#: Scripts that ABC's users run, to nodes of k inputs; {seconds} is a third of the time.
 ABC_SCRIPTS = {
     "dch, if, mfs2": f"strash; {MAP}",
     "compress2rs": f"strash; {COMPRESS}; {MAP}",
@@ -42,10 +39,10 @@ QUICK = ("ctrl", "int2float", "router")
 
 
 def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
-    """The best that one of the scripts reaches in so many seconds, and which."""
+    """The fewest gates that one of the scripts reaches in so many seconds, and which."""
     best, which = circuit, ""
     for name, script in ABC_SCRIPTS.items():
-        commands = script.format(seconds=max(1, int(seconds / 3)))
+        commands = script.format(k=2, seconds=max(1, int(seconds / 3)))
         deadline, last, since = Deadline(seconds), circuit, 0
         while deadline.left > 0 and since < 3:
             found = abc.run(last, commands, deadline.left)
@@ -58,16 +55,32 @@ def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
     return best, which
 
 
-def luts(circuit: Circuit, k: int = 6) -> int:
-    """Look-up tables of k inputs that ABC maps the circuit to, for area."""
+def luts_of_abc(circuit: Circuit, seconds: float, k: int = 6) -> int:
+    """The fewest look-up tables that one of the scripts reaches in so many seconds."""
     path = abc.program()
     assert path is not None
+    fewest = circuit.num_gates
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "circuit.blif")
-        source.write_bytes(targets.spelled(circuit, ".blif"))
-        commands = f"read_blif {source}; strash; dch; if -K {k} -a; print_stats"
-        said = subprocess.run([path, "-c", commands], capture_output=True, text=True, check=True)
-        return int(re.findall(r"nd = *(\d+)", said.stdout)[-1])
+        first, last = Path(folder, "first.blif"), Path(folder, "last.blif")
+        first.write_bytes(targets.spelled(circuit, ".blif"))
+        for script in ABC_SCRIPTS.values():
+            commands = script.format(k=k, seconds=max(1, int(seconds / 3)))
+            deadline, source, since = Deadline(seconds), first, 0
+            while deadline.left > 0 and since < 3:
+                whole = f"read_blif {source}; {commands}; print_stats; write_blif {last}"
+                try:
+                    said = subprocess.run(
+                        [path, "-c", whole], capture_output=True, text=True, timeout=deadline.left
+                    )
+                except subprocess.TimeoutExpired:
+                    break
+                found = re.findall(r"nd = *(\d+)", said.stdout)
+                if said.returncode or not found:
+                    break
+                source = last
+                since = 0 if int(found[-1]) < fewest else since + 1
+                fewest = min(fewest, int(found[-1]))
+    return fewest
 
 
 def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
@@ -81,6 +94,9 @@ def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, A
     seconds = time.perf_counter() - begin
     after_2 = optimize(circuit, 2, time_budget=time_budget, seconds=proof_seconds)
     shallow = optimize(circuit, objective="depth", time_budget=time_budget, seconds=proof_seconds)
+    begin = time.perf_counter()
+    tables = optimize(circuit, 3, objective="lut6", time_budget=time_budget, seconds=proof_seconds)
+    seconds_luts = time.perf_counter() - begin
     alone, which = abc_alone(circuit, seconds)
     return {
         "circuit": path.stem,
@@ -88,15 +104,15 @@ def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, A
         "depth": circuit.depth,
         "gates_O2": after_2.num_gates,
         "gates_O3": deep.num_gates,
-        "depth_O3": deep.depth,
         "seconds_O3": round(seconds, 1),
         "dropped": [record.name for record in records if record.dropped],
         "proof": str(prove(circuit, deep, seconds=proof_seconds)),
         "depth_for_depth": shallow.depth,
         "gates_abc": alone.num_gates,
         "script_abc": which,
-        "luts6": luts(deep),
-        "luts6_abc": luts(alone),
+        "luts6": len(map_luts(tables, 6)),
+        "luts6_abc": luts_of_abc(circuit, seconds_luts),
+        "seconds_luts6": round(seconds_luts, 1),
         "ratio": round(deep.num_gates / alone.num_gates, 4),
     }
 

@@ -135,6 +135,12 @@ class GroupSum(Head):
         self.label_smoothing = label_smoothing
         self.log_tau = jnp.zeros((), dtype=jnp.float32) if tau == "learned" else None
 
+    def with_tau(self, tau: Tau) -> GroupSum:
+        """The same with another tau; what was learned stays."""
+        head = GroupSum(self.num_classes, tau, label_smoothing=self.label_smoothing)
+        object.__setattr__(head, "log_tau", self.log_tau)
+        return head
+
     def check(self, num_outputs: int) -> None:
         if num_outputs % self.num_classes:
             raise InputError(

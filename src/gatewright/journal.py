@@ -141,6 +141,22 @@ class Journal:
         return Best(restored, metrics, sum(_step_of(line) > metrics.step for line in lines))
 
 
+def load_network(folder: Path, like: Network, optimizer: optax.GradientTransformation) -> Network:
+    """The trained network of a run folder: the best one where it was kept, else the last.
+
+    Args:
+        like: a network of the same shape; and the optimiser it was trained with.
+
+    Raises:
+        InputError: there is none, or it is of another shape.
+    """
+    journal = Journal(folder)
+    if journal.best_path.exists():
+        return storage.load_tree(journal.best_path, like)[0]
+    state = (like, optimizer.init(partition(like)[0]))
+    return storage.load_tree(journal.checkpoint_path, state)[0][0]
+
+
 def _metrics_of(path: Path, metadata: dict[str, str]) -> Metrics:
     try:
         return Metrics(**json.loads(metadata["metrics"]))

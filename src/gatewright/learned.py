@@ -8,7 +8,7 @@ candidate, so a trained layer costs no more than one with fixed wiring.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import equinox as eqx
 import jax
@@ -174,6 +174,16 @@ class LearnedGates(Layer):
         """Probability [n] of each gate's most likely table and of both its wires."""
         gate = form_of(self.form).confidence(self.parameters, temperature)
         return gate * self.weights("soft", temperature).max(axis=1).prod(axis=0)
+
+    def select(self, gates: npt.NDArray[np.int64]) -> Self:
+        candidates = np.ascontiguousarray(np.asarray(self.candidates)[:, :, gates])
+        readers = readers_of(candidates.reshape(-1), self.num_inputs)
+
+        def arrays(of: LearnedGates) -> tuple[Array, ...]:
+            return of.parameters, of.logits, of.candidates, of.readers
+
+        chosen = self.parameters[:, gates], self.logits[:, :, gates]
+        return eqx.tree_at(arrays, self, (*chosen, jnp.asarray(candidates), jnp.asarray(readers)))
 
 
 def balance_of(bits: ArrayLike) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ them; after every pass the result is proved equal to what went in.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -129,15 +130,20 @@ def optimize(
         passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
         if objective == "and" and effort > 1:
             passes.insert(passes.index("fraig") + 1, "ands")
-    num_searches = sum(name in EXTERNAL for name in passes)
-    goal = Goal(objective, time_budget / max(1, num_searches), seed)
+    goal = Goal(objective, time_budget, seed)
+    num_searches, seconds_left = sum(name in EXTERNAL for name in passes), time_budget
     circuit = subject
     for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
-        begin = _cpu_seconds()
+        begin, cpu = time.monotonic(), _cpu_seconds()
+        if name in EXTERNAL:  # the half of what is left, or, if it is the last, all
+            num_searches -= 1
+            goal = replace(goal, seconds=seconds_left / (2 if num_searches else 1))
         after = PASSES[name](circuit, goal)
-        spent = _cpu_seconds() - begin
+        spent = _cpu_seconds() - cpu
+        if name in EXTERNAL:
+            seconds_left = max(0.0, seconds_left - (time.monotonic() - begin))
         proof, dropped = None, ""
         try:
             proof = prove(circuit, after, seconds=seconds)

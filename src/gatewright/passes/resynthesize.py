@@ -19,14 +19,27 @@ LUTS = (
     "strash; ifraig; scorr; dc2; dc2; dch; if -K {k} -a; mfs2 -a -e; strash",
 )
 
+#: The rewriting, resubstitution and refactoring that ABC's users run as `compress2rs`.
+COMPRESS = (
+    "balance -l; resub -K 6 -l; rewrite -l; resub -K 6 -N 2 -l; refactor -l; resub -K 8 -l; "
+    "balance -l; resub -K 8 -N 2 -l; rewrite -l; resub -K 10 -l; rewrite -z -l; "
+    "resub -K 10 -N 2 -l; balance -l; resub -K 12 -l; refactor -z -l; resub -K 12 -N 2 -l; "
+    "rewrite -z -l; balance -l"
+)
+
 #: For each objective, scripts from a network to a network of two-input nodes.
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "gates": (
         "strash; dch; if -K 2 -a; mfs2 -a -e",
         "strash; ifraig; scorr; dc2; dc2; dch; if -K 2 -a; mfs2 -a -e",
+        f"strash; {COMPRESS}; dch; if -K 2 -a; mfs2 -a -e",
     ),
     "and": ("strash; ifraig; dc2; dch; if -K 2 -a; mfs2 -a -e",),
-    "depth": ("strash; dch; if -K 2; mfs2 -e", "strash; dc2; balance; dch; if -K 2; mfs2 -e"),
+    "depth": (
+        "strash; if -g -K 6 -C 8; strash; dch; if -K 2; mfs2 -e",
+        "strash; &get -n; &synch2; &put; dch; if -K 2; mfs2 -e",
+        "strash; dch; if -K 2; mfs2 -e",
+    ),
     **{name: tuple(script.format(k=k) for script in LUTS) for name, k in LUT_INPUTS.items()},
 }
 

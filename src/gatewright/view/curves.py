@@ -1,10 +1,11 @@
-"""A training run as SVG: loss, and soft and hard accuracy, over its steps."""
+"""A training run as SVG: loss, and soft and hard accuracy, over its steps; accuracy over gates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gatewright.view.svg import FAINT, HEADER, MARGIN, number, page, text
 
@@ -55,12 +56,52 @@ def curves(metrics: Sequence[Mapping[str, float]], title: str) -> str:
     for i, panel in enumerate(panels):
         body += _draw(panel, TOP + i * (PANEL + GAP), last)
     bottom = TOP + 2 * PANEL + GAP
-    across = WIDTH - LEFT - RIGHT
-    for step in (tick for tick in _ticks(0, last) if tick <= last):
-        x = LEFT + across * step / last
-        body.append(text(x, bottom + 16, f"{step:,.0f}", "tick", "middle"))
-    body.append(text(LEFT + across + 24, bottom + 16, "steps", "tick"))
+    body += _below(bottom, last, "steps")
     return page(WIDTH, bottom + MARGIN + 10, title, _note(metrics), _STYLE, body)
+
+
+class TradeOff(Protocol):
+    """A circuit of some size, and what it gets right."""
+
+    @property
+    def gates(self) -> int: ...
+    @property
+    def accuracy_held_out(self) -> float: ...
+
+
+def tradeoff(points: Sequence[TradeOff], title: str) -> str:
+    """Draw accuracy on held-out rows against gates."""
+    shown = sorted((float(point.gates), point.accuracy_held_out) for point in points)
+    values = [value for _, value in shown]
+    ticks = _ticks(min(values) - 0.5, max(values))
+    low, high = ticks[0], ticks[-1]
+    line = _Line(f"{points[0].accuracy_held_out:.2f} %", HARD, shown)
+    panel = _Panel(
+        "accuracy on rows held out, %", (line,), ticks, lambda value: (value - low) / (high - low)
+    )
+    last = shown[-1][0]
+    body = _draw(panel, TOP, last) + _below(TOP + PANEL, last, "gates")
+    across = WIDTH - LEFT - RIGHT
+    for gates, value in shown:
+        x, y = LEFT + across * gates / last, TOP + PANEL * (1 - panel.height(value))
+        body.append(f'<circle cx="{number(x)}" cy="{number(y)}" r="3" fill="{HARD}"/>')
+    first, end = points[0], points[-1]
+    note = (
+        f"{first.gates:,} gates to {end.gates:,} · {first.accuracy_held_out:.2f} % to "
+        f"{end.accuracy_held_out:.2f} %"
+    )
+    return page(WIDTH, TOP + PANEL + MARGIN + 10, title, note, _STYLE, body)
+
+
+def _below(bottom: float, last: float, what: str) -> list[str]:
+    """Numbers of the horizontal axis, from 0 to `last`."""
+    across = WIDTH - LEFT - RIGHT
+    body = [
+        text(LEFT + across * tick / last, bottom + 16, f"{tick:,.0f}", "tick", "middle")
+        for tick in _ticks(0, last)
+        if tick <= last
+    ]
+    return [*body, text(LEFT + across + 24, bottom + 16, what, "tick")]
 
 
 def _note(metrics: Sequence[Mapping[str, float]]) -> str:

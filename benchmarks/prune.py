@@ -1,0 +1,68 @@
+"""Accuracy against gates: the votes of trained classifiers pruned step by step, trained again.
+
+Takes finished run folders, such as `benchmarks/recipes.py mnist-8k --folder runs` leaves, and does
+what `gatewright prune` does with each. Without a folder it trains a small classifier first.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gatewright import experiment
+from gatewright.pruning import prune
+from gatewright.recipes import recipe
+from lib.recording import parser, write
+
+
+def measure(run: Path, folder: Path, shares: list[float], epochs: float | None) -> dict[str, Any]:
+    """The points of one run's curve."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    points = [asdict(point) for point in prune(run, folder, shares, epochs=epochs)]
+    first = points[0]
+    for point in points[1:]:
+        point["fewer_gates"] = round(1 - point["gates"] / first["gates"], 4)
+        point["points_lost"] = round(first["accuracy_test"] - point["accuracy_test"], 4)
+        print(run.name, point, flush=True)
+    return {
+        "run": run.name,
+        "points": points,
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+        "wall_seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    options.add_argument("--keep", default="0.9,0.8,0.7,0.6,0.5", metavar="SHARES")
+    options.add_argument("--epochs", type=float, help="of each training (the recipe's)")
+    given = options.parse_args()
+    shares = [float(share) for share in given.keep.split(",")]
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = given.runs
+        if not runs:
+            runs = [Path(scratch, "mnist-8k")]
+            small = recipe("mnist-8k")(layers="L1000:8@3", epochs=1)
+            experiment.run(small, runs[0])
+            shares, given.epochs = shares[1::2], 1
+        rows = [
+            measure(run, Path(scratch, str(i)), shares, given.epochs) for i, run in enumerate(runs)
+        ]
+    summary = {
+        str(share): {
+            what: round(statistics.mean(row["points"][i][what] for row in rows), 4)
+            for what in ("fewer_gates", "points_lost")
+        }
+        for i, share in enumerate(shares, 1)
+    }
+    print(summary)
+    write(given.json, {"epochs": given.epochs, "rows": rows, "mean": summary})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Fewer votes: drop those of a trained classifier that matter least, and train the rest again.
+
+This is no exact pass: each result is another function, with its accuracy on held-out rows. RUN is
+the folder of a classification run; DIR gets a run folder and a model for each share, prune.json,
+and prune.svg, a picture of accuracy against gates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from gatewright.cli.fields import natural, positive
+from gatewright.cli.progress import remark
+from gatewright.errors import InputError
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    del arguments
+    parser.add_argument("run_folder", metavar="RUN")
+    parser.add_argument("-o", "--output", "--out", metavar="DIR", required=True)
+    parser.add_argument(
+        "--keep", type=_shares, default=(0.7,), metavar="SHARES",
+        help="shares of the votes, falling, one network each: 0.9,0.8,0.7 (0.7)",
+    )  # fmt: skip
+    parser.add_argument("--epochs", type=positive, help="of each training (the recipe's)")
+    parser.add_argument("--threads", type=natural, default=0, help="of the kernel; 0: all cores")
+
+
+def _shares(value: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in value.split(","))
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = Path(options.output)
+    if (folder / "prune.json").exists():
+        raise InputError(f"{folder}: holds results of another pruning; choose another folder")
+    from gatewright.pruning import Point, prune
+
+    points: list[Point] = []
+    for point in prune(
+        options.run_folder, folder, options.keep, epochs=options.epochs, threads=options.threads
+    ):
+        points.append(point)
+        if not options.json:
+            print(point, flush=True)
+    if options.json:
+        print(json.dumps({"points": [asdict(point) for point in points]}))
+    remark(f"the curve is {folder / 'prune.svg'}", options.quiet)
+    return 0
