@@ -1,8 +1,8 @@
 """The EPFL combinational benchmarks: two-input gates, depth and LUT-6, beside ABC alone.
 
 For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
-every result proved; then ABC alone, each of its scripts over and over for as long as all of -O3 took, and
-the best of them. Circuits are read from GATEWRIGHT_DATA/circuits/epfl, or --folder
+every result proved; then ABC alone, each of its scripts over and over for as long as all of -O3
+took, and the best of them. Circuits are read from GATEWRIGHT_DATA/circuits/epfl, or --folder
 (github.com/lsils/benchmarks).
 """
 

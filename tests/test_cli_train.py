@@ -125,6 +125,27 @@ def test_the_kernel_and_the_way_are_told(runs: Runs) -> None:
     assert (runs.whole / "curves.svg").read_text().startswith("<svg")
 
 
+def test_folding_halves_the_votes_of_a_run(runs: Runs, tmp_path: Path) -> None:
+    into = tmp_path / "folded"
+    arguments = ("fold", runs.whole, "-o", into, "--epochs", 0.2, "--threads", 1)
+    first, second = only_json(in_process(*arguments, "--keep", 0.5, "--json"))["points"]
+    result = only_json(runs.uncut)
+    assert first["accuracy_test"] == pytest.approx(result["accuracy_hard"], abs=1e-3)
+    assert (first["keep"], first["folder"], second["keep"]) == (1, None, 0.5)
+    assert second["gates"] < 0.75 * first["gates"]
+    model = Model.load(into / "keep-0.5" / "model.safetensors")
+    test = data.load("mnist")[1]
+    hard = 100 * float((model.predict(test.x) == test.y).mean())
+    assert second["accuracy_test"] == pytest.approx(hard, abs=1e-3)
+    assert hard > 60
+    assert model.circuit.num_gates == second["gates"]
+    assert json.loads((into / "fold.json").read_text())["points"] == [first, second]
+    assert (into / "fold.svg").read_text().startswith("<svg")
+    assert_refused(in_process(*arguments), 2, "folded", "holds results", "choose another")
+    nothing = in_process("fold", runs.cut.parent, "-o", tmp_path / "other")
+    assert_refused(nothing, 2, "recipe.json", "run folder")
+
+
 def test_fields_are_typed_options() -> None:
     arguments = [
         "train", "mnist-8k", "-o", "x", "--flip", "--strength", "2.5", "--tau", "auto",

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from gatewright.view.curves import _ticks, curves
+from gatewright.view.curves import _ticks, curves, tradeoff
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -106,3 +107,24 @@ def test_ticks_are_few_round_and_around(bounds: tuple[float, float]) -> None:
     assert float(f"{step:.6g}") / 10 ** np.floor(np.log10(step) + 1e-9) == pytest.approx(
         round(step / 10 ** np.floor(np.log10(step) + 1e-9))
     )
+
+
+@dataclass(frozen=True)
+class Circuit:
+    gates: int
+    accuracy_held_out: float
+
+
+def test_accuracy_over_gates_lies_where_the_axes_say() -> None:
+    points = [Circuit(40_000, 98.5), Circuit(10_000, 97.9), Circuit(22_000, 98.4)]
+    picture = tradeoff(points, "smaller")
+    (line,) = lines(picture)
+    said = texts(picture)
+    gates = {word: x for word, x, _ in said}
+    across = np.array([gates["0"], gates["40,000"]])
+    numbers, heights = axis(picture, "accuracy on rows held out, %", "98.50 %")
+    for (x, y), point in zip(line, sorted(points, key=lambda p: p.gates), strict=True):
+        assert x == pytest.approx(np.interp(point.gates, [0, 40_000], across), abs=0.6)
+        expected = np.interp(point.accuracy_held_out, numbers, heights)
+        assert y == pytest.approx(expected, abs=0.6)
+    assert any("40,000 gates to 22,000" in word for word, _, _ in said)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
 import equinox as eqx
 import jax
@@ -75,10 +75,6 @@ class Layer(eqx.Module):
     @abstractmethod
     def confidence(self, temperature: ArrayLike = 1.0) -> Array:
         """Probability [num_outputs] of what each gate rounds to."""
-
-    @abstractmethod
-    def select(self, gates: npt.NDArray[np.int64]) -> Self:
-        """The layer with these gates alone, in this order."""
 
 
 class Gates(Layer):
@@ -152,33 +148,6 @@ class Gates(Layer):
     def confidence(self, temperature: ArrayLike = 1.0) -> Array:
         """Probability [n] of each gate's most likely table."""
         return form_of(self.form).confidence(self.parameters, temperature)
-
-    def select(self, gates: npt.NDArray[np.int64]) -> Self:
-        return select_wired(self, gates)
-
-
-class Wired(Protocol):
-    """A layer of fixed wiring."""
-
-    parameters: Array
-    fanin: Array
-    readers: Array
-    num_inputs: int
-
-
-FixedLayer = TypeVar("FixedLayer", bound=Wired)
-
-
-def select_wired(layer: FixedLayer, gates: npt.NDArray[np.int64]) -> FixedLayer:
-    """`Layer.select` where there is fixed wiring."""
-    fanin = np.asarray(layer.fanin)[gates]
-    readers = readers_of(fanin.T.reshape(-1), layer.num_inputs)
-
-    def arrays(of: FixedLayer) -> tuple[Array, ...]:
-        return of.parameters, of.fanin, of.readers
-
-    chosen = layer.parameters[:, gates], jnp.asarray(fanin), jnp.asarray(readers)
-    return cast(FixedLayer, eqx.tree_at(arrays, layer, chosen))
 
 
 def generator(key: Array | Sequence[int]) -> np.random.Generator:

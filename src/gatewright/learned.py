@@ -8,7 +8,7 @@ candidate, so a trained layer costs no more than one with fixed wiring.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import equinox as eqx
 import jax
@@ -175,15 +175,37 @@ class LearnedGates(Layer):
         gate = form_of(self.form).confidence(self.parameters, temperature)
         return gate * self.weights("soft", temperature).max(axis=1).prod(axis=0)
 
-    def select(self, gates: npt.NDArray[np.int64]) -> Self:
-        candidates = np.ascontiguousarray(np.asarray(self.candidates)[:, :, gates])
-        readers = readers_of(candidates.reshape(-1), self.num_inputs)
 
-        def arrays(of: LearnedGates) -> tuple[Array, ...]:
-            return of.parameters, of.logits, of.candidates, of.readers
+def beside(layers: Sequence[LearnedGates]) -> LearnedGates:
+    """Layers as one: their inputs and their gates side by side, one layer's after another's.
 
-        chosen = self.parameters[:, gates], self.logits[:, :, gates]
-        return eqx.tree_at(arrays, self, (*chosen, jnp.asarray(candidates), jnp.asarray(readers)))
+    They are alike in all but their arrays.
+
+    Raises:
+        InputError: they have different numbers of candidates.
+    """
+    first = layers[0]
+    if len({layer.num_candidates for layer in layers}) > 1:
+        raise InputError("layers beside one another have equal numbers of candidates")
+    offsets = np.cumsum([0, *(layer.num_inputs for layer in layers[:-1])])
+    moved = [
+        np.asarray(layer.candidates) + offset for layer, offset in zip(layers, offsets, strict=True)
+    ]
+    candidates = np.ascontiguousarray(np.concatenate(moved, axis=2, dtype=np.int32))
+    num_inputs = sum(layer.num_inputs for layer in layers)
+
+    def arrays(of: LearnedGates) -> tuple[Array, ...]:
+        return of.parameters, of.logits, of.candidates, of.readers
+
+    joined = (
+        jnp.concatenate([layer.parameters for layer in layers], axis=1),
+        jnp.concatenate([layer.logits for layer in layers], axis=2),
+        jnp.asarray(candidates),
+        jnp.asarray(readers_of(candidates.reshape(-1), num_inputs)),
+    )
+    layer = eqx.tree_at(arrays, first, joined)
+    object.__setattr__(layer, "num_inputs", num_inputs)
+    return layer
 
 
 def balance_of(bits: ArrayLike) -> npt.NDArray[np.float64]:

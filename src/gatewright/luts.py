@@ -7,7 +7,7 @@ parameter: the input-wise form of 2510.03250 for more than two inputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self, cast, get_args
+from typing import Any, cast, get_args
 
 import equinox as eqx
 import jax
@@ -19,15 +19,7 @@ from jax.typing import ArrayLike
 
 from gatewright import wiring as wirings
 from gatewright.errors import InputError
-from gatewright.layers import (
-    Layer,
-    Mode,
-    generator,
-    readers_of,
-    select_wired,
-    sum_readers,
-    take,
-)
+from gatewright.layers import Layer, Mode, generator, readers_of, sum_readers, take
 from gatewright.parametrisations import INITS, Light
 
 MAX_INPUTS = 6
@@ -146,9 +138,6 @@ class Luts(Layer):
     def confidence(self, temperature: ArrayLike = 1.0) -> Array:
         """Probability [n] of each table's most likely form: all its corners together."""
         return jax.nn.sigmoid(jnp.abs(self.parameters) / temperature).prod(axis=0)
-
-    def select(self, gates: npt.NDArray[np.int64]) -> Self:
-        return select_wired(self, gates)
 
 
 def multilinear(corners: Array, operands: Array) -> Array:

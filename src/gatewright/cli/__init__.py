@@ -22,7 +22,7 @@ COMMANDS: dict[str, str] = {
     "life": "learn Conway's Game of Life, prove it, compile it, run it",
     "train": "train a recipe into a run folder",
     "optimize": "make a circuit smaller, proving every pass",
-    "prune": "drop a classifier's least votes, train the rest again: accuracy against gates",
+    "fold": "halve a classifier's votes and train again: accuracy against gates",
     "prove": "prove that two circuits are equal, or show an input where they differ",
     "emit": "write a circuit as C, BLIF, DOT, ...",
     "predict": "what a model says of samples, one prediction a line",

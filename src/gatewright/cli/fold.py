@@ -1,8 +1,8 @@
-"""Fewer votes: drop those of a trained classifier that matter least, and train the rest again.
+"""Fewer votes: a layer of gates behind a trained classifier's votes, and training goes on.
 
 This is no exact pass: each result is another function, with its accuracy on held-out rows. RUN is
-the folder of a classification run; DIR gets a run folder and a model for each share, prune.json,
-and prune.svg, a picture of accuracy against gates.
+the folder of a classification run; DIR gets a run folder and a model for each share, fold.json, and
+fold.svg, a picture of accuracy against gates.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("run_folder", metavar="RUN")
     parser.add_argument("-o", "--output", "--out", metavar="DIR", required=True)
     parser.add_argument(
-        "--keep", type=_shares, default=(0.7,), metavar="SHARES",
-        help="shares of the votes, falling, one network each: 0.9,0.8,0.7 (0.7)",
+        "--keep", type=_shares, default=(0.5,), metavar="SHARES",
+        help="share of the votes that is left; several, one network each: 0.5,0.4,0.3 (0.5)",
     )  # fmt: skip
     parser.add_argument("--epochs", type=positive, help="of each training (the recipe's)")
     parser.add_argument("--threads", type=natural, default=0, help="of the kernel; 0: all cores")
@@ -36,12 +36,12 @@ def _shares(value: str) -> tuple[float, ...]:
 
 def run(options: argparse.Namespace) -> int:
     folder = Path(options.output)
-    if (folder / "prune.json").exists():
-        raise InputError(f"{folder}: holds results of another pruning; choose another folder")
-    from gatewright.pruning import Point, prune
+    if (folder / "fold.json").exists():
+        raise InputError(f"{folder}: holds results of another folding; choose another folder")
+    from gatewright.folding import Point, fold
 
     points: list[Point] = []
-    for point in prune(
+    for point in fold(
         options.run_folder, folder, options.keep, epochs=options.epochs, threads=options.threads
     ):
         points.append(point)
@@ -49,5 +49,5 @@ def run(options: argparse.Namespace) -> int:
             print(point, flush=True)
     if options.json:
         print(json.dumps({"points": [asdict(point) for point in points]}))
-    remark(f"the curve is {folder / 'prune.svg'}", options.quiet)
+    remark(f"the curve is {folder / 'fold.svg'}", options.quiet)
     return 0

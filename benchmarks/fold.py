@@ -1,7 +1,7 @@
-"""Accuracy against gates: the votes of trained classifiers pruned step by step, trained again.
+"""Accuracy against gates: the votes of trained classifiers folded, and training goes on.
 
 Takes finished run folders, such as `benchmarks/recipes.py mnist-8k --folder runs` leaves, and does
-what `gatewright prune` does with each. Without a folder it trains a small classifier first.
+what `gatewright fold` does with each. Without a folder it trains a small classifier first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gatewright import experiment
-from gatewright.pruning import prune
+from gatewright.folding import fold
 from gatewright.recipes import recipe
 from lib.recording import parser, write
 
@@ -22,7 +22,7 @@ from lib.recording import parser, write
 def measure(run: Path, folder: Path, shares: list[float], epochs: float | None) -> dict[str, Any]:
     """The points of one run's curve."""
     begin, cpu = time.perf_counter(), time.process_time()
-    points = [asdict(point) for point in prune(run, folder, shares, epochs=epochs)]
+    points = [asdict(point) for point in fold(run, folder, shares, epochs=epochs)]
     first = points[0]
     for point in points[1:]:
         point["fewer_gates"] = round(1 - point["gates"] / first["gates"], 4)
@@ -39,7 +39,7 @@ def measure(run: Path, folder: Path, shares: list[float], epochs: float | None) 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    options.add_argument("--keep", default="0.9,0.8,0.7,0.6,0.5", metavar="SHARES")
+    options.add_argument("--keep", default="0.6,0.5,0.4,0.3", metavar="SHARES")
     options.add_argument("--epochs", type=float, help="of each training (the recipe's)")
     given = options.parse_args()
     shares = [float(share) for share in given.keep.split(",")]
@@ -49,7 +49,7 @@ def main() -> None:
             runs = [Path(scratch, "mnist-8k")]
             small = recipe("mnist-8k")(layers="L1000:8@3", epochs=1)
             experiment.run(small, runs[0])
-            shares, given.epochs = shares[1::2], 1
+            shares, given.epochs = shares[1:2], 1
         rows = [
             measure(run, Path(scratch, str(i)), shares, given.epochs) for i, run in enumerate(runs)
         ]
