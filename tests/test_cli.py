@@ -159,6 +159,8 @@ assert "jax" not in sys.modules
         ),
         (["optimize", "adder.blif", "-o", "x.v"], ["x.v", ".blif", "emit"]),
         (["optimize", "adder.blif", "-o", "-", "--json"], ["--json and -o -", "choose one"]),
+        (["optimize", "adder.blif", "--report", "-", "--json"], ["--report -", "choose one"]),
+        (["optimize", "adder.blif", "--report", "x.pdf"], ["x.pdf", ".txt, .json, .svg"]),
         (["emit", "adder.blif", "--target", "vhdl"], ["vhdl", "choose from", "blif"]),
         (["emit", "adder.blif", "-o", "-"], ["target c is 4 files", "name a folder"]),
         (["emit", "adder.blif", "--target", "blif", "--name", "a/b"], ["a/b", "another name"]),
@@ -376,6 +378,18 @@ def test_optimize_for_look_up_tables_writes_those(folder: Path) -> None:
     assert summary["lut_depth_after"] == 1
     assert (folder / "luts.blif").read_text().count(".names") == 2
     assert gatewright("prove", "luts.blif", "sums.blif", cwd=folder).returncode == 0
+
+
+def test_a_report_says_why_gates_went(folder: Path) -> None:
+    said = gatewright("optimize", "sums.blif", "--report", "-", "--quiet", cwd=folder).stdout
+    assert said.startswith("sums: ")
+    for suffix in ("txt", "json", "svg"):
+        gatewright("optimize", "sums.blif", "--report", f"report.{suffix}", cwd=folder)
+    written = (folder / "report.txt").read_text().splitlines()
+    assert written[0].split(", depth")[0] == said.splitlines()[0].split(", depth")[0]
+    report = json.loads((folder / "report.json").read_text())
+    assert report["after"]["gates"] == 5
+    assert (folder / "report.svg").read_text().startswith("<svg")
 
 
 def test_circuits_flow_through_pipes(folder: Path) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from gatewright import storage, targets
+from gatewright.circuit import Circuit
 from gatewright.cli.fields import natural, positive
 from gatewright.cli.progress import remark
 from gatewright.errors import InputError
@@ -24,6 +25,14 @@ from gatewright.passes.mapping import Lut, lut_depth, map_luts
 from gatewright.passes.objectives import LUT_INPUTS
 from gatewright.runs import load_model
 from gatewright.targets import blif
+from gatewright.view.report import report_json, report_picture, report_text
+
+#: Suffix -> the report as that.
+REPORTS: dict[str, Callable[[Circuit, Circuit, Sequence[Record]], str]] = {
+    ".txt": report_text,
+    ".json": report_json,
+    ".svg": report_picture,
+}
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -46,6 +55,10 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument(
         "-p", "--passes", metavar="LIST", help=f'such as "strash; sweep"; of {", ".join(PASSES)}'
     )
+    parser.add_argument(
+        "--report", metavar="FILE",
+        help="what each pass removed and why: .txt, .json or .svg, or - for text on stdout",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=positive, default=60.0, help="for each proof (60)")
 
 
@@ -56,6 +69,11 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--json and -o - both go to stdout; choose one")
     if output not in (None, "-") and Path(output).suffix not in _suffixes():
         raise InputError(f"{output}: write {', '.join(_suffixes())} or -; other formats by emit")
+    report = options.report
+    if report == "-" and (options.json or output == "-"):
+        raise InputError("--report - goes to stdout, as does --json or -o -; choose one")
+    if report not in (None, "-") and Path(report).suffix not in REPORTS:
+        raise InputError(f"{report}: a report is {', '.join(REPORTS)} or -")
     model = load_model(options.source)
     records: list[Record] = []
 
@@ -75,6 +93,13 @@ def run(options: argparse.Namespace) -> int:
     k = LUT_INPUTS.get(options.objective)
     luts = None if k is None else map_luts(smaller.circuit, k)
     _write(smaller, luts, output)
+    if report is not None:
+        spelt = REPORTS[".txt" if report == "-" else Path(report).suffix]
+        content = spelt(model.circuit, smaller.circuit, records)
+        if report == "-":
+            sys.stdout.write(content)
+        else:
+            storage.write_atomic(Path(report), content.encode())
     if options.json:
         before, after = model.circuit.stats(), smaller.circuit.stats()
         summary = {

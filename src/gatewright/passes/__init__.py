@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gatewright import abc
@@ -21,6 +21,7 @@ from gatewright.passes.collapse import collapse
 from gatewright.passes.deep import deep
 from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import OBJECTIVES, Goal
+from gatewright.passes.reasons import reasons
 from gatewright.passes.resynthesize import finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
@@ -67,6 +68,7 @@ class Record:
         cpu_seconds: that it took, programs that it called included.
         proof: that both are equal; None where the result was dropped.
         dropped: why it was, else "".
+        removed: gates that went, by reason; see `gatewright.passes.reasons`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Record:
     cpu_seconds: float
     proof: Proof | None
     dropped: str = ""
+    removed: dict[str, int] = field(default_factory=dict[str, int])
 
 
 def pipeline(description: str) -> tuple[str, ...]:
@@ -152,7 +155,8 @@ def optimize(
                 raise
             after, dropped = circuit, str(error)
         if record is not None:
-            record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped))
+            removed = reasons(name, circuit, after)
+            record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
         circuit = after
     return circuit
 
