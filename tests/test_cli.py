@@ -22,6 +22,7 @@ from gatewright.cli.fields import recipe_of
 from gatewright.model import Model
 from gatewright.recipes.life import Life, LifeTree
 from random_circuits import large, multiplier
+from rup import refutes
 
 COMMAND = [sys.executable, "-m", "gatewright"]
 #: Buffered, as a user has it: what fails when a buffer is flushed must be seen to fail.
@@ -378,6 +379,15 @@ def test_optimize_for_look_up_tables_writes_those(folder: Path) -> None:
     assert summary["lut_depth_after"] == 1
     assert (folder / "luts.blif").read_text().count(".names") == 2
     assert gatewright("prove", "luts.blif", "sums.blif", cwd=folder).returncode == 0
+
+
+def test_prove_writes_a_log_that_a_checker_accepts(folder: Path) -> None:
+    result = gatewright("prove", "adder.blif", "sums.blif", "--log", "log", cwd=folder)
+    assert result.returncode == 0
+    assert "log.drat" in result.stderr
+    cnf, drat = ((folder / f"log.{suffix}").read_text() for suffix in ("cnf", "drat"))
+    assert refutes(cnf, drat)
+    assert not refutes(cnf.replace(" 0\n", " 1 0\n"), drat)
 
 
 def test_a_report_says_why_gates_went(folder: Path) -> None:

@@ -17,7 +17,7 @@ from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import SCRIPTS, finished
 
 #: Share of the time for the first search.
-FIRST_SHARE = 0.4
+FIRST_SHARE = 0.6
 
 #: Share of the trials that start from what the search was given.
 RESTARTS = 0.1

@@ -1,0 +1,75 @@
+"""Classifiers, head included: `optimize` beside ABC alone, and the time to prove the result equal.
+
+Takes finished run folders or model files, such as `benchmarks/recipes.py mnist-8k --folder runs`
+leaves. -O2 and -O3 with a time budget; then ABC alone, each of its scripts over and over for as
+long as -O3 took, the best of them taken; then one proof from the trained circuit to the smallest.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from epfl import abc_alone
+from gatewright.extraction import extract
+from gatewright.journal import load_network
+from gatewright.passes import Record, optimize
+from gatewright.runs import load_model, load_recipe
+from gatewright.verify import Proof, Undecided, prove
+from lib.recording import parser, write
+
+
+def measure(source: Path, time_budget: float) -> dict[str, Any]:
+    """One classifier, every way."""
+    if source.is_dir():  # extracted anew: with today's head
+        recipe = load_recipe(source)
+        network = load_network(source, recipe.network(), recipe.optimizer())
+        circuit = extract(network, name=source.name).circuit
+    else:
+        circuit = load_model(str(source)).circuit
+    swept = optimize(circuit, 1)
+    begin = time.perf_counter()
+    after_2 = optimize(circuit, 2, time_budget=time_budget)
+    seconds_2 = time.perf_counter() - begin
+    records: list[Record] = []
+    begin = time.perf_counter()
+    after_3 = optimize(circuit, 3, time_budget=time_budget, record=records.append)
+    seconds_3 = time.perf_counter() - begin
+    alone, which = abc_alone(swept, seconds_3)
+    begin = time.perf_counter()
+    proof: Proof | None = None
+    try:
+        proof = prove(circuit, after_3, seconds=120)
+    except Undecided as undecided:
+        print(undecided, flush=True)
+    return {
+        "classifier": source.name,
+        "gates_trained": circuit.num_gates,
+        "gates_swept": swept.num_gates,
+        "gates_O2": after_2.num_gates,
+        "seconds_O2": round(seconds_2, 1),
+        "gates_O3": after_3.num_gates,
+        "seconds_O3": round(seconds_3, 1),
+        "dropped": [record.name for record in records if record.dropped],
+        "gates_abc": alone.num_gates,
+        "script_abc": which,
+        "proof": str(proof),
+        "seconds_proof": round(time.perf_counter() - begin, 1),
+    }
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("sources", nargs="*", type=Path, metavar="RUN")
+    options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
+    given = options.parse_args()
+    rows: list[dict[str, Any]] = []
+    for source in given.sources:
+        rows.append(measure(source, 5.0 if given.quick else given.time_budget))
+        print(rows[-1], flush=True)
+        write(given.json, {"time_budget": given.time_budget, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
