@@ -52,7 +52,7 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash", "sweep"),
     ("strash", "sweep", "fraig", "collapse", "rewrite", "resynthesize", "sweep"),
     # the search begins before `collapse` forgets the structure, and goes on behind it
-    ("strash", "sweep", "fraig", "deep", "collapse", "rewrite", "resynthesize", "deep", "sweep"),
+    ("strash", "sweep", "fraig", "resynthesize", "deep", "collapse", "rewrite", "deep", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)

@@ -1,10 +1,11 @@
 """deep: search with a time budget, by ABC: kick the circuit into another form, and recover.
 
 The first part of the time is ABC's own search over scripts for AIGs (`&deepsyn`), mapped to
-two-input gates. Then each trial takes the best circuit known, or the first, brings it through a
-random sequence of rewritings that change its structure (and may well enlarge it), minimises it and
-keeps what is no worse. A minimum that local changes do not leave is left by that. With a seed and
-enough time the same trials are made, but how many fit into the time depends on the machine.
+two-input gates, where the circuit is not too large for that. Then each trial takes the best circuit
+known, or the first, brings it through a random sequence of rewritings that change its structure
+(and may well enlarge it), minimises it and keeps what is no worse. A minimum that local changes do
+not leave is left by that. With a seed and enough time the same trials are made, but how many fit
+into the time depends on the machine.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import random
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import SCRIPTS, finished
+from gatewright.passes.resynthesize import COMPRESS, SCRIPTS, finished
 
 #: Share of the time for the first search.
 FIRST_SHARE = 0.6
+
+#: Gates above which that search has no time to try much; reductions come first then.
+LARGE = 15_000
 
 #: Share of the trials that start from what the search was given.
 RESTARTS = 0.1
@@ -37,6 +41,7 @@ REDUCTIONS = (
     "resub -K 6 -N 2; rewrite -l; refactor -l",
     "resub -K 8 -N 3; rewrite; resub -K 12 -N 2; refactor",
     "rewrite -z; balance; refactor -z; rewrite",
+    COMPRESS,
 )
 
 
@@ -51,6 +56,8 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     finish = SCRIPTS[goal.objective][0]
     seconds = max(1, round(FIRST_SHARE * goal.seconds))
     script = f"strash; &get; &deepsyn -T {seconds}; &put; {finish}"
+    if circuit.num_gates > LARGE:
+        script = f"strash; {COMPRESS}; {finish}"
     start = best = circuit
     while deadline.left > 0:
         found = abc.run(start, script, deadline.left)
@@ -65,7 +72,7 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
 
 def _trial(rng: random.Random, finish: str, seconds: int) -> str:
     steps = ["strash"]
-    for kick in rng.choices(KICKS, k=rng.randint(1, 2)):
+    for kick in rng.choices(KICKS, k=rng.randint(0, 2)):
         steps.append(kick.format(k=rng.randint(3, 8), seconds=rng.randint(1, seconds)))
     steps += rng.choices(REDUCTIONS, k=rng.randint(0, 3))
     return "; ".join([*steps, *[finish] * rng.randint(1, 3)])

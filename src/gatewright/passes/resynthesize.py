@@ -1,5 +1,7 @@
 """resynthesize: map to look-up tables anew and resubstitute, by ABC, until that stops helping.
 
+Each script is tried once; then the one that did best is repeated, then the next.
+
 Structural choices (`dch`), a mapping into look-up tables for area (of two inputs, where an XOR
 costs what an AND does, or as many as the objective says), and resubstitution under satisfiability
 don't-cares (`mfs2`).
@@ -54,9 +56,15 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         MissingTool: there is no ABC.
     """
     deadline = Deadline(goal.seconds)
-    best = circuit
+    once: list[tuple[Circuit, str]] = []
     for script in SCRIPTS[goal.objective]:
-        best = goal.best(best, _repeat(best, script, goal, deadline))
+        found = abc.run(circuit, script, deadline.left)
+        if found is not None:
+            once.append((finished(found, goal), script))
+    once.sort(key=lambda made: goal.cost(made[0]))
+    best = goal.best(circuit, *(made for made, _ in once))
+    for _, script in once:  # the most promising first: time may not be enough for all
+        best = _repeat(best, script, goal, deadline)
     return best
 
 
