@@ -1,12 +1,14 @@
 """Classifiers, head included: `optimize` beside ABC alone, and the time to prove the result equal.
 
 Takes finished run folders or model files, such as `benchmarks/recipes.py mnist-8k --folder runs`
-leaves. -O2 and -O3 with a time budget; then ABC alone, each of its scripts over and over for as
-long as -O3 took, the best of them taken; then one proof from the trained circuit to the smallest.
+leaves; without one it trains a small classifier first. -O2 and -O3 with a time budget; then ABC
+alone, each of its scripts over and over for as long as -O3 took, the best of them taken; then one
+proof from the trained circuit to the smallest.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from gatewright.passes import Record, optimize
 from gatewright.runs import load_model, load_recipe
 from gatewright.verify import Proof, Undecided, prove
 from lib.recording import parser, write
+from lib.small import small_run
 
 
 def measure(source: Path, time_budget: float) -> dict[str, Any]:
@@ -65,10 +68,11 @@ def main() -> None:
     options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
     given = options.parse_args()
     rows: list[dict[str, Any]] = []
-    for source in given.sources:
-        rows.append(measure(source, 5.0 if given.quick else given.time_budget))
-        print(rows[-1], flush=True)
-        write(given.json, {"time_budget": given.time_budget, "rows": rows})
+    with tempfile.TemporaryDirectory() as scratch:
+        for source in given.sources or [small_run(Path(scratch))]:
+            rows.append(measure(source, 5.0 if given.quick else given.time_budget))
+            print(rows[-1], flush=True)
+            write(given.json, {"time_budget": given.time_budget, "rows": rows})
 
 
 if __name__ == "__main__":

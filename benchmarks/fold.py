@@ -13,10 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gatewright import experiment
 from gatewright.folding import fold
-from gatewright.recipes import recipe
 from lib.recording import parser, write
+from lib.small import small_run
 
 
 def measure(run: Path, folder: Path, shares: list[float], epochs: float | None) -> dict[str, Any]:
@@ -46,10 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         runs = given.runs
         if not runs:
-            runs = [Path(scratch, "mnist-8k")]
-            small = recipe("mnist-8k")(layers="L1000:8@3", epochs=1)
-            experiment.run(small, runs[0])
-            shares, given.epochs = shares[1:2], 1
+            runs, shares, given.epochs = [small_run(Path(scratch))], shares[1:2], 1
         rows = [
             measure(run, Path(scratch, str(i)), shares, given.epochs) for i, run in enumerate(runs)
         ]

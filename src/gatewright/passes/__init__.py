@@ -51,8 +51,8 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
     ("strash", "sweep", "fraig", "collapse", "rewrite", "resynthesize", "sweep"),
-    # the search begins before `collapse` forgets the structure, and goes on behind it
-    ("strash", "sweep", "fraig", "resynthesize", "deep", "collapse", "rewrite", "deep", "sweep"),
+    # the search begins before other passes change the structure, and goes on behind them
+    ("strash", "sweep", "deep", "fraig", "collapse", "rewrite", "resynthesize", "deep", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)
@@ -140,9 +140,9 @@ def optimize(
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin, cpu = time.monotonic(), _cpu_seconds()
-        if name in EXTERNAL:  # the half of what is left, or, if it is the last, all
+        if name in EXTERNAL:  # two thirds of what is left, or, if it is the last, all
             num_searches -= 1
-            goal = replace(goal, seconds=seconds_left / (2 if num_searches else 1))
+            goal = replace(goal, seconds=seconds_left * (2 / 3 if num_searches else 1))
         after = PASSES[name](circuit, goal)
         spent = _cpu_seconds() - cpu
         if name in EXTERNAL:

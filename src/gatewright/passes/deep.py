@@ -17,8 +17,9 @@ from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import COMPRESS, SCRIPTS, finished
 
-#: Share of the time for the first search.
-FIRST_SHARE = 0.6
+#: Share of the time for the first search, and in how many rounds, each from the result before.
+FIRST_SHARE = 0.8
+FIRST_ROUNDS = 2
 
 #: Gates above which that search has no time to try much; reductions come first then.
 LARGE = 15_000
@@ -54,19 +55,18 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     rng = random.Random(goal.seed)
     deadline = Deadline(goal.seconds)
     finish = SCRIPTS[goal.objective][0]
-    seconds = max(1, round(FIRST_SHARE * goal.seconds))
-    script = f"strash; &get; &deepsyn -T {seconds}; &put; {finish}"
+    seconds = max(1, round(FIRST_SHARE * goal.seconds / FIRST_ROUNDS))
+    first = f"strash; &get; &deepsyn -T {seconds}; &put; {finish}"
     if circuit.num_gates > LARGE:
-        script = f"strash; {COMPRESS}; {finish}"
-    start = best = circuit
+        first = f"strash; {COMPRESS}; {finish}"
+    best, round_ = circuit, 0
     while deadline.left > 0:
+        is_first, round_ = round_ < FIRST_ROUNDS, round_ + 1
+        script = first if is_first else _trial(rng, finish, max(1, round(goal.seconds / 10)))
+        start = circuit if not is_first and rng.random() < RESTARTS else best
         found = abc.run(start, script, deadline.left)
         if found is not None:
-            best = goal.best(
-                finished(found, goal), best
-            )  # an equal one is another place to start from
-        start = circuit if rng.random() < RESTARTS else best
-        script = _trial(rng, finish, max(1, round(goal.seconds / 10)))
+            best = goal.best(finished(found, goal), best)  # an equal one is another place to start
     return best
 
 
