@@ -47,6 +47,16 @@ def test_what_never_happens_is_free() -> None:
         check_rows(circuit, merged, pack(np.array([[1, 0, 1], [1, 1, 0]]) == 1), 2)
 
 
+def test_padding_is_no_row() -> None:
+    """A word of one row, in which x or y is 1: that both are 0 never happens."""
+    nor = Circuit(
+        np.array([[1, 2]], np.int32), np.array([0x1], np.uint8), np.array([6], np.int32),
+        ("x", "y"), ("neither",),
+    )  # fmt: skip
+    merged, _ = merge_on_rows(nor, np.array([[1], [0]], np.uint64), 1)
+    assert merged.num_gates == 0
+
+
 def test_rows_that_are_not_there_are_refused() -> None:
     circuit = Builder("xy").build()
     for num_rows in (0, 65):
