@@ -108,3 +108,13 @@ def test_without_abc_the_other_passes_run_and_its_own_say_how_to_get_it(
     ]
     with pytest.raises(MissingTool, match=r"pip install 'gatewright\[abc\]'"):
         optimize(circuit, passes=["resynthesize"])
+
+
+def test_each_restructuring_does_its_own_work(epfl: Path) -> None:
+    adder = read(epfl / "adder.aig")
+    fewer = optimize(adder, passes=["resub"])
+    assert fewer.num_gates == 637  # 5 a bit
+    assert optimize(adder, passes=["refactor"]).num_gates < adder.num_gates
+    flat = optimize(fewer, passes=["balance"])
+    assert flat.depth < fewer.depth / 2
+    assert flat.num_gates > fewer.num_gates

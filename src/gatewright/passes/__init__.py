@@ -22,6 +22,7 @@ from gatewright.passes.deep import deep
 from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import OBJECTIVES, Goal
 from gatewright.passes.reasons import reasons
+from gatewright.passes.restructure import balance, refactor, resub
 from gatewright.passes.resynthesize import finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
@@ -39,12 +40,15 @@ PASSES: dict[str, Pass] = {
     "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
     "rewrite": lambda circuit, goal: goal.best(circuit, rewrite(circuit)),
     "ands": lambda circuit, _: ands(circuit),
+    "resub": resub,
+    "refactor": refactor,
+    "balance": balance,
     "resynthesize": resynthesize,
     "deep": deep,
 }
 
 #: Those that ask ABC. What they propose is dropped where it is not proved.
-EXTERNAL = ("resynthesize", "deep")
+EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep")
 
 #: What each effort runs; without ABC the passes that need it are left out.
 EFFORTS: tuple[tuple[str, ...], ...] = (
