@@ -1,11 +1,11 @@
 """deep: search with a time budget, by ABC: kick the circuit into another form, and recover.
 
 The first part of the time is ABC's own search over scripts for AIGs (`&deepsyn`), mapped to
-two-input gates, where the circuit is not too large for that. Then each trial takes the best circuit
-known, or the first, brings it through a random sequence of rewritings that change its structure
-(and may well enlarge it), minimises it and keeps what is no worse. A minimum that local changes do
-not leave is left by that. With a seed and enough time the same trials are made, but how many fit
-into the time depends on the machine.
+two-input gates; of a large circuit it is `resynthesize`, as long as that helps. Then each trial
+takes the best circuit known, or the first, brings it through a random sequence of rewritings that
+change its structure (and may well enlarge it), minimises it and keeps what is no worse. A minimum
+that local changes do not leave is left by that. With a seed and enough time the same trials are
+made, but how many fit into the time depends on the machine.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import random
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import COMPRESS, SCRIPTS, finished
+from gatewright.passes.resynthesize import COMPRESS, SCRIPTS, finished, resynthesize
 
 #: Share of the time for the first search, and in how many rounds, each from the result before.
 FIRST_SHARE = 0.8
 FIRST_ROUNDS = 2
 
-#: Gates above which that search has no time to try much; reductions come first then.
+#: Gates above which that search has no time to try much: then `resynthesize` takes its place.
 LARGE = 15_000
 
 #: Share of the trials that start from what the search was given.
@@ -57,9 +57,9 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     finish = SCRIPTS[goal.objective][0]
     seconds = max(1, round(FIRST_SHARE * goal.seconds / FIRST_ROUNDS))
     first = f"strash; &get; &deepsyn -T {seconds}; &put; {finish}"
-    if circuit.num_gates > LARGE:
-        first = f"strash; {COMPRESS}; {finish}"
     best, round_ = circuit, 0
+    if circuit.num_gates > LARGE:
+        best, round_ = resynthesize(circuit, goal), FIRST_ROUNDS
     while deadline.left > 0:
         is_first, round_ = round_ < FIRST_ROUNDS, round_ + 1
         script = first if is_first else _trial(rng, finish, max(1, round(goal.seconds / 10)))

@@ -33,8 +33,8 @@ COMPRESS = (
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "gates": (
         "strash; dch; if -K 2 -a; mfs2 -a -e",
-        "strash; ifraig; scorr; dc2; dc2; dch; if -K 2 -a; mfs2 -a -e",
         f"strash; {COMPRESS}; dch; if -K 2 -a; mfs2 -a -e",
+        "strash; ifraig; scorr; dc2; dc2; dch; if -K 2 -a; mfs2 -a -e",
     ),
     "and": ("strash; ifraig; dc2; dch; if -K 2 -a; mfs2 -a -e",),
     "depth": (
