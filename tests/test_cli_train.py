@@ -128,7 +128,12 @@ def test_the_kernel_and_the_way_are_told(runs: Runs) -> None:
 def test_folding_halves_the_votes_of_a_run(runs: Runs, tmp_path: Path) -> None:
     into = tmp_path / "folded"
     arguments = ("fold", runs.whole, "-o", into, "--epochs", 0.2, "--threads", 1)
-    first, second = only_json(in_process(*arguments, "--keep", 0.5, "--json"))["points"]
+    folded = in_process(*arguments, "--keep", 0.5, "--json")
+    first, second = only_json(folded)["points"]
+    assert "; " in folded.stderr.splitlines()[-2]  # the last line of progress: steps, and a pace
+    assert folded.stderr.splitlines()[-2].startswith("step ")
+    bad = in_process("fold", runs.whole, "-o", into, "--keep", "half")
+    assert_refused(bad, 2, "--keep", "'half'")
     result = only_json(runs.uncut)
     assert first["accuracy_test"] == pytest.approx(result["accuracy_hard"], abs=1e-3)
     assert (first["keep"], first["folder"], second["keep"]) == (1, None, 0.5)

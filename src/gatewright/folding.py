@@ -56,6 +56,14 @@ class Point:
         )
 
 
+def recipe_of(run: Path | str, epochs: float | None, threads: int) -> Classification:
+    """The recipe by which a run's folded network is trained; errors as of `fold`."""
+    recipe = load_recipe(Path(run))
+    if not isinstance(recipe, Classification) or not recipe.held_out:
+        raise InputError(f"{run}: fold takes a run that held rows out: train with --held-out 5000")
+    return replace(recipe, epochs=epochs or recipe.epochs, steps=0, threads=threads)
+
+
 def fold(
     run: Path | str,
     folder: Path | str,
@@ -81,12 +89,9 @@ def fold(
         InputError: the run is of another kind or not finished, or a share is none.
     """
     path = Path(folder)
-    recipe = load_recipe(Path(run))
-    if not isinstance(recipe, Classification) or not recipe.held_out:
-        raise InputError(f"{run}: fold takes a run that held rows out: train with --held-out 5000")
+    recipe = recipe_of(run, epochs, threads)
     if not shares or not all(0 < share <= 1 for share in shares):
         raise InputError(f"shares of the votes are above 0 and at most 1, not {list(shares)}")
-    recipe = replace(recipe, epochs=epochs or recipe.epochs, steps=0, threads=threads)
     network = load_network(Path(run), recipe.network(), recipe.optimizer())
     points = [_point(recipe, network, 1.0, None)]
     yield points[0]
