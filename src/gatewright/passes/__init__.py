@@ -50,13 +50,15 @@ PASSES: dict[str, Pass] = {
 #: Those that ask ABC. What they propose is dropped where it is not proved.
 EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep")
 
-#: What each effort runs; without ABC the passes that need it are left out.
+OWN = ("fraig", "collapse", "rewrite")
+
+#: What each effort runs; without ABC the passes that need it are left out. Those begin before our
+#: own change the structure, and go on behind them.
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "fraig", "collapse", "rewrite", "resynthesize", "sweep"),
-    # the search begins before other passes change the structure, and goes on behind them
-    ("strash", "sweep", "deep", "fraig", "collapse", "rewrite", "resynthesize", "deep", "sweep"),
+    ("strash", "sweep", "resynthesize", *OWN, "resynthesize", "sweep"),
+    ("strash", "sweep", "deep", *OWN, "resynthesize", "deep", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)

@@ -15,14 +15,11 @@ import random
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import COMPRESS, SCRIPTS, finished, resynthesize
+from gatewright.passes.resynthesize import COMPRESS, FINISH, LARGE, finished, resynthesize
 
 #: Share of the time for the first search, and in how many rounds, each from the result before.
 FIRST_SHARE = 0.8
 FIRST_ROUNDS = 2
-
-#: Gates above which that search has no time to try much: then `resynthesize` takes its place.
-LARGE = 15_000
 
 #: Share of the trials that start from what the search was given.
 RESTARTS = 0.1
@@ -54,7 +51,7 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     """
     rng = random.Random(goal.seed)
     deadline = Deadline(goal.seconds)
-    finish = SCRIPTS[goal.objective][0]
+    finish = f"strash; {FINISH[goal.objective]}"
     seconds = max(1, round(FIRST_SHARE * goal.seconds / FIRST_ROUNDS))
     first = f"strash; &get; &deepsyn -T {seconds}; &put; {finish}"
     best, round_ = circuit, 0
