@@ -189,7 +189,7 @@ def test_identity_takes_zeros_and_ones_of_any_type() -> None:
         packed = encoder.pack(bits.astype(dtype))
         np.testing.assert_array_equal(unpacked(packed, 90), bits.reshape(10, 90) == 1)
     for bad in (bits * 2, bits - 1, bits + 0.5):
-        with pytest.raises(InputError, match="other values than 0 and 1; use a Thermometer"):
+        with pytest.raises(InputError, match="bits are 0 or 1; encode other values"):
             encoder(bad)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gatewright.circuit import Builder as Builder
     from gatewright.circuit import Circuit as Circuit
     from gatewright.encode import Thermometer as Thermometer
+    from gatewright.engine import compile as compile
     from gatewright.errors import Diverged as Diverged
     from gatewright.errors import InputError as InputError
     from gatewright.extraction import extract as extract
@@ -53,6 +54,7 @@ _PUBLIC = {
     "Proof": "verify",
     "Thermometer": "encode",
     "Undecided": "verify",
+    "compile": "engine",
     "evaluate": "train",
     "extract": "extraction",
     "fit": "train",

@@ -50,13 +50,21 @@ class Encoder(ABC):
         """The arrays that `restore` needs."""
         return {}
 
+    @property
+    @abstractmethod
+    def limits(self) -> Floats:
+        """float32[features, bits]: a bit is whether its feature is over this."""
+
     @abstractmethod
     def _encode(self, rows: Array) -> Bools:
         """Samples [n, features] -> bool[n, num_bits]."""
 
     def __call__(self, x: npt.ArrayLike) -> Bools:
         """Samples [N, *shape] -> bool[N, num_bits]."""
-        rows = self._rows(x)
+        return self.encode(self.rows(x))
+
+    def encode(self, rows: Array) -> Bools:
+        """What `rows` returned -> bool[N, num_bits]."""
         result = np.empty((len(rows), self.num_bits), bool)
         for part in self._slices(len(rows)):
             result[part] = self._encode(rows[part])
@@ -64,7 +72,7 @@ class Encoder(ABC):
 
     def pack(self, x: npt.ArrayLike) -> Words:
         """Samples [N, *shape] -> uint64[N, ceil(num_bits / 64)]; the unused bits are 0."""
-        rows = self._rows(x)
+        rows = self.rows(x)
         num_words = -(-self.num_bits // 64)
         packed = np.zeros((len(rows), 8 * num_words), np.uint8)
         for part in self._slices(len(rows)):
@@ -77,7 +85,8 @@ class Encoder(ABC):
         """Samples [n, features] -> uint8[n, ceil(num_bits / 8)]."""
         return np.packbits(self._encode(rows), axis=1, bitorder="little")
 
-    def _rows(self, x: npt.ArrayLike) -> Array:
+    def rows(self, x: npt.ArrayLike) -> Array:
+        """Samples [N, *shape] -> [N, features], seen to be numbers that this encodes."""
         samples = np.asarray(x)
         if samples.shape[1:] != self.shape or samples.ndim == 0:
             raise InputError(
@@ -107,9 +116,20 @@ class Identity(Encoder):
     def about(self) -> dict[str, Any]:
         return {"kind": "identity", "shape": list(self.shape)}
 
+    @property
+    def limits(self) -> Floats:
+        return np.full((self.num_bits, 1), 0.5, np.float32)
+
+    def rows(self, x: npt.ArrayLike) -> Array:
+        rows = super().rows(x)
+        is_small = rows.dtype.kind == "b" or (
+            not (rows > 1).any() if rows.dtype.kind == "u" else bool(np.isin(rows, (0, 1)).all())
+        )
+        if not is_small:
+            raise InputError("bits are 0 or 1; encode other values, with a Thermometer")
+        return rows
+
     def _encode(self, rows: Array) -> Bools:
-        if rows.dtype != np.bool_ and not np.isin(rows, (0, 1)).all():
-            raise InputError("Identity: samples hold other values than 0 and 1; use a Thermometer")
         return rows.astype(bool, copy=False)
 
 
@@ -200,6 +220,10 @@ class Thermometer(Encoder):
     @property
     def num_bits(self) -> int:
         return math.prod(self.shape) * self.bits
+
+    @property
+    def limits(self) -> Floats:
+        return np.broadcast_to(self.thresholds, (math.prod(self.shape), self.bits))
 
     @property
     def about(self) -> dict[str, Any]:

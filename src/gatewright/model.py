@@ -26,9 +26,6 @@ READABLE = ("gatewright model 1", FORMAT)
 #: Before the names of the encoder's arrays in a file.
 ENCODER = "encoder."
 
-#: Input bits that `predict` holds at a time.
-BATCH_BITS = 1 << 23
-
 
 @dataclass(frozen=True)
 class Model:
@@ -59,21 +56,11 @@ class Model:
         """Samples -> bool[N, num_outputs], or classes int64[N].
 
         Samples are [N, *encoder.shape], or rows of bits [N, num_inputs] where there is no encoder.
-        Some thousand are encoded and simulated at a time.
+        The circuit is compiled (`gatewright.compile`) at the first call.
         """
-        samples = np.asarray(x)
-        step = max(64, BATCH_BITS // max(1, self.circuit.num_inputs))
-        if samples.ndim == 0 or len(samples) <= step:
-            return self._predict(samples)
-        starts = range(0, len(samples), step)
-        return np.concatenate([self._predict(samples[i : i + step]) for i in starts])
+        from gatewright.engine import compiled  # which is made of models
 
-    def _predict(self, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        outputs = self.circuit(samples if self.encoder is None else self.encoder(samples))
-        if self.num_classes is None:
-            return outputs
-        weights = 1 << np.arange(outputs.shape[1], dtype=np.int64)
-        return outputs.astype(np.int64) @ weights
+        return compiled(self).predict(x)
 
     def save(self, path: Path | str) -> None:
         """Write one safetensors file, whole or not at all."""

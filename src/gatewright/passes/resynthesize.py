@@ -71,7 +71,7 @@ SEARCHED = ("gates",)
 LARGE = 15_000
 
 #: Times that the quickest script takes, within which the others are done.
-SLOWER = 4
+SLOWER = 3
 
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2

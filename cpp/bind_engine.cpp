@@ -1,0 +1,156 @@
+// The Python face of the engine: checks shapes, validates, releases the GIL, calls.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine.hpp"
+#include "machine_code.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using gatewright::Backend;
+using gatewright::Engine;
+using gatewright::Samples;
+
+namespace {
+
+template <typename T, typename Shape>
+using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
+using Words = Input<std::uint64_t, nb::shape<-1, -1>>;
+// Rows may be any number of bytes apart.
+template <typename T>
+using RowsOf = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::device::cpu>;
+using Thresholds = Input<float, nb::shape<-1, -1>>;
+using Packed = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
+using Labels = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>>;
+
+template <typename T>
+std::pair<std::unique_ptr<T[]>, nb::capsule> owned(std::size_t size) {
+  std::unique_ptr<T[]> data(new T[size]);
+  nb::capsule owner(data.get(), [](void* held) noexcept { delete[] static_cast<T*>(held); });
+  return {std::move(data), std::move(owner)};
+}
+
+[[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
+
+void make_engine(Engine* self, std::int64_t num_inputs,
+                 const Input<std::int32_t, nb::shape<-1, 2>>& fanin,
+                 const Input<std::uint8_t, nb::shape<-1>>& table,
+                 const Input<std::int32_t, nb::shape<-1>>& outputs, const std::string& backend,
+                 std::size_t num_threads) {
+  if (num_inputs < 0 || fanin.shape(0) != table.shape(0) || num_threads == 0) {
+    refuse(
+        "a circuit has inputs, one pair of operands and one table a gate; an engine has threads");
+  }
+  if (backend != "jit" && backend != "interpreter") refuse("no back end " + backend);
+  const gatewright::CircuitView circuit{static_cast<std::size_t>(num_inputs),
+                                        table.shape(0),
+                                        outputs.shape(0),
+                                        fanin.data(),
+                                        table.data(),
+                                        outputs.data()};
+  const nb::gil_scoped_release release;
+  gatewright::validate(circuit);
+  new (self)
+      Engine(circuit, backend == "jit" ? Backend::machine_code : Backend::interpreter, num_threads);
+}
+
+Packed run(Engine& engine, const Words& words) {
+  if (words.shape(0) != engine.num_inputs()) {
+    refuse("words have " + std::to_string(words.shape(0)) + " rows; the circuit has " +
+           std::to_string(engine.num_inputs()) + " inputs");
+  }
+  auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * words.shape(1));
+  {
+    const nb::gil_scoped_release release;
+    engine.run(words.data(), words.shape(1), data.get());
+  }
+  return Packed(data.release(), {engine.num_outputs(), words.shape(1)}, owner);
+}
+
+template <typename T>
+gatewright::PackRows* packer() {
+  const gatewright::EngineKernels& kernels = gatewright::engine_kernels();
+  if constexpr (std::is_same_v<T, std::uint8_t>) return kernels.pack_uint8;
+  if constexpr (std::is_same_v<T, float>) return kernels.pack_float;
+  return kernels.pack_double;
+}
+
+template <typename T>
+Samples samples_of(const Engine& engine, const RowsOf<T>& rows, const Thresholds& thresholds) {
+  if (rows.shape(0) > 0 && rows.shape(1) > 1 && rows.stride(1) != 1) {
+    refuse("a row's features are not side by side");
+  }
+  if (thresholds.shape(0) != rows.shape(1) ||
+      thresholds.shape(0) * thresholds.shape(1) != engine.num_inputs()) {
+    refuse("rows have " + std::to_string(rows.shape(1)) + " features and there are " +
+           std::to_string(thresholds.shape(0)) + " x " + std::to_string(thresholds.shape(1)) +
+           " thresholds; the circuit has " + std::to_string(engine.num_inputs()) + " inputs");
+  }
+  return {{reinterpret_cast<const std::uint8_t*>(rows.data()),
+           static_cast<std::ptrdiff_t>(rows.stride(0)) * static_cast<std::ptrdiff_t>(sizeof(T)),
+           rows.shape(1)},
+          packer<T>(),
+          thresholds.shape(1),
+          thresholds.data()};
+}
+
+template <typename T>
+Packed outputs_of(Engine& engine, const RowsOf<T>& rows, const Thresholds& thresholds) {
+  const Samples samples = samples_of<T>(engine, rows, thresholds);
+  const std::size_t num_words = (rows.shape(0) + 63) / 64;
+  auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * num_words);
+  {
+    const nb::gil_scoped_release release;
+    engine.run(samples, rows.shape(0), data.get());
+  }
+  return Packed(data.release(), {engine.num_outputs(), num_words}, owner);
+}
+
+template <typename T>
+Labels labels_of(Engine& engine, const RowsOf<T>& rows, const Thresholds& thresholds) {
+  const Samples samples = samples_of<T>(engine, rows, thresholds);
+  if (engine.num_outputs() > 8) refuse("a class number has 8 bits here; read the outputs");
+  auto [data, owner] = owned<std::int64_t>(rows.shape(0));
+  {
+    const nb::gil_scoped_release release;
+    engine.label(samples, rows.shape(0), data.get());
+  }
+  return Labels(data.release(), {rows.shape(0)}, owner);
+}
+
+nb::bytes code_of(const Engine& engine) {
+  const auto* made = dynamic_cast<const gatewright::MachineCode*>(&engine.runner());
+  if (made == nullptr || made->code() == nullptr) return nb::bytes("", 0);
+  return nb::bytes(reinterpret_cast<const char*>(made->code()), made->num_bytes());
+}
+
+}  // namespace
+
+void bind_engine(nb::module_& module) {
+  nb::class_<Engine>(module, "Engine")
+      .def("__init__", &make_engine, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
+           "outputs"_a.noconvert(), "backend"_a, "num_threads"_a)
+      .def("run", &run, "words"_a.noconvert())
+      .def("outputs", &outputs_of<std::uint8_t>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("outputs", &outputs_of<float>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("outputs", &outputs_of<double>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("labels", &labels_of<std::uint8_t>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("labels", &labels_of<float>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("labels", &labels_of<double>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("code", &code_of, "The machine code, or nothing.")
+      .def_prop_ro("num_threads", &Engine::num_threads)
+      .def_prop_ro("num_operations", &Engine::num_operations)
+      .def_prop_ro("num_bytes", [](const Engine& e) { return e.runner().num_bytes(); })
+      .def_prop_ro("slot_bytes", [](const Engine& e) { return e.runner().block_bytes(); })
+      .def_prop_ro("vector_bytes", [](const Engine& e) { return e.runner().vector_bytes(); });
+  module.def("has_machine_code", [] {
+    return gatewright::can_run(gatewright::Isa::avx512) ||
+           gatewright::can_run(gatewright::Isa::avx2);
+  });
+}

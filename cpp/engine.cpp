@@ -1,0 +1,226 @@
+#include "engine.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <stdexcept>
+
+#include "interpreter.hpp"
+#include "machine_code.hpp"
+#include "program.hpp"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace gatewright {
+namespace {
+
+// Operations of a segment of machine code, which fill a good part of the instruction cache.
+constexpr std::size_t kSegment = 1000;
+
+// Slots, in bytes, of the blocks that are run together: they are to stay in the second cache.
+constexpr std::size_t kTurnBytes = std::size_t{3} << 20;
+constexpr std::size_t kMaxBlocks = 4;
+
+// Outputs that make a class number.
+constexpr std::size_t kMaxPlanes = 8;
+
+constexpr std::size_t kWordsPacked = kPacked / 64;
+
+std::unique_ptr<Runner> make_machine_code(const Program& program) {
+  if (can_run(Isa::avx512)) {
+    return std::make_unique<MachineCode>(demand_order(cover(program)), Isa::avx512, kSegment);
+  }
+  if (can_run(Isa::avx2)) {
+    return std::make_unique<MachineCode>(demand_order(program), Isa::avx2, kSegment);
+  }
+  throw std::invalid_argument(
+      "machine code is for x86-64 with AVX2 or AVX-512, on Linux; take the interpreter");
+}
+
+}  // namespace
+
+Engine::Engine(const CircuitView& circuit, Backend backend, std::size_t num_threads)
+    : num_inputs_(circuit.num_inputs), team_(num_threads), places_(num_threads) {
+  engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
+  const Program program = make_program(circuit);
+  if (backend == Backend::machine_code) {
+    runner_ = make_machine_code(program);
+  } else {
+    runner_ = std::make_unique<Interpreter>(program);
+  }
+  num_operations_ = program.operations.size();
+  outputs_ = program.outputs;
+  const std::size_t fitting = kTurnBytes / std::max<std::size_t>(1, runner_->block_bytes());
+  turn_blocks_ = std::clamp<std::size_t>(fitting, 1, kMaxBlocks);
+  // Whole groups of packed rows.
+  const std::size_t smallest = std::max<std::size_t>(1, 64 / runner_->vector_bytes());
+  turn_blocks_ = std::max(turn_blocks_, smallest);
+}
+
+void Engine::Free::operator()(std::uint8_t* bytes) const { std::free(bytes); }
+
+Engine::Bytes Engine::allocate(std::size_t size) {
+  constexpr std::size_t kPage = 4096, kHuge = std::size_t{1} << 21;
+  const std::size_t unit = size < kHuge ? kPage : kHuge;
+  const std::size_t whole = (size / unit + 1) * unit;
+  void* bytes = std::aligned_alloc(unit, whole);
+  if (bytes == nullptr) throw std::bad_alloc();
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (unit == kHuge) madvise(bytes, whole, MADV_HUGEPAGE);  // it is no error if there are none
+#endif
+  return Bytes(static_cast<std::uint8_t*>(bytes));
+}
+
+// Calls prepare(first word, words, place), which fills the slots, runs them, and calls finish(first
+// word, words, place), for turns of whole blocks, the last one cut short.
+template <typename Prepare, typename Finish>
+void Engine::for_each_turn(std::size_t num_words, Prepare prepare, Finish finish) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::size_t block_words = runner_->vector_bytes() / 8;
+  const std::size_t turn_words = turn_blocks_ * block_words;
+  std::atomic<std::size_t> next{0};
+  std::vector<std::exception_ptr> failed(team_.size());
+  team_.run([&](std::size_t member) {
+    try {
+      Place& place = places_[member];
+      if (!place.slots) place.slots = allocate(turn_blocks_ * runner_->block_bytes());
+      for (;;) {
+        const std::size_t first = next.fetch_add(turn_words);
+        if (first >= num_words) break;
+        const std::size_t count = std::min(turn_words, num_words - first);
+        prepare(first, count, place);
+        runner_->run(place.slots.get(), (count + block_words - 1) / block_words);
+        finish(first, count, place);
+      }
+    } catch (...) {
+      failed[member] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& failure : failed) {
+    if (failure) std::rethrow_exception(failure);
+  }
+}
+
+// Inputs' rows of words, `stride` apart, into the slots of as many blocks as they take.
+void Engine::fill(const std::uint64_t* words, std::size_t stride, std::size_t count,
+                  std::uint8_t* slots) const {
+  const std::size_t size = runner_->vector_bytes(), block_words = size / 8;
+  for (std::size_t first = 0; first < count; first += block_words) {
+    const std::size_t own = std::min(block_words, count - first);
+    for (std::size_t input = 0; input < num_inputs_; ++input) {
+      const std::int32_t slot = runner_->input_slots()[input];
+      if (slot < 0) continue;
+      std::uint8_t* const to = slots + static_cast<std::size_t>(slot) * size;
+      if (own == block_words && size == 64) {
+        std::memcpy(to, words + input * stride + first, 64);
+      } else {
+        std::memcpy(to, words + input * stride + first, own * 8);
+        std::memset(to + own * 8, 0, size - own * 8);
+      }
+    }
+    slots += runner_->block_bytes();
+  }
+}
+
+// An output's words of as many blocks as they take.
+void Engine::copy_output(std::size_t output, const std::uint8_t* slots, std::size_t count,
+                         std::uint64_t* result) const {
+  const std::size_t size = runner_->vector_bytes(), block_words = size / 8;
+  const std::uint64_t inverted = outputs_[output] & 1 ? ~std::uint64_t{0} : 0;
+  const std::int32_t slot = runner_->output_slots()[output];
+  if (slot < 0) {
+    std::fill_n(result, count, inverted);
+    return;
+  }
+  slots += static_cast<std::size_t>(slot) * size;
+  for (std::size_t first = 0; first < count; first += block_words) {
+    const std::size_t own = std::min(block_words, count - first);
+    std::memcpy(result + first, slots, own * 8);
+    slots += runner_->block_bytes();
+  }
+  if (inverted) {
+    for (std::size_t word = 0; word < count; ++word) result[word] = ~result[word];
+  }
+}
+
+void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result) {
+  for_each_turn(
+      num_words,
+      [&](std::size_t first, std::size_t count, Place& place) {
+        fill(words + first, num_words, count, place.slots.get());
+      },
+      [&](std::size_t first, std::size_t count, Place& place) {
+        for (std::size_t k = 0; k < outputs_.size(); ++k) {
+          copy_output(k, place.slots.get(), count, result + k * num_words + first);
+        }
+      });
+}
+
+template <typename Finish>
+void Engine::run_samples(const Samples& samples, std::size_t num_samples, Finish finish) {
+  const std::size_t turn_words = turn_blocks_ * runner_->vector_bytes() / 8;
+  const std::size_t stride = (turn_words + kWordsPacked - 1) / kWordsPacked * kWordsPacked;
+  for_each_turn((num_samples + 63) / 64,
+                [&](std::size_t first, std::size_t count, Place& place) {
+                  if (!place.words) {
+                    place.words = allocate(std::max(num_inputs_, kMaxPlanes) * stride * 8);
+                    place.scratch = allocate(pack_scratch(samples.rows.num_features));
+                  }
+                  auto* const words = reinterpret_cast<std::uint64_t*>(place.words.get());
+                  for (std::size_t word = 0; word < count; word += kWordsPacked) {
+                    const std::size_t row = (first + word) * 64;
+                    samples.pack(samples.rows, row, std::min(kPacked, num_samples - row),
+                                 samples.bits, samples.thresholds, words + word, stride,
+                                 place.scratch.get());
+                  }
+                  fill(words, stride, count, place.slots.get());
+                },
+                finish);
+}
+
+void Engine::run(const Samples& samples, std::size_t num_samples, std::uint64_t* result) {
+  const std::size_t num_words = (num_samples + 63) / 64;
+  run_samples(samples, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
+    for (std::size_t k = 0; k < outputs_.size(); ++k) {
+      copy_output(k, place.slots.get(), count, result + k * num_words + first);
+    }
+  });
+}
+
+void Engine::label(const Samples& samples, std::size_t num_samples, std::int64_t* labels) {
+  // The eight bits of an octet, one to a byte.
+  static const std::vector<std::uint64_t> kSpread = [] {
+    std::vector<std::uint64_t> spread(256);
+    for (std::size_t octet = 0; octet < 256; ++octet) {
+      for (std::size_t k = 0; k < 8; ++k) spread[octet] |= std::uint64_t{octet >> k & 1} << 8 * k;
+    }
+    return spread;
+  }();
+  const std::size_t turn_words = turn_blocks_ * runner_->vector_bytes() / 8;
+  run_samples(samples, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
+    auto* const planes =
+        reinterpret_cast<std::uint64_t*>(place.words.get());  // packed bits are used
+    for (std::size_t k = 0; k < outputs_.size(); ++k) {
+      copy_output(k, place.slots.get(), count, planes + k * turn_words);
+    }
+    const std::size_t begin = first * 64, end = std::min(num_samples, (first + count) * 64);
+    for (std::size_t s = begin; s < end; s += 8) {
+      const std::size_t word = s / 64 - first;
+      std::uint64_t eight = 0;
+      for (std::size_t k = 0; k < outputs_.size(); ++k) {
+        eight |= kSpread[planes[k * turn_words + word] >> s % 64 & 0xFF] << k;
+      }
+      const std::size_t there = std::min<std::size_t>(8, end - s);
+      for (std::size_t i = 0; i < there; ++i) {
+        labels[s + i] = static_cast<std::int64_t>(eight >> 8 * i & 0xFF);
+      }
+    }
+  });
+}
+
+}  // namespace gatewright

@@ -1,0 +1,82 @@
+// A circuit made ready to run: packed words in and out, or rows of numbers in and class numbers
+// out.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine_kernels.hpp"
+#include "runner.hpp"
+#include "simulate.hpp"
+#include "team.hpp"
+
+namespace gatewright {
+
+enum class Backend { machine_code, interpreter };
+
+// Rows of one type of number and their thresholds, `bits` a feature; see PackRows.
+struct Samples {
+  Rows rows;
+  PackRows* pack;
+  std::size_t bits;
+  const float* thresholds;
+};
+
+class Engine {
+ public:
+  // A valid circuit. Throws std::invalid_argument where this machine has no such back end,
+  // std::length_error where the circuit is too large for it, std::bad_alloc.
+  Engine(const CircuitView& circuit, Backend backend, std::size_t num_threads);
+
+  // result[num_outputs][num_words] of words[num_inputs][num_words].
+  void run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result);
+
+  // The same of samples, num_words = ceil(num_samples / 64).
+  void run(const Samples& samples, std::size_t num_samples, std::uint64_t* result);
+
+  // labels[num_samples]: the outputs, at most 8, as a number, the first the least significant bit.
+  void label(const Samples& samples, std::size_t num_samples, std::int64_t* labels);
+
+  std::size_t num_inputs() const { return num_inputs_; }
+  std::size_t num_outputs() const { return outputs_.size(); }
+  std::size_t num_threads() const { return team_.size(); }
+  std::size_t num_operations() const { return num_operations_; }
+  const Runner& runner() const { return *runner_; }
+
+ private:
+  // What a thread works in, aligned to pages.
+  struct Free {
+    void operator()(std::uint8_t* bytes) const;
+  };
+  using Bytes = std::unique_ptr<std::uint8_t, Free>;
+  struct Place {
+    Bytes slots, words, scratch;
+  };
+  static Bytes allocate(std::size_t size);
+
+  template <typename Prepare, typename Finish>
+  void for_each_turn(std::size_t num_words, Prepare prepare, Finish finish);
+  const std::uint64_t* pack(const Samples& samples, std::size_t num_samples, std::size_t first_word,
+                            std::size_t count, Place& place) const;
+  void fill(const std::uint64_t* words, std::size_t stride, std::size_t count,
+            std::uint8_t* slots) const;
+  void copy_output(std::size_t output, const std::uint8_t* slots, std::size_t count,
+                   std::uint64_t* result) const;
+  template <typename Finish>
+  void run_samples(const Samples& samples, std::size_t num_samples, Finish finish);
+
+  std::size_t num_inputs_, num_operations_ = 0;
+  std::vector<std::int32_t> outputs_;  // literals of the program
+  std::unique_ptr<Runner> runner_;
+  std::size_t turn_blocks_ = 1;  // blocks that are run together
+  Team team_;
+  std::vector<Place> places_;  // one a thread
+  std::mutex mutex_;           // one call at a time
+};
+
+}  // namespace gatewright

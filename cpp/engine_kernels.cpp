@@ -1,0 +1,289 @@
+// See engine_kernels.hpp. Compiled once for each instruction set, which GATEWRIGHT_TARGET names;
+// nothing from the standard library is instantiated here, so that no code for one set leaks into
+// another.
+
+#include "engine_kernels.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include "program.hpp"
+
+namespace gatewright {
+namespace {
+
+#if defined(__AVX512BW__)
+constexpr std::size_t kVector = 64;
+#elif defined(__AVX2__)
+constexpr std::size_t kVector = 32;
+#else
+constexpr std::size_t kVector = 16;
+#endif
+
+template <typename T>
+using VectorOf [[gnu::vector_size(kVector), gnu::may_alias]] = T;
+using Words = VectorOf<std::uint64_t>;
+
+constexpr std::size_t kVectors = kSlotBytes / sizeof(Words);
+
+template <typename Function>
+[[gnu::always_inline]] inline void step_through(const Step* step, std::size_t size, bool is_far,
+                                                std::uint8_t* slots, Function function) {
+  for (const Step* const end = step + size; step != end; ++step) {
+    if (is_far) {
+      __builtin_prefetch(slots + step[kAhead].a);
+      __builtin_prefetch(slots + step[kAhead].b);
+    }
+    const auto* a = reinterpret_cast<const Words*>(slots + step->a);
+    const auto* b = reinterpret_cast<const Words*>(slots + step->b);
+    auto* out = reinterpret_cast<Words*>(slots + step->out);
+    for (std::size_t v = 0; v < kVectors; ++v) out[v] = function(a[v], b[v]);
+  }
+}
+
+template <bool is_far>
+void follow(const Step* step, const Run* runs, std::size_t num_runs, std::uint8_t* slots) {
+  for (const Run* run = runs; run != runs + num_runs; step += run->size, ++run) {
+    const std::size_t size = run->size;
+    switch (run->table) {
+      case kAndNot:
+        step_through(step, size, is_far, slots,
+                     [](const Words& a, const Words& b) { return a & ~b; });
+        break;
+      case kXor:
+        step_through(step, size, is_far, slots,
+                     [](const Words& a, const Words& b) { return a ^ b; });
+        break;
+      case kAnd:
+        step_through(step, size, is_far, slots,
+                     [](const Words& a, const Words& b) { return a & b; });
+        break;
+      default:
+        step_through(step, size, is_far, slots,
+                     [](const Words& a, const Words& b) { return a | b; });
+    }
+  }
+}
+
+// Features taken together.
+constexpr std::size_t kLanes = 64;
+
+// What a feature has to be over. Whole numbers compare with the threshold's floor, and all of them
+// are over one below 0.
+template <typename T>
+struct Limits {
+  T limit[kLanes];
+  bool always[kLanes];
+};
+
+void set_limit(float threshold, double* limit, bool* always) {
+  *limit = static_cast<double>(threshold);
+  *always = false;
+}
+
+void set_limit(float threshold, float* limit, bool* always) {
+  *limit = threshold;
+  *always = false;
+}
+
+void set_limit(float threshold, std::uint8_t* limit, bool* always) {
+  *always = threshold < 0;
+  *limit = threshold < 0 ? 0 : threshold > 255 ? 255 : static_cast<std::uint8_t>(threshold);
+}
+
+template <typename T>
+const T* row_of(const Rows& rows, std::size_t row) {
+  return reinterpret_cast<const T*>(rows.first + static_cast<std::ptrdiff_t>(row) * rows.stride);
+}
+
+// octets[f]: bit k is whether feature first + f of row k is over its limit. The rows behind these
+// eight are asked for.
+template <typename T>
+[[gnu::always_inline]] inline void compare(const T* const (&rows)[8], std::size_t first,
+                                           std::ptrdiff_t stride, const Limits<T>& limits,
+                                           std::uint8_t* octets) {
+  constexpr std::size_t kSize = kVector / sizeof(T);
+  using Octets [[gnu::vector_size(kSize)]] = std::int8_t;
+  for (std::size_t f = 0; f < kLanes; f += kSize) {
+    VectorOf<T> limit;
+    std::memcpy(&limit, limits.limit + f, sizeof limit);
+    Octets found = {};
+    for (std::size_t k = 0; k < 8; ++k) {
+      VectorOf<T> x;
+      std::memcpy(&x, rows[k] + first + f, sizeof x);
+      const auto bit = static_cast<std::int8_t>(1U << k);
+      found |= __builtin_convertvector(x > limit, Octets) & bit;
+      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(rows[k] + first + f) + 8 * stride, 0,
+                         2);  // into the second cache: half the time of the first
+    }
+    std::memcpy(octets + f, &found, sizeof found);
+  }
+}
+
+// Two vectors' elements in turn, within each 128 bits as the instruction sets do it: those of the
+// lower halves into a, those of the upper halves into b.
+template <typename T, std::size_t... I>
+[[gnu::always_inline]] inline void interleave(VectorOf<T>& a, VectorOf<T>& b,
+                                              std::index_sequence<I...>) {
+  constexpr std::size_t kSize = sizeof...(I), kLane = 16 / sizeof(T);
+  const VectorOf<T> low =
+      __builtin_shufflevector(a, b, (I % 2 * kSize + I / kLane * kLane + I % kLane / 2)...);
+  const VectorOf<T> high = __builtin_shufflevector(
+      a, b, (I % 2 * kSize + I / kLane * kLane + I % kLane / 2 + kLane / 2)...);
+  a = low;
+  b = high;
+}
+
+// A third of a transposition of octets: rows r and r + 4 in turn become rows 2r and 2r + 1.
+template <typename T>
+[[gnu::always_inline]] inline void interleave_rows(VectorOf<std::uint8_t> (&rows)[8]) {
+  VectorOf<T> held[8];
+  std::memcpy(held, rows, sizeof held);
+  for (std::size_t r = 0; r < 4; ++r) {
+    interleave<T>(held[r], held[r + 4], std::make_index_sequence<kVector / sizeof(T)>());
+    std::memcpy(&rows[2 * r], &held[r], kVector);
+    std::memcpy(&rows[2 * r + 1], &held[r + 4], kVector);
+  }
+}
+
+// The thirds put row r where its three bits are turned round.
+constexpr std::size_t kTurned[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+
+// Eight rows of kLanes octets become words: octet r of a word was in row kTurned[r].
+[[gnu::always_inline]] inline void gather_octets(std::uint8_t* octets) {
+  for (std::size_t first = 0; first < kLanes; first += kVector) {
+    VectorOf<std::uint8_t> rows[8];
+    for (std::size_t r = 0; r < 8; ++r) {
+      std::memcpy(&rows[r], octets + r * kLanes + first, kVector);
+    }
+    interleave_rows<std::uint8_t>(rows);
+    interleave_rows<std::uint16_t>(rows);
+    interleave_rows<std::uint32_t>(rows);
+    for (std::size_t r = 0; r < 8; ++r) {
+      std::memcpy(octets + r * kLanes + first, &rows[r], kVector);
+    }
+  }
+}
+
+// The feature whose octets are then word `word` of row `row`: 128 bits hold those of 16 features.
+constexpr std::size_t feature_at(std::size_t row, std::size_t word) {
+  return word / 2 * 16 + 2 * row + word % 2;
+}
+
+// r[i][j] <-> r[j][i] of 8 x 8 words.
+[[gnu::always_inline]] inline void transpose(std::uint64_t (&r)[8][8]) {
+#if defined(__AVX512BW__)
+  Words h[8], s[8], t[8];
+  std::memcpy(h, r, sizeof h);
+  for (std::size_t i = 0; i < 8; i += 2) {  // columns c, c + 2, c + 4, c + 6 of two rows
+    s[i] = __builtin_shufflevector(h[i], h[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    s[i + 1] = __builtin_shufflevector(h[i], h[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (std::size_t i = 0; i < 8; i += 4) {  // columns c and c + 4 of four rows
+    for (std::size_t c = 0; c < 2; ++c) {
+      t[i + c] = __builtin_shufflevector(s[i + c], s[i + 2 + c], 0, 1, 8, 9, 4, 5, 12, 13);
+      t[i + 2 + c] = __builtin_shufflevector(s[i + c], s[i + 2 + c], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+  for (std::size_t c = 0; c < 4; ++c) {
+    h[c] = __builtin_shufflevector(t[c], t[c + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    h[c + 4] = __builtin_shufflevector(t[c], t[c + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  std::memcpy(r, h, sizeof h);
+#else
+  for (std::size_t i = 0; i < 8; ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const std::uint64_t held = r[i][j];
+      r[i][j] = r[j][i];
+      r[j][i] = held;
+    }
+  }
+#endif
+}
+
+// One threshold a feature. Rows past the last one are copies of it, and so is what a row lacks to
+// kLanes features.
+template <typename T>
+void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const float* thresholds,
+                std::size_t bits, std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
+  constexpr std::size_t kPart = 8 * kLanes;  // bytes of 64 rows' bits
+  const std::size_t size = rows.num_features, num_parts = (size + kLanes - 1) / kLanes;
+  // The last part begins earlier, so as to be whole.
+  const auto begin = [&](std::size_t part) {
+    const std::size_t own = part * kLanes, latest = size > kLanes ? size - kLanes : 0;
+    return own < latest ? own : latest;
+  };
+  auto* const limits = reinterpret_cast<Limits<T>*>(scratch + 8 * num_parts * kPart);
+  for (std::size_t part = 0; part < num_parts; ++part) {
+    for (std::size_t f = 0; f < kLanes; ++f) {
+      const std::size_t feature = begin(part) + f < size ? begin(part) + f : size - 1;
+      set_limit(thresholds[feature * bits], limits[part].limit + f, limits[part].always + f);
+    }
+  }
+  for (std::size_t octet = 0; octet < 64; ++octet) {
+    const T* eight[8];
+    T whole[8][kLanes];
+    for (std::size_t k = 0; k < 8; ++k) {
+      const std::size_t row = 8 * octet + k < count ? 8 * octet + k : count - 1;
+      eight[k] = row_of<T>(rows, first + row);
+      if (size >= kLanes) continue;
+      std::memcpy(whole[k], eight[k], size * sizeof(T));
+      std::memset(whole[k] + size, 0, (kLanes - size) * sizeof(T));
+      eight[k] = whole[k];
+    }
+    std::uint8_t* place = scratch + octet / 8 * num_parts * kPart + kTurned[octet % 8] * kLanes;
+    for (std::size_t part = 0; part < num_parts; ++part, place += kPart) {
+      compare<T>(eight, begin(part), rows.stride, limits[part], place);
+    }
+  }
+  for (std::size_t part = 0; part < num_parts; ++part) {
+    for (std::size_t g = 0; g < 8; ++g) gather_octets(scratch + (g * num_parts + part) * kPart);
+    for (std::size_t row = 0; row < 8; ++row) {
+      std::uint64_t held[8][8];
+      for (std::size_t g = 0; g < 8; ++g) {
+        std::memcpy(held[g], scratch + (g * num_parts + part) * kPart + row * kLanes, kLanes);
+      }
+      transpose(held);
+      for (std::size_t word = 0; word < 8; ++word) {
+        const std::size_t f = feature_at(row, word);
+        if (begin(part) + f >= size) continue;
+        std::uint64_t* const own = words + (begin(part) + f) * bits * stride;
+        std::memcpy(own, held[word], kLanes);
+        if (limits[part].always[f]) std::memset(own, 0xFF, kLanes);
+      }
+    }
+  }
+}
+
+template <typename T>
+void pack(const Rows& rows, std::size_t first, std::size_t count, std::size_t bits,
+          const float* thresholds, std::uint64_t* words, std::size_t stride,
+          std::uint8_t* scratch) {
+  for (std::size_t b = 0; b < bits; ++b) {
+    pack_plane<T>(rows, first, count, thresholds + b, bits, words + b * stride, stride, scratch);
+  }
+  if (count == kPacked) return;
+  for (std::size_t bit = 0; bit < rows.num_features * bits; ++bit) {
+    for (std::size_t i = 0; i < 8; ++i) {
+      const std::size_t there = count > 64 * i ? count - 64 * i : 0;
+      if (there < 64) words[bit * stride + i] &= (std::uint64_t{1} << there) - 1;
+    }
+  }
+}
+
+}  // namespace
+
+#define GATEWRIGHT_NAME2(kind, target) kind##_##target
+#define GATEWRIGHT_NAME(kind, target) GATEWRIGHT_NAME2(kind, target)
+#define GATEWRIGHT_TEXT2(target) #target
+#define GATEWRIGHT_TEXT(target) GATEWRIGHT_TEXT2(target)
+
+extern const EngineKernels GATEWRIGHT_NAME(engine_kernels, GATEWRIGHT_TARGET) = {
+    GATEWRIGHT_TEXT(GATEWRIGHT_TARGET),
+    follow<false>,
+    follow<true>,
+    pack<std::uint8_t>,
+    pack<float>,
+    pack<double>};
+
+}  // namespace gatewright

@@ -1,0 +1,52 @@
+// A program as x86-64 machine code, for AVX-512 or AVX2.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "program.hpp"
+#include "runner.hpp"
+
+namespace gatewright {
+
+enum class Isa { avx2, avx512 };
+
+// The code is a sequence of segments, which hold nothing in registers between one another, so that
+// each can be run over several blocks of samples while it is in the instruction cache.
+class MachineCode : public Runner {
+ public:
+  // `program` in an order of execution, with operations of up to three operands for AVX-512 and of
+  // two, as `make_program` makes them, for AVX2. Throws std::length_error where its values take
+  // more than 2 GB, and std::bad_alloc.
+  MachineCode(const Program& program, Isa isa, std::size_t segment_size);
+
+  void run(std::uint8_t* slots, std::size_t num_blocks) const override;
+  std::size_t vector_bytes() const override { return isa_ == Isa::avx512 ? 64 : 32; }
+  std::size_t num_bytes() const override { return code_size_; }
+
+  std::size_t num_segments() const { return entries_.size(); }
+  const std::uint8_t* code() const { return code_.get(); }
+
+  // What the code does, counted: reads and writes of slots, the operations' own included.
+  std::size_t num_loads = 0, num_stores = 0;
+
+ private:
+  struct Unmap {
+    std::size_t size;
+    void operator()(std::uint8_t* code) const;
+  };
+  void make_executable(const std::vector<std::uint8_t>& bytes);
+
+  Isa isa_;
+  std::size_t code_size_ = 0;
+  std::unique_ptr<std::uint8_t, Unmap> code_{nullptr, Unmap{0}};
+  std::vector<std::size_t> entries_;
+};
+
+// Whether this machine runs such code, and GATEWRIGHT_ISA does not ask for another.
+bool can_run(Isa isa);
+
+}  // namespace gatewright

@@ -1,0 +1,71 @@
+// A circuit as the engines run it: live gates only, one polarity a value, an order of execution.
+
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "simulate.hpp"
+
+namespace gatewright {
+
+// Values: 0 is constant false, 1..num_inputs are the inputs, 1 + num_inputs + i is operation i.
+using Value = std::int32_t;
+constexpr Value kNone = -1;
+
+// A function of two or three other values, all different.
+//
+// Row r of the table is bit r of it; the first operand is bit 0 of r. Of two operands the third is
+// kNone, and rows 4..7 repeat rows 0..3.
+struct Operation {
+  std::array<Value, 3> operands;
+  std::uint8_t table;
+
+  [[nodiscard]] std::size_t size() const { return operands[2] == kNone ? 2 : 3; }
+};
+
+// What `make_program` makes.
+enum : std::uint8_t { kAndNot = 0x22, kXor = 0x66, kAnd = 0x88, kOr = 0xEE };
+
+struct Program {
+  std::size_t num_inputs = 0;
+  std::vector<Operation> operations;  // in topological order
+  std::vector<std::int32_t> outputs;  // literals: 2 * value + (1 if inverted)
+
+  [[nodiscard]] std::size_t num_values() const { return 1 + num_inputs + operations.size(); }
+  [[nodiscard]] Value value(std::size_t operation) const {
+    return static_cast<Value>(1 + num_inputs + operation);
+  }
+};
+
+// The readers of each value: operations[first[value]] to operations[first[value + 1] - 1], in
+// order.
+struct Readers {
+  std::vector<std::uint32_t> first;
+  std::vector<std::uint32_t> operations;
+};
+
+Readers readers(const Program& program);
+
+// What computes the outputs of a valid circuit: gates that nothing reads are left out, constants
+// and copies are followed to their source, and a value is stored inverted where that makes its
+// function 0 where both operands are.
+Program make_program(const CircuitView& circuit);
+
+// The same function out of operations of up to three operands, as few as one pass of area flow over
+// a few cuts a value finds, an input's reader counted as one more (Mishchenko, Chatterjee and
+// Brayton, "Improvements to technology mapping for LUT-based FPGAs", IEEE TCAD 26, 2007).
+Program cover(const Program& program);
+
+// The same operations in another order: what an output needs, the deepest operand first, and
+// besides each operation whose last operand has just been computed. Few values are held at a time
+// where results are read at once, as those of sums are.
+Program demand_order(const Program& program);
+
+// Level by level, in trails (see trail.hpp) within each: long runs that read nothing of one
+// another. `ends` receives the end of each level.
+Program level_order(const Program& program, std::vector<std::size_t>* ends);
+
+}  // namespace gatewright

@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gatewright as gw
+from gatewright import native
+from gatewright.circuit import Circuit, pack, unpack
+from gatewright.encode import Identity, Thermometer
+from gatewright.engine import MAX_JIT_GATES, compiled
+from gatewright.errors import InputError, MissingTool
+from gatewright.model import Model
+from random_circuits import built_circuits, large, raw_circuits
+
+HERE = Path(__file__).parent
+NATIVE = ("jit", "interpreter")
+
+
+def instruction_sets() -> list[str]:
+    """Those of this machine, as GATEWRIGHT_ISA names them."""
+    found: list[str] = []
+    for isa in ("portable", "avx2", "avx512"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GATEWRIGHT_ISA", isa)
+            try:
+                gw.compile(large(5), "interpreter")(np.zeros((12, 1), np.uint64))
+            except ValueError:
+                continue
+        found.append(isa)
+    return found
+
+
+ISAS = instruction_sets()
+#: What runs: (instruction set, back end).
+HOW = [(isa, "interpreter") for isa in ISAS] + [(isa, "jit") for isa in ISAS if isa != "portable"]
+
+
+def words_of(circuit: Circuit, num_words: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 2**64, (circuit.num_inputs, num_words), dtype=np.uint64)
+
+
+def expected(circuit: Circuit, words: np.ndarray) -> np.ndarray:
+    return native.simulate_numpy(
+        circuit.num_inputs, circuit.fanin, circuit.table, circuit.outputs, words
+    )
+
+
+def layered(width: int, depth: int, num_inputs: int = 40, seed: int = 0) -> Circuit:
+    """Random gates of every table, each layer over the one before; every last gate is an output."""
+    rng = np.random.default_rng(seed)
+    fanin, begin, size = [], 1, num_inputs
+    for layer in range(depth):
+        fanin.append(begin + rng.integers(0, size, (width, 2)))
+        begin, size = 1 + num_inputs + layer * width, width
+    outputs = 2 * (begin + np.arange(width)) + rng.integers(0, 2, width)
+    return Circuit(
+        np.concatenate(fanin),
+        rng.integers(0, 16, width * depth),
+        outputs,
+        tuple(f"x{i}" for i in range(num_inputs)),
+        tuple(f"y{i}" for i in range(width)),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(built_circuits(), raw_circuits(), raw_circuits(3, 60)), st.integers(0, 40))
+def test_native_back_ends_equal_numpy_on_any_circuit(circuit: Circuit, num_words: int) -> None:
+    words = words_of(circuit, num_words)
+    for backend in NATIVE:
+        for threads in (1, 2):
+            found = gw.compile(circuit, backend, threads)(words)
+            np.testing.assert_array_equal(found, expected(circuit, words), err_msg=backend)
+
+
+@pytest.mark.parametrize(("isa", "backend"), HOW)
+@pytest.mark.parametrize(("width", "depth"), [(1, 1), (30, 90), (700, 6), (3000, 2)])
+def test_layers_that_spill_registers_and_fill_segments(
+    isa: str, backend: str, width: int, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    circuit = layered(width, depth)
+    words = words_of(circuit, 37)
+    made = gw.compile(circuit, backend, threads=2)
+    np.testing.assert_array_equal(made(words), expected(circuit, words))
+    assert (
+        made.about["samples_a_block"]
+        == {"interpreter": 1024, "avx2": 256, "avx512": 512}[
+            "interpreter" if backend == "interpreter" else isa
+        ]
+    )
+
+
+@pytest.mark.parametrize("backend", ["c", "jax"])
+def test_the_other_back_ends_equal_numpy(backend: str) -> None:
+    for circuit in (layered(60, 5), large(300), layered(1, 1, 3)):
+        words = words_of(circuit, 5)
+        np.testing.assert_array_equal(gw.compile(circuit, backend)(words), expected(circuit, words))
+
+
+@pytest.mark.parametrize("backend", ["jit", "interpreter", "jax", "numpy", "c"])
+def test_constants_inputs_as_outputs_and_nothing_at_all(backend: str) -> None:
+    empty = Circuit(np.zeros((0, 2)), np.zeros(0), np.zeros(0), (), ())
+    assert gw.compile(empty, backend)(np.zeros((0, 3), np.uint64)).shape == (0, 3)
+    wires = Circuit(np.zeros((0, 2)), np.zeros(0), [0, 1, 2, 5, 3], ("a", "b"), tuple("vwxyz"))
+    words = words_of(wires, 3)
+    np.testing.assert_array_equal(gw.compile(wires, backend)(words), expected(wires, words))
+    assert gw.compile(wires, backend)(words[:, :0]).shape == (5, 0)
+
+
+def test_a_million_gates_are_ready_and_right() -> None:
+    circuit = layered(125_000, 8, 784)
+    made = gw.compile(circuit, threads=1)
+    assert made.backend == ("interpreter" if native.load() else "numpy")
+    words = words_of(circuit, 2)
+    found = made(words)
+    np.testing.assert_array_equal(found, circuit.simulate(words))
+
+
+def test_auto_chooses_by_size_and_says_so() -> None:
+    small = gw.compile(large(100))
+    assert small.backend == "jit"
+    about = small.about
+    assert about["gates"] == large(100).num_gates >= about["operations"] > 0
+    assert about["code_bytes"] > 0
+    assert about["value_bytes"] % 64 == 0
+    assert layered(MAX_JIT_GATES // 100 + 1, 100).num_gates > MAX_JIT_GATES
+
+
+# From raw samples
+
+
+@pytest.mark.parametrize(("isa", "backend"), HOW)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int64, np.int8, np.bool_])
+@pytest.mark.parametrize("features", [1, 63, 64, 200])
+def test_samples_are_encoded_as_the_encoder_does(
+    isa: str, backend: str, dtype: type, features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    rng = np.random.default_rng(features)
+    for bits in (1, 3):
+        thresholds = np.sort(rng.uniform(-40, 300, (features, bits)), axis=1).round(1)
+        encoder = Thermometer(thresholds.astype(np.float32), (features,))
+        num_inputs = encoder.num_bits
+        every = Circuit(
+            np.zeros((0, 2)), np.zeros(0), 2 * np.arange(1, num_inputs + 1),
+            tuple(f"x{i}" for i in range(num_inputs)), tuple(f"y{i}" for i in range(num_inputs)),
+        )  # fmt: skip
+        model = gw.compile(Model(every, None, encoder), backend)
+        for count in (0, 1, 64, 511, 1300):
+            x = rng.integers(-128, 300, (count, features)).astype(dtype)
+            np.testing.assert_array_equal(model.predict(x), encoder(x))
+
+
+def test_nan_and_infinities_and_equality_with_a_threshold() -> None:
+    encoder = Thermometer(np.array([0.5, 1.5], np.float32), (2,))
+    model = gw.compile(Model(layered(1, 1, 4), None, encoder))
+    wires = Circuit(np.zeros((0, 2)), np.zeros(0), [2, 4, 6, 8], tuple("abcd"), tuple("wxyz"))
+    model = gw.compile(Model(wires, None, encoder))
+    x = np.array([[np.nan, np.inf], [-np.inf, 0.5], [1.5, np.nextafter(0.5, 1)]])
+    np.testing.assert_array_equal(model.predict(x), encoder(x))
+    np.testing.assert_array_equal(model.predict(x.astype(np.float32)), encoder(x.astype("f4")))
+
+
+def test_rows_are_read_where_they_lie(tmp_path: Path) -> None:
+    encoder = Thermometer(np.array([100.0], np.float32), (70,))
+    circuit = layered(3, 2, 70)
+    model = gw.compile(Model(circuit, None, encoder))
+    whole = np.random.default_rng(0).integers(0, 256, (900, 140), dtype=np.uint8)
+    expect = circuit(encoder(np.ascontiguousarray(whole[::2, 35:105])))
+    for x in (whole[::2, 35:105], np.asfortranarray(whole[::2, 35:105])):
+        np.testing.assert_array_equal(model.predict(x), expect)
+    backwards = whole[::-1, :70]
+    np.testing.assert_array_equal(model.predict(backwards), circuit(encoder(backwards.copy())))
+    swapped = whole[:, :70].astype(">f4")
+    np.testing.assert_array_equal(model.predict(swapped), circuit(encoder(whole[:, :70])))
+    np.save(tmp_path / "x.npy", whole[:, :70])
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(model.predict(mapped), circuit(encoder(whole[:, :70])))
+
+
+@pytest.mark.parametrize("num_outputs", [1, 4, 8, 9, 20])
+@pytest.mark.parametrize("backend", ["jit", "interpreter", "numpy"])
+def test_outputs_become_class_numbers(num_outputs: int, backend: str) -> None:
+    circuit = layered(num_outputs, 2, 9)
+    rows = np.random.default_rng(0).integers(0, 2, (1000, 9), dtype=np.uint8)
+    weights = 1 << np.arange(num_outputs)
+    model = gw.compile(Model(circuit, 1 << num_outputs), backend)
+    labels = model.predict(rows)
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(labels, circuit(rows) @ weights)
+    bits = gw.compile(Model(circuit, None, Identity((9,))), backend).predict(rows)
+    np.testing.assert_array_equal(bits, circuit(rows))
+
+
+# Life in a program
+
+
+def test_it_is_pickled_small_and_runs_again() -> None:
+    circuit = layered(50, 3)
+    words = words_of(circuit, 9)
+    made = gw.compile(circuit, threads=2)
+    again = pickle.loads(pickle.dumps(made))
+    assert (again.backend, again.threads) == (made.backend, 2)
+    np.testing.assert_array_equal(again(words), made(words))
+    assert len(pickle.dumps(made)) < 3 * circuit.fanin.nbytes + 10_000
+
+
+FORKED = """
+import multiprocessing
+import numpy as np
+import gatewright as gw
+from test_engine import expected, layered, words_of
+
+circuit = layered(50, 3)
+words = words_of(circuit, 9)
+made = gw.compile(circuit, threads=2)
+assert (made(words) == expected(circuit, words)).all()
+
+def again(seed):
+    return made(words_of(circuit, 9, seed))
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for seed, found in enumerate(pool.map_async(again, range(6)).get(60)):
+        assert (found == expected(circuit, words_of(circuit, 9, seed))).all()
+print("well")
+"""
+
+
+def test_it_crosses_forks() -> None:
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        capture_output=True, text=True, check=False, cwd=HERE,
+    )  # fmt: skip
+    assert said.stdout == "well\n", said.stderr
+
+
+def test_calls_from_many_threads_do_not_mix() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    circuit = layered(100, 4)
+    made = gw.compile(circuit, threads=2)
+    inputs = [words_of(circuit, 50, seed) for seed in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        for words, found in zip(inputs, pool.map(made, inputs), strict=True):
+            np.testing.assert_array_equal(found, expected(circuit, words))
+
+
+def test_predict_compiles_a_model_once() -> None:
+    model = Model(layered(4, 2, 5))
+    assert compiled(model) is compiled(model)
+    model.predict(np.zeros((3, 5), bool))
+    assert pickle.loads(pickle.dumps(model)).circuit.num_gates == 8
+
+
+# Errors
+
+
+def test_bad_requests_are_one_line() -> None:
+    circuit = large(20)
+    with pytest.raises(InputError, match="unknown back end 'cuda'; known: auto, jit"):
+        gw.compile(circuit, "cuda")
+    with pytest.raises(InputError, match="threads is 0; give at least 1"):
+        gw.compile(circuit, threads=0)
+    made = gw.compile(circuit)
+    for words in (np.zeros((11, 2), np.uint64), np.zeros((12, 2), np.int64), np.zeros(12)):
+        with pytest.raises(InputError, match=r"packed words are uint64\[12, W\], not"):
+            made(words)
+    with pytest.raises(InputError, match="bits are 0 or 1"):
+        made.predict(np.full((2, 12), 2))
+    with pytest.raises(InputError, match=r"give \[N, 12\]"):
+        made.predict(np.zeros((2, 13), bool))
+
+
+def test_a_machine_without_vectors_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", "portable")
+    with pytest.raises(InputError, match="machine code is for x86-64.*take the interpreter"):
+        gw.compile(large(20), "jit")
+    assert gw.compile(large(20)).backend == "interpreter"
+    monkeypatch.setenv("GATEWRIGHT_ISA", "mmx")
+    with pytest.raises(InputError, match="GATEWRIGHT_ISA is mmx, which is not avx512"):
+        gw.compile(large(20), "interpreter")
+
+
+def test_without_the_native_core_numpy_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWRIGHT_NATIVE", "0")
+    native.load.cache_clear()
+    try:
+        circuit = large(20)
+        made = gw.compile(circuit)
+        assert made.backend == "numpy"
+        words = words_of(circuit, 3)
+        np.testing.assert_array_equal(made(words), expected(circuit, words))
+        assert made.about == {"backend": "numpy", "gates": circuit.num_gates}
+        with pytest.raises(MissingTool, match="native core, which is not built"):
+            gw.compile(circuit, "jit")
+    finally:
+        monkeypatch.undo()
+        native.load.cache_clear()
+
+
+# The machine code itself
+
+#: What the code may consist of.
+INSTRUCTIONS = {
+    "vmovdqa64", "vmovdqa", "vpandq", "vpandnq", "vporq", "vpxorq", "vpand", "vpandn", "vpor",
+    "vpxor", "vpternlogq", "vzeroupper", "ret",
+}  # fmt: skip
+
+
+@pytest.mark.needs_tool("objdump")
+@pytest.mark.parametrize("isa", [isa for isa, backend in HOW if backend == "jit"])
+def test_disassembled_it_reads_and_writes_slots_only(
+    isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    made = gw.compile(layered(900, 5), "jit", threads=1)
+    code = made._ready.engine.code()
+    (tmp_path / "code").write_bytes(code)
+    said = subprocess.run(
+        ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--no-show-raw-insn",
+         str(tmp_path / "code")],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    lines = re.findall(r"^ +[0-9a-f]+:\t(.*?) *$", said, re.MULTILINE)
+    assert len(lines) > 1000
+    num_bytes = made.about["value_bytes"]
+    for line in lines:
+        name, *operands = line.split(None, 1)
+        assert name in INSTRUCTIONS, line
+        for offset, base in re.findall(r"(?:0x([0-9a-f]+))?\((.*?)\)", "".join(operands)):
+            assert base == "%rdi", line
+            assert int(offset or "0", 16) < num_bytes, line
+    assert lines[-1] == "ret"
+
+
+def test_no_page_is_writable_and_executable() -> None:
+    made = gw.compile(layered(900, 5), "jit", threads=1)
+    made(words_of(made.model.circuit, 2))
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    assert not [line for line in maps if "wx" in line.split()[1]]
+
+
+@pytest.mark.needs_tool("g++")
+def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
+    program, core = tmp_path / "test_engine", HERE.parent / "cpp"
+    names = ("program", "cover", "machine_code", "interpreter", "engine", "engine_dispatch")
+    sources = [core / f"{name}.cpp" for name in (*names, "simulate", "trail", "team")]
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c++20", "-O1", "-g1", "-Wall", "-Wextra", *sanitize, f"-I{core}"]
+    machine = subprocess.run(["uname", "-m"], capture_output=True, text=True, check=True).stdout
+    targets = {"portable": []}
+    if machine.strip() == "x86_64":
+        avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
+        targets |= {"avx2": ["-mavx2"], "avx512": avx512}
+    objects: list[str] = []
+    for target, extra in targets.items():
+        objects.append(str(tmp_path / f"{target}.o"))
+        kernel = [str(core / "engine_kernels.cpp"), f"-DGATEWRIGHT_TARGET={target}"]
+        command = ["g++", *flags, *extra, "-Wno-psabi", "-c", *kernel, "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    main = str(HERE / "cpp" / "test_engine.cpp")
+    command = ["g++", *flags, main, *map(str, sources), *objects, "-o", str(program), "-pthread"]
+    subprocess.run(command, check=True)
+    said = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr[-3000:]
+    assert re.fullmatch(r"\d+ circuits, 0 wrong\n", said.stdout)
+
+
+def test_unpacked_words_are_the_rows() -> None:
+    circuit = layered(5, 2, 6)
+    rows = np.random.default_rng(3).integers(0, 2, (130, 6)).astype(bool)
+    found = unpack(gw.compile(circuit)(pack(rows)), 130)
+    np.testing.assert_array_equal(found, circuit(rows))
