@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -297,12 +297,11 @@ def _jax(circuit: Circuit, how: Compiled) -> _Ready:
             begin = end
         return held[place[outputs >> 1]] ^ inverted
 
-    compiled: Callable[[jax.Array], jax.Array] = jax.jit(values)
+    as_xla = cast(Callable[[jax.Array], npt.ArrayLike], jax.jit(values))
 
     def run(words: Words) -> Words:
         halves = np.ascontiguousarray(words).view(np.uint32)
-        found: Any = compiled(jnp.asarray(halves))
-        return np.asarray(found).view(np.uint64)
+        return np.asarray(as_xla(jnp.asarray(halves))).view(np.uint64)
 
     return _Ready(run)
 
