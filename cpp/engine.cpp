@@ -113,9 +113,7 @@ void Engine::fill(const std::uint64_t* words, std::size_t stride, std::size_t co
   for (std::size_t first = 0; first < count; first += block_words) {
     const std::size_t own = std::min(block_words, count - first);
     for (std::size_t input = 0; input < num_inputs_; ++input) {
-      const std::int32_t slot = runner_->input_slots()[input];
-      if (slot < 0) continue;
-      std::uint8_t* const to = slots + static_cast<std::size_t>(slot) * size;
+      std::uint8_t* const to = slots + input * size;
       if (own == block_words && size == 64) {
         std::memcpy(to, words + input * stride + first, 64);
       } else {
@@ -163,24 +161,31 @@ void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_
 
 template <typename Finish>
 void Engine::run_samples(const Samples& samples, std::size_t num_samples, Finish finish) {
-  const std::size_t turn_words = turn_blocks_ * runner_->vector_bytes() / 8;
-  const std::size_t stride = (turn_words + kWordsPacked - 1) / kWordsPacked * kWordsPacked;
-  for_each_turn((num_samples + 63) / 64,
-                [&](std::size_t first, std::size_t count, Place& place) {
-                  if (!place.words) {
-                    place.words = allocate(std::max(num_inputs_, kMaxPlanes) * stride * 8);
-                    place.scratch = allocate(pack_scratch(samples.rows.num_features));
-                  }
-                  auto* const words = reinterpret_cast<std::uint64_t*>(place.words.get());
-                  for (std::size_t word = 0; word < count; word += kWordsPacked) {
-                    const std::size_t row = (first + word) * 64;
-                    samples.pack(samples.rows, row, std::min(kPacked, num_samples - row),
-                                 samples.bits, samples.thresholds, words + word, stride,
-                                 place.scratch.get());
-                  }
-                  fill(words, stride, count, place.slots.get());
-                },
-                finish);
+  const std::size_t block_words = runner_->vector_bytes() / 8;
+  for_each_turn(
+      (num_samples + 63) / 64,
+      [&](std::size_t first, std::size_t count, Place& place) {
+        if (!place.scratch) {
+          place.scratch = allocate(pack_scratch(samples.rows.num_features));
+          if (block_words < kWordsPacked) place.words = allocate(num_inputs_ * kWordsPacked * 8);
+        }
+        auto* const slots = reinterpret_cast<std::uint64_t*>(place.slots.get());
+        for (std::size_t word = 0; word < count; word += kWordsPacked) {
+          const std::size_t row = (first + word) * 64, rows = std::min(kPacked, num_samples - row);
+          std::uint64_t* const block = slots + word / block_words * (runner_->block_bytes() / 8);
+          if (block_words >= kWordsPacked) {  // where they are to be
+            samples.pack(samples.rows, row, rows, samples.bits, samples.thresholds,
+                         block + word % block_words, block_words, place.scratch.get());
+            continue;
+          }
+          auto* const words = reinterpret_cast<std::uint64_t*>(place.words.get());
+          samples.pack(samples.rows, row, rows, samples.bits, samples.thresholds, words,
+                       kWordsPacked, place.scratch.get());
+          fill(words, kWordsPacked, std::min(kWordsPacked, count - word),
+               reinterpret_cast<std::uint8_t*>(block));
+        }
+      },
+      finish);
 }
 
 void Engine::run(const Samples& samples, std::size_t num_samples, std::uint64_t* result) {
@@ -201,19 +206,17 @@ void Engine::label(const Samples& samples, std::size_t num_samples, std::int64_t
     }
     return spread;
   }();
-  const std::size_t turn_words = turn_blocks_ * runner_->vector_bytes() / 8;
   run_samples(samples, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
-    auto* const planes =
-        reinterpret_cast<std::uint64_t*>(place.words.get());  // packed bits are used
+    std::uint64_t planes[kMaxPlanes][kMaxBlocks * kSlotBytes / 8];
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      copy_output(k, place.slots.get(), count, planes + k * turn_words);
+      copy_output(k, place.slots.get(), count, planes[k]);
     }
     const std::size_t begin = first * 64, end = std::min(num_samples, (first + count) * 64);
     for (std::size_t s = begin; s < end; s += 8) {
       const std::size_t word = s / 64 - first;
       std::uint64_t eight = 0;
       for (std::size_t k = 0; k < outputs_.size(); ++k) {
-        eight |= kSpread[planes[k * turn_words + word] >> s % 64 & 0xFF] << k;
+        eight |= kSpread[planes[k][word] >> s % 64 & 0xFF] << k;
       }
       const std::size_t there = std::min<std::size_t>(8, end - s);
       for (std::size_t i = 0; i < there; ++i) {

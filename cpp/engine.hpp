@@ -55,14 +55,12 @@ class Engine {
   };
   using Bytes = std::unique_ptr<std::uint8_t, Free>;
   struct Place {
-    Bytes slots, words, scratch;
+    Bytes slots, scratch, words;  // words: packed samples that do not fit the slots as they are
   };
   static Bytes allocate(std::size_t size);
 
   template <typename Prepare, typename Finish>
   void for_each_turn(std::size_t num_words, Prepare prepare, Finish finish);
-  const std::uint64_t* pack(const Samples& samples, std::size_t num_samples, std::size_t first_word,
-                            std::size_t count, Place& place) const;
   void fill(const std::uint64_t* words, std::size_t stride, std::size_t count,
             std::uint8_t* slots) const;
   void copy_output(std::size_t output, const std::uint8_t* slots, std::size_t count,

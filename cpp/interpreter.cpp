@@ -53,8 +53,8 @@ Interpreter::Interpreter(const Program& given) {
     return found;
   };
   for (std::size_t input = 1; input < first; ++input) {
-    if (left[input] > 0) slot[input] = new_slot();
-    input_slots_.push_back(slot[input]);
+    slot[input] = static_cast<std::int32_t>(num_slots_++);
+    if (left[input] == 0) free_slots.push_back(slot[input]);
   }
   steps_.reserve(order.size() + kAhead);
   for (const std::uint32_t i : order) {

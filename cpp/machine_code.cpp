@@ -110,7 +110,8 @@ class Allocator {
       is_output_[static_cast<std::size_t>(literal >> 1)] = true;
     }
     for (std::size_t input = 1; input <= program.num_inputs; ++input) {
-      if (next_use(static_cast<Value>(input)) != kNever) new_slot(static_cast<Value>(input));
+      slot_[input] = static_cast<std::int32_t>(num_slots_++);
+      if (is_dead(static_cast<Value>(input))) free_slots_.push_back(slot_[input]);
     }
   }
 
@@ -328,10 +329,8 @@ class Allocator {
   void drop_if_dead(Value value) {
     if (!is_dead(value)) return;
     if (reg_[at(value)] >= 0) release(value);
-    if (slot_[at(value)] != kNone && static_cast<std::size_t>(value) > 0) {
-      free_slots_.push_back(slot_[at(value)]);
-      if (at(value) > program_.num_inputs) slot_[at(value)] = kNone;
-    }
+    if (slot_[at(value)] != kNone) free_slots_.push_back(slot_[at(value)]);
+    slot_[at(value)] = kNone;
   }
 
   void new_slot(Value value) {
@@ -366,9 +365,6 @@ class Allocator {
 
 MachineCode::MachineCode(const Program& program, Isa isa, std::size_t segment_size) : isa_(isa) {
   Allocator allocator(program, isa);
-  for (std::size_t input = 1; input <= program.num_inputs; ++input) {
-    input_slots_.push_back(allocator.slot(static_cast<Value>(input)));
-  }
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     if (i % segment_size == 0) {
       if (i > 0) allocator.flush();

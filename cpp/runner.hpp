@@ -10,7 +10,7 @@ namespace gatewright {
 
 // A slot is one row of vector_bytes(), 8 samples a byte; a block is num_slots() of them.
 //
-// Inputs are read from their slots and outputs left in theirs, in the polarity that the program
+// Input i is read from slot i and outputs are left in theirs, in the polarity that the program
 // stores. What else is in a slot before and after is undefined.
 class Runner {
  public:
@@ -27,14 +27,12 @@ class Runner {
   std::size_t num_slots() const { return num_slots_; }
   std::size_t block_bytes() const { return num_slots_ * vector_bytes(); }
 
-  // The slot of each input, -1 where nothing reads it; and of each output's value, -1 for
-  // constants.
-  const std::vector<std::int32_t>& input_slots() const { return input_slots_; }
+  // The slot of each output's value, -1 for constants.
   const std::vector<std::int32_t>& output_slots() const { return output_slots_; }
 
  protected:
   std::size_t num_slots_ = 0;
-  std::vector<std::int32_t> input_slots_, output_slots_;
+  std::vector<std::int32_t> output_slots_;
 };
 
 }  // namespace gatewright
