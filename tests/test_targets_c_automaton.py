@@ -21,6 +21,8 @@ from gatewright.targets.c_names import identifier
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
 SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 VECTORS = (0, 16, 32, 64)
+#: 64 bytes, for this machine: with AVX-512 its instructions of three operands.
+NATIVE = -64
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (3, 3), (64, 8), (64, 16), (101, 37), (128, 64), (130, 8)]
 SIZES += [(96, 24), (512, 512), (63, 40), (65, 10), (1, 64), (200, 2)]
 NAMES = tuple(f"x{i}" for i in range(9))
@@ -101,7 +103,7 @@ CIRCUITS = [
 ]
 
 
-@pytest.fixture(scope="module", params=VECTORS)
+@pytest.fixture(scope="module", params=[*VECTORS, NATIVE])
 def steppers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> list[tuple[Circuit, Stepper]]:
@@ -118,12 +120,13 @@ def compile_all(
     for circuit in circuits:
         files |= c_automaton.write(circuit)
         flags += define(circuit, vector_bytes)
-    return ctypes.CDLL(str(compile_shared(files, flags, compiler, folder=folder)))
+    native = vector_bytes == NATIVE
+    return ctypes.CDLL(str(compile_shared(files, flags, compiler, native=native, folder=folder)))
 
 
 def define(circuit: Circuit, vector_bytes: int) -> list[str]:
     name = identifier(circuit.name).upper()
-    return [f"-D{name}_BOARD_VECTOR_BYTES={vector_bytes}"] if vector_bytes else []
+    return [f"-D{name}_BOARD_VECTOR_BYTES={abs(vector_bytes)}"] if vector_bytes else []
 
 
 def test_steps_as_specified(steppers: list[tuple[Circuit, Stepper]]) -> None:
@@ -340,7 +343,8 @@ def test_threads_step_boards_of_their_own(steppers: list[tuple[Circuit, Stepper]
 def test_source_says_how_many_operations_it_has() -> None:
     assert c_automaton.shared_operations(CIRCUITS[0]) == (5, 14)
     source = " ".join(c_automaton.write(CIRCUITS[0])["life_board.c"].decode().split())
-    assert "row functions: 5 operations a row, combine: 14, total 19" in source
+    assert "row functions: 5 operations a row, combine: 14, total 19;" in source
+    assert "whose instructions have three operands: 10." in source
     body = source[source.index("life_narrow_read(") : source.index("life_narrow_column(")]
     assert sum(body.count(f" {operator} ") for operator in "&|^") == 19
 

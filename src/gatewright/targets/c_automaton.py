@@ -6,8 +6,14 @@ comment at the top of `_SOURCE`. What rows share is found by `row_functions.shar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
 from gatewright import gates
 from gatewright.circuit import Circuit
+from gatewright.passes.mapping import map_luts
 from gatewright.targets.c_names import identifier
 from gatewright.targets.row_functions import Operand, Sharing, share
 from gatewright.targets.row_synthesis import CELLS
@@ -33,12 +39,16 @@ def write(circuit: Circuit) -> dict[str, bytes]:
         f"combine: {sharing.cell_operations}, "
         f"total {sharing.row_operations + sharing.cell_operations}"
     )
-    functions = _functions(sharing)
-    stepper = _STEPPER.replace("@functions", functions)
-    vectors = stepper.replace("@target", "@NAME_WIDE_CODE ").replace("@kind", "wide")
-    words = stepper.replace("@target", "").replace("@kind", "narrow")
+    functions = _functions(sharing, by_threes=False)
+    ternary = _functions(sharing, by_threes=True)
+    choice = _CHOICE.replace("@ternary", ternary).replace("@binary", functions)
+    vectors = _STEPPER.replace("@functions", choice)
+    vectors = vectors.replace("@target", "@NAME_WIDE_CODE ").replace("@kind", "wide")
+    words = _STEPPER.replace("@functions", functions)
+    words = words.replace("@target", "").replace("@kind", "narrow")
     source = (
         _SOURCE.replace("@counts", counts)
+        .replace("@ternary_count", str(_num_operations(ternary)))
         .replace("@wide_stepper", vectors.replace("@lanes", "@NAME_LANES"))
         .replace("@narrow_stepper", words.replace("@lanes", "1"))
     )
@@ -58,34 +68,85 @@ def _named(template: str, name: str) -> str:
     return template.replace("@name", name).replace("@NAME", name.upper())
 
 
-def _functions(sharing: Sharing) -> str:
+def _functions(sharing: Sharing, *, by_threes: bool) -> str:
     """The row's type and the two functions over it, for words of type @name_@kind."""
     carried = [_field(function) for function in sharing.carried] or ["c"]
-    row = [
-        _statement(_field(g.function), g.table, _field(g.a), _field(g.b)) for g in sharing.row_gates
-    ]
-    row += [f"row->{field} = {field};" for field in carried]
+    row = [_Gate(_field(g.function), g.table, _field(g.a), _field(g.b)) for g in sharing.row_gates]
     cell = [
-        _statement(f"g{i}", gate.table, _operand(gate.a), _operand(gate.b))
+        _Gate(f"g{i}", gate.table, _operand(gate.a), _operand(gate.b))
         for i, gate in enumerate(sharing.cell_gates)
     ]
     output = "zero" if sharing.output is None else _operand(sharing.output)
-    cell.append(f"*out = {'~' if sharing.is_inverted else ''}{output};")
+    spell = _ternary if by_threes else _binary
+    row_lines = spell(row, carried) + [f"row->{field} = {field};" for field in carried]
+    cell_lines = spell(cell, [output])
+    cell_lines.append(f"*out = {'~' if sharing.is_inverted else ''}{output};")
     if sharing.output is None:
-        cell.insert(0, "const @name_@kind zero = {0};")
+        cell_lines.insert(0, "const @name_@kind zero = {0};")
     return (
         _FUNCTIONS.replace("@fields", ", ".join(carried))
-        .replace("@row", _lines(row))
-        .replace("@cell", _lines(cell))
+        .replace("@row", _lines(row_lines))
+        .replace("@cell", _lines(cell_lines))
     )
+
+
+def _num_operations(functions: str) -> int:
+    """Values that both functions compute, those that they read left out."""
+    return sum(
+        " = " in line and "const @name_@kind l =" not in line
+        for line in functions.splitlines()
+        if line.startswith("  const @name_@kind ")
+    )
+
+
+class _Gate(NamedTuple):
+    """A gate between values that have names."""
+
+    name: str
+    table: int
+    a: str
+    b: str
+
+
+def _binary(known: Sequence[_Gate], outputs: Sequence[str]) -> list[str]:
+    del outputs
+    return [_statement(gate.name, gate.table, gate.a, gate.b) for gate in known]
+
+
+def _ternary(known: Sequence[_Gate], outputs: Sequence[str]) -> list[str]:
+    """The same values in instructions of three operands, which compute any function of them."""
+    own = {gate.name for gate in known}
+    read = [name for gate in known for name in (gate.a, gate.b)]
+    inputs = list(dict.fromkeys(name for name in read if name not in own))
+    names = ["", *inputs, *(gate.name for gate in known)]
+    node = {name: index for index, name in enumerate(names)}
+    wanted = [name for name in outputs if name in own]
+    circuit = Circuit(
+        np.array([[node[gate.a], node[gate.b]] for gate in known], np.int32).reshape(-1, 2),
+        np.array([gate.table for gate in known], np.uint8),
+        np.array([2 * node[name] for name in wanted], np.int32),
+        tuple(inputs),
+        tuple(wanted),
+    )
+    lines: list[str] = []
+    for lut in map_luts(circuit, 3):
+        leaves = [names[leaf] for leaf in lut.leaves]
+        if len(leaves) == 3:
+            # The instruction takes its first operand as bit 2 of a row.
+            operands = ", ".join(f"(__m512i){leaf}" for leaf in reversed(leaves))
+            value = f"(@name_@kind)_mm512_ternarylogic_epi64({operands}, {lut.table:#04x})"
+            lines.append(f"const @name_@kind {names[lut.node]} = {value};")
+        else:
+            lines.append(_statement(names[lut.node], lut.table, *leaves))
+    return lines
 
 
 def _lines(statements: list[str]) -> str:
     return "".join(f"\n  {statement}" for statement in statements)
 
 
-def _statement(target: str, table: int, a: str, b: str) -> str:
-    return f"const @name_@kind {target} = {gates.expression(table, (a, b), _OPERATORS)};"
+def _statement(target: str, table: int, *operands: str) -> str:
+    return f"const @name_@kind {target} = {gates.expression(table, operands, _OPERATORS)};"
 
 
 def _field(function: int) -> str:
@@ -159,7 +220,8 @@ _SOURCE = """\
  * A generation goes down one column after the other. A column's next state takes the place of the
  * column to its left, which has been read by then; so the columns wander through a ring of J + 3.
  *
- * Inner loop, in operations on words: @counts.
+ * Inner loop, in operations on words: @counts;
+ * on vectors of 64 bytes with AVX-512, whose instructions have three operands: @ternary_count.
  */
 #include "@name_board.h"
 
@@ -293,6 +355,14 @@ int @name_board_store(const void *board, uint64_t *rows) {
   }
   return 0;
 }
+"""
+
+#: The functions of the widest words: GCC and Clang find few of these instructions by themselves.
+_CHOICE = """\
+#if @NAME_LANES == 8 && defined(__AVX512F__)
+#include <immintrin.h>
+@ternary#else
+@binary#endif
 """
 
 _FUNCTIONS = """\

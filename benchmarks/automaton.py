@@ -1,0 +1,124 @@
+"""Cells a second of the compiled stepper on boards of several sizes, beside Life written by hand.
+
+One thread, in turns in one process; a call steps a loaded board by many generations, and the layout
+of the board is not converted in it. The peer is the hand-written kernel that comes with Gatewright
+(vectors of GCC's, 19 operations a word).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewright.automata import Board, life_circuit, step
+from gatewright.circuit import Circuit
+from gatewright.compiler import compile_shared
+from gatewright.life_speed import widest_vector
+from gatewright.runs import load_model
+from gatewright.targets import TARGETS
+from lib.recording import parser, write
+
+SIZES = (512, 2048, 8192)
+#: Wall seconds of a call.
+CALL_SECONDS = 0.2
+
+Step = Callable[[int], None]
+
+
+def stepper(library: ctypes.CDLL, name: str, board: Board) -> tuple[Step, Callable[[], Board]]:
+    """A board in the library's own layout: (step it by some generations, read it back)."""
+    size, pointer = ctypes.c_size_t, ctypes.c_void_p
+    num_bytes, load = library[f"{name}_bytes"], library[f"{name}_load"]
+    advance, store = library[f"{name}_step"], library[f"{name}_store"]
+    num_bytes.restype, num_bytes.argtypes = size, (size, size)
+    load.argtypes, advance.argtypes = (pointer, size, size, pointer), (pointer, size)
+    store.argtypes = (pointer, pointer)
+    whole = np.zeros(num_bytes(board.width, board.height) + 64, np.uint8)
+    memory = whole[-whole.ctypes.data % 64 :]
+    rows = np.array(board.words)
+    load(memory.ctypes.data, board.width, board.height, rows.ctypes.data)
+
+    def read() -> Board:
+        found = np.empty_like(rows)
+        store(memory.ctypes.data, found.ctypes.data)
+        return Board(found, board.width)
+
+    return lambda generations: advance(memory.ctypes.data, generations), read
+
+
+def measure(circuit: Circuit, size: int, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """The compiled circuit and its peer on one board."""
+    board = Board.random(size, size, 0.35, seed=1)
+    files = TARGETS["c-automaton"].write(replace(circuit, name="life"))
+    flags = ("-O3", f"-DLIFE_BOARD_VECTOR_BYTES={widest_vector()}")
+    hand = resources.files("gatewright") / "baselines" / "life_hand.c"
+    made = {
+        "compiled circuit": (files, flags, "life_board"),
+        "hand-written": ({"life_hand.c": hand.read_bytes()}, ("-O3",), "life_hand"),
+    }
+    steps: dict[str, Step] = {}
+    generations: dict[str, int] = {}
+    for name, (sources, options, prefix) in made.items():
+        path = compile_shared(sources, options, native=True, folder=folder / name / str(size))
+        steps[name], read = stepper(ctypes.CDLL(str(path)), prefix, board)
+        steps[name](3)
+        if read() != step(circuit, board, 3):
+            raise RuntimeError(f"{name} does not compute the circuit")
+        begin = time.perf_counter()
+        steps[name](20)
+        generations[name] = max(20, int(20 * CALL_SECONDS / (time.perf_counter() - begin)))
+    walls: dict[str, list[float]] = {name: [] for name in made}
+    cpus: dict[str, list[float]] = {name: [] for name in made}
+    for _ in range(rounds):
+        for name, run in steps.items():
+            cells = generations[name] * size**2
+            begin, cpu = time.perf_counter(), time.process_time()
+            run(generations[name])
+            walls[name].append(cells / (time.perf_counter() - begin))
+            cpus[name].append(cells / (time.process_time() - cpu))
+    ours, peer = walls["compiled circuit"], walls["hand-written"]
+    ratios = [a / b for a, b in zip(ours, peer, strict=True)]
+    return [
+        {
+            "name": f"Life, {size} x {size}, one thread",
+            "value": round(statistics.median(ours) / 1e9, 1),
+            "unit": "G cells/s",
+            "peer": {"name": "hand-written", "value": round(statistics.median(peer) / 1e9, 1)},
+            "ratio": round(statistics.median(ratios), 3),
+            "least": round(min(ours) / 1e9, 1),
+            "most": round(max(ours) / 1e9, 1),
+            "ratios": [round(min(ratios), 3), round(max(ratios), 3)],
+            "of_cpu": round(statistics.median(cpus["compiled circuit"]) / 1e9, 1),
+            "generations_a_call": generations["compiled circuit"],
+        }
+    ]
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--circuit", help="a circuit of 9 inputs (Life in 26 gates)")
+    given = options.parse_args()
+    circuit = load_model(given.circuit).circuit if given.circuit else life_circuit()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size in SIZES[:1] if given.quick else SIZES:
+            rows += measure(circuit, size, Path(folder), 3 if given.quick else 9)
+            print(
+                "{name}: {value} {unit} ({least} to {most}), by hand {peer[value]}, "
+                "ratio {ratio}".format(**rows[-1]),
+                flush=True,
+            )
+    write(given.json, {"rows": rows})
+
+
+if __name__ == "__main__":
+    main()
