@@ -207,7 +207,7 @@ def test_what_is_not_there_is_refused(folder, capsys, monkeypatch):
 
 def test_text_is_predicted_as_it_comes(folder, capsys, monkeypatch):
     """A batch is written before the next one is read."""
-    monkeypatch.setattr(command, "BATCH", 2)
+    monkeypatch.setattr(command, "LINES", 2)
     x = images(6)
 
     taken: list[bytes] = []
@@ -218,7 +218,7 @@ def test_text_is_predicted_as_it_comes(folder, capsys, monkeypatch):
             yield taken[-1]
 
     expected = count_model().predict(x).tolist()
-    for i, prediction in enumerate(command._of_text(count_model(), lines(), "x")):
-        assert prediction == expected[i]
-        assert len(taken) <= i // 2 * 2 + 2
+    for i, batch in enumerate(command._of_text(count_model(), lines(), "x")):
+        assert batch == expected[2 * i : 2 * i + 2]
+        assert len(taken) == 2 * i + 2
     assert len(taken) == len(x)

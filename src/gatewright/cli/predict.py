@@ -26,9 +26,11 @@ from gatewright.readers import parse_idx, read_npz
 from gatewright.runs import load_model
 
 Array = npt.NDArray[Any]
+Predictions = list[int] | list[str]
 
-#: Samples read and predicted at a time.
-BATCH = 4096
+#: Samples predicted at a time; and lines of text read.
+BATCH = 1 << 16
+LINES = 4096
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -40,16 +42,16 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(options: argparse.Namespace) -> int:
     if options.model == options.input == "-":
         raise InputError("MODEL and INPUT are both -; stdin holds one of them")
-    predictions = _predict(load_model(options.model), options.input)
+    batches = _predict(load_model(options.model), options.input)
     if options.json:
-        print(json.dumps({"predictions": list(predictions)}))
+        print(json.dumps({"predictions": list(chain.from_iterable(batches))}))
         return 0
-    for prediction in predictions:
-        print(prediction)
+    for batch in batches:
+        sys.stdout.write("".join(f"{prediction}\n" for prediction in batch))
     return 0
 
 
-def _predict(model: Model, source: str) -> Iterator[int | str]:
+def _predict(model: Model, source: str) -> Iterator[Predictions]:
     if source == "-":
         yield from _of_text(model, sys.stdin.buffer, "<stdin>")
         return
@@ -65,7 +67,7 @@ def _predict(model: Model, source: str) -> Iterator[int | str]:
         raise InputError(f"{source}: cannot read this file ({error.strerror})") from error
     samples = _as_samples(model, _array(path, start), source)
     for first in range(0, len(samples), BATCH):
-        yield from _say(model, samples[first : first + BATCH], source)
+        yield _say(model, samples[first : first + BATCH], source)
 
 
 def _array(path: Path, start: bytes) -> Array:
@@ -95,7 +97,7 @@ def _as_samples(model: Model, array: Array, source: str) -> Array:
     return array.reshape(-1, *shape)
 
 
-def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[int | str]:
+def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[Predictions]:
     lines = _lines(file, source)
     first = list(islice(lines, 1))
     if first and not any(map(_is_number, first[0][1])):  # a header
@@ -109,11 +111,11 @@ def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[int |
         parse = _numbers
     shape = _shape(model)
     lines = chain(first, lines)
-    while batch := list(islice(lines, BATCH)):
+    while batch := list(islice(lines, LINES)):
         rows = [
             parse(cells, math.prod(shape), f"{source}: line {number}") for number, cells in batch
         ]
-        yield from _say(model, np.stack(rows).reshape(-1, *shape), source)
+        yield _say(model, np.stack(rows).reshape(-1, *shape), source)
 
 
 def _lines(file: Iterable[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
@@ -164,7 +166,7 @@ def _shape(model: Model) -> tuple[int, ...]:
     return (model.circuit.num_inputs,) if model.encoder is None else model.encoder.shape
 
 
-def _say(model: Model, samples: Array, source: str) -> list[int] | list[str]:
+def _say(model: Model, samples: Array, source: str) -> Predictions:
     try:
         predicted = model.predict(samples)
     except InputError as error:
