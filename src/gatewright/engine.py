@@ -35,7 +35,7 @@ BACKENDS = ("auto", "jit", "interpreter", "c", "jax", "numpy")
 
 #: Gates above which machine code outgrows the caches and the interpreter is faster
 #: (`benchmarks/engine.py`).
-MAX_JIT_GATES = 200_000
+MAX_JIT_GATES = 400_000
 
 #: Outputs that the native core reads as a class number.
 MAX_LABEL_BITS = 8

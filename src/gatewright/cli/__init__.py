@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "emit": "write a circuit as C, BLIF, DOT, ...",
     "predict": "what a model says of samples, one prediction a line",
     "show": "describe a circuit, or draw it",
+    "bench": "how fast a circuit runs here, against the machine's limits",
     "doctor": "say what this installation can do",
 }
 

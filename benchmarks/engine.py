@@ -1,0 +1,145 @@
+"""The engine beside the machine's limits, its own back ends, and difflogic's approach rebuilt.
+
+Random layered circuits of which every gate is live, their outputs XORed down to 64, and trained
+models (RUN: a run folder, a model file or BLIF). All take turns on one core, in one process; only
+the rows of two threads use two. A rate is a median of wall time, a ratio the median of the rounds'
+ratios. Nothing is timed before its answer was compared.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gatewright as gw
+from gatewright import engine_speed as speed
+from gatewright.model import Model
+from gatewright.runs import load_model
+from lib.difflogic_c import Peer
+from lib.recording import parser, write
+
+#: Name -> width, depth and inputs.
+SIZES = {
+    "200 gates": (8, 25, 8),
+    "4 x 2,000": (2_000, 4, 784),
+    "6 x 8,000": (8_000, 6, 784),
+    "6 x 64,000": (64_000, 6, 784),
+    "8 x 500,000": (500_000, 8, 2_048),
+}
+NET = "6 x 8,000"
+#: Gates above which machine code is not tried, and gates of the largest circuit with --quick.
+MOST_JIT_GATES = 1_000_000
+QUICK_GATES = 48_000
+
+#: Wall seconds that the peer may take to compile at -O3. At -O1 it may take four times that: GCC's
+#: time grows with the square of the gates, and 12,000 took 28 seconds.
+COMPILE_SECONDS = 150.0
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("runs", nargs="*", metavar="RUN")
+    options.add_argument("--rounds", type=int, default=speed.ROUNDS)
+    options.add_argument("--peer-width", type=int, default=8_000, help="of the peer's six layers")
+    options.add_argument("--compile-seconds", type=float, default=COMPILE_SECONDS)
+    given = options.parse_args()
+    rounds, seconds = (2, 0.05) if given.quick else (given.rounds, speed.SECONDS)
+    results: list[dict[str, Any]] = []
+
+    def add(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            print(line(row), flush=True)
+        results.extend(rows)
+        write(given.json, {"rows": results})
+
+    print(HEADER)
+    limit = speed.limits(rounds, seconds)
+    add(speed.limit_rows(limit))
+    for name, (width, depth, num_inputs) in SIZES.items():
+        if given.quick and width * depth > QUICK_GATES:
+            continue
+        circuit = speed.folded(speed.layered(width, depth, num_inputs))
+        names = speed.backends() if circuit.num_gates <= MOST_JIT_GATES else ("interpreter",)
+        add(speed.gate_rows(name, circuit, names, limit, rounds, seconds))
+    net = speed.layered(*SIZES[NET])
+    voting = speed.classifier(net)
+    label = f"{NET} and a vote"
+    add(speed.gate_rows(label, voting.circuit, speed.backends(), limit, rounds, seconds))
+    add(speed.thread_rows(NET, speed.folded(net), rounds, seconds))
+    add(speed.thread_rows(label, voting.circuit, rounds, seconds))
+    for source in given.runs:
+        add(_images(Path(source).name, load_model(source), None, limit, given.quick, rounds))
+    add(_images(label, voting, None, limit, given.quick, rounds))
+    if given.quick:
+        return
+    layers = speed.layered(given.peer_width, 6, speed.NUM_PIXELS)
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Peer(layers, speed.NUM_CLASSES, Path(folder), given.compile_seconds)
+        label = f"6 x {given.peer_width:,} and a vote, beside the peer"
+        add(_images(label, speed.classifier(layers), peer, limit, given.quick, rounds))
+
+
+def _images(
+    label: str, model: Model, peer: Peer | None, limit: speed.Limits, is_quick: bool, rounds: int
+) -> list[dict[str, Any]]:
+    """Raw rows to labels, from the caches and from memory.
+
+    The peer is given booleans: its encoder is not counted.
+    """
+    if model.encoder is None:
+        return []
+    compiled = gw.compile(model, threads=1)
+    all_rows = speed.samples_of(model.encoder, speed.HOT_ROWS if is_quick else speed.MEMORY_ROWS)
+    results: list[dict[str, Any]] = []
+    for where, num in (("hot", speed.HOT_ROWS), ("from memory", speed.MEMORY_ROWS)):
+        rows = all_rows[:num]
+        if len(rows) < num:
+            continue
+        contenders = [speed.on_rows("own", compiled, rows)]
+        predictors: dict[str, Any] = {label: compiled.predict}
+        if peer is not None:
+            bits = model.encoder(rows)
+            predictors["the peer"] = lambda some: peer(model.encoder(some))
+            contenders.append(speed.Contender("peer", lambda bits=bits: peer(bits), num))
+        speed.require_labels(predictors, model, rows[:1024])
+        found = speed.race(contenders, rounds, speed.SECONDS)
+        name = peer and f"difflogic's approach rebuilt, gcc {peer.flags}"
+        own = speed.row(
+            f"{label}, {compiled.backend}, {where}", "images/s", found["own"], name,
+            found.get("peer"),
+        )  # fmt: skip
+        bytes_a_row = rows.nbytes / num
+        own["share_of_limit"] = found["own"].median * bytes_a_row / limit.read
+        results.append(own | {"gates": model.circuit.num_gates})
+        if peer is not None:
+            results.append(speed.row(f"{name}, {where}", "images/s", found["peer"]))
+    return results
+
+
+HEADER = f"{'':58}{'':>12} {'':20}{'spread':>22}{'CPU':>12}{'ratio':>8} {'of limit':>9}  peer"
+
+
+def line(row: dict[str, Any]) -> str:
+    """A result as a line: median, smallest and largest, by CPU time, times the peer's speed."""
+    found = row.get("spread")
+    around = f"{short(found['min'])} to {short(found['max'])}" if found else ""
+    cpu = short(row["cpu_spread"]["median"]) if found else ""
+    ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+    share = f"{row['share_of_limit']:.0%}" if "share_of_limit" in row else ""
+    return (
+        f"{row['name']:58}{short(row['value']):>12} {row['unit']:20}{around:>22}{cpu:>12}"
+        f"{ratio:>8} {share:>9}  {row['peer'] or ''}"
+    )
+
+
+def short(value: float) -> str:
+    """Four digits, with k, M or G."""
+    for factor, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= factor:
+            return f"{value / factor:.4g}{letter}"
+    return f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()
