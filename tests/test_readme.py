@@ -31,7 +31,7 @@ def environment() -> dict[str, str]:
 
 def test_there_is_something_to_run() -> None:
     assert len(blocks("sh")) == 3
-    assert len(blocks("python")) == 1
+    assert len(blocks("python")) == 2
 
 
 def test_commands(folder: Path, environment: dict[str, str]) -> None:
@@ -46,14 +46,18 @@ def test_commands(folder: Path, environment: dict[str, str]) -> None:
     assert (folder / "build" / "life.c").exists()
 
 
-def test_python(folder: Path) -> None:
-    (code,) = blocks("python")
+@pytest.mark.parametrize(
+    ("which", "says"),
+    [(0, "equal on all 64 input rows (exhaustive)"), (1, "[[False  True]\n [ True  True]]")],
+)
+def test_python(folder: Path, which: int, says: str) -> None:
+    code = blocks("python")[which]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=folder, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "equal on all 64 input rows (exhaustive)" in done.stdout
+    assert says in done.stdout
 
 
 def test_links_lead_somewhere() -> None:
