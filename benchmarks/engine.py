@@ -41,7 +41,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("runs", nargs="*", metavar="RUN")
     options.add_argument("--rounds", type=int, default=speed.ROUNDS)
-    options.add_argument("--peer-width", type=int, default=8_000, help="of the peer's six layers")
+    options.add_argument("--peer-width", type=int, default=2_000, help="of the peer's six layers")
     options.add_argument("--compile-seconds", type=float, default=COMPILE_SECONDS)
     given = options.parse_args()
     rounds, seconds = (2, 0.05) if given.quick else (given.rounds, speed.SECONDS)
