@@ -85,7 +85,7 @@ void Engine::for_each_turn(std::size_t num_words, Prepare prepare, Finish finish
   const std::size_t turn_words = turn_blocks_ * block_words;
   std::atomic<std::size_t> next{0};
   std::vector<std::exception_ptr> failed(team_.size());
-  team_.run([&](std::size_t member) {
+  const auto work = [&](std::size_t member) {
     try {
       Place& place = places_[member];
       if (!place.slots) place.slots = allocate(turn_blocks_ * runner_->block_bytes());
@@ -100,7 +100,12 @@ void Engine::for_each_turn(std::size_t num_words, Prepare prepare, Finish finish
     } catch (...) {
       failed[member] = std::current_exception();
     }
-  });
+  };
+  if (num_words <= turn_words) {
+    work(0);  // not worth waking others
+  } else {
+    team_.run(work);
+  }
   for (const std::exception_ptr& failure : failed) {
     if (failure) std::rethrow_exception(failure);
   }

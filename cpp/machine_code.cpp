@@ -395,7 +395,9 @@ void MachineCode::make_executable(const std::vector<std::uint8_t>& bytes) {
   if (pages == MAP_FAILED) throw std::bad_alloc();
   code_ = {static_cast<std::uint8_t*>(pages), Unmap{bytes.size()}};
   std::memcpy(pages, bytes.data(), bytes.size());
-  if (mprotect(pages, bytes.size(), PROT_READ | PROT_EXEC) != 0) throw std::bad_alloc();
+  if (mprotect(pages, bytes.size(), PROT_READ | PROT_EXEC) != 0) {
+    throw std::invalid_argument("this system lets no memory be executed; take the interpreter");
+  }
 #endif
 }
 

@@ -20,7 +20,8 @@ class MachineCode : public Runner {
  public:
   // `program` in an order of execution, with operations of up to three operands for AVX-512 and of
   // two, as `make_program` makes them, for AVX2. Throws std::length_error where its values take
-  // more than 2 GB, and std::bad_alloc.
+  // more than 2 GB, std::invalid_argument where the system lets no memory be executed,
+  // std::bad_alloc.
   MachineCode(const Program& program, Isa isa, std::size_t segment_size);
 
   void run(std::uint8_t* slots, std::size_t num_blocks) const override;

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatewright as gw
-from gatewright import native
+from gatewright import engine, native
 from gatewright.circuit import Circuit, pack, unpack
 from gatewright.encode import Identity, Thermometer
 from gatewright.engine import MAX_JIT_GATES, compiled
@@ -288,6 +288,18 @@ def test_a_machine_without_vectors_is_refused_by_name(monkeypatch: pytest.Monkey
     monkeypatch.setenv("GATEWRIGHT_ISA", "mmx")
     with pytest.raises(InputError, match="GATEWRIGHT_ISA is mmx, which is not avx512"):
         gw.compile(large(20), "interpreter")
+
+
+def test_auto_takes_the_interpreter_where_no_memory_may_be_executed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(circuit: Circuit, how: Compiled) -> None:
+        raise InputError(f"{circuit.name}, {how.backend}: this system lets no memory be executed")
+
+    monkeypatch.setitem(engine._MAKERS, "jit", refuse)
+    assert gw.compile(large(20)).backend == "interpreter"
+    with pytest.raises(InputError, match="large, jit: this system lets no memory be executed"):
+        gw.compile(large(20), "jit")
 
 
 def test_without_the_native_core_numpy_runs(monkeypatch: pytest.MonkeyPatch) -> None:

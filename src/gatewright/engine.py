@@ -160,10 +160,14 @@ def compile(
     threads = native.num_processors() if threads is None else threads
     if threads < 1:
         raise InputError(f"threads is {threads}; give at least 1")
-    if backend == "auto":
-        backend = _best(model.circuit)
-    compiled = Compiled(model, backend, threads)
-    _ = compiled.about  # made now, so that errors and time are this call's
+    chosen = _best(model.circuit) if backend == "auto" else backend
+    compiled = Compiled(model, chosen, threads)
+    try:
+        _ = compiled.about  # made now, so that errors and time are this call's
+    except InputError:
+        if backend != "auto" or chosen != "jit":
+            raise
+        return compile(model, "interpreter", threads)  # a system that lets no memory be executed
     return compiled
 
 
