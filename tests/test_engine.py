@@ -15,7 +15,7 @@ import gatewright as gw
 from gatewright import engine, native
 from gatewright.circuit import Circuit, pack, unpack
 from gatewright.encode import Identity, Thermometer
-from gatewright.engine import MAX_JIT_GATES, compiled
+from gatewright.engine import MAX_JIT_GATES, Compiled, compiled
 from gatewright.errors import InputError, MissingTool
 from gatewright.model import Model
 from random_circuits import built_circuits, large, raw_circuits
