@@ -201,8 +201,8 @@ constexpr std::size_t feature_at(std::size_t row, std::size_t word) {
 #endif
 }
 
-// One threshold a feature. Rows past the last one are copies of it, and so is what a row lacks to
-// kLanes features.
+// One threshold a feature. What the last eight rows lack is copies of the last one, and what a row
+// lacks to kLanes features copies of its last feature.
 template <typename T>
 void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const float* thresholds,
                 std::size_t bits, std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
@@ -220,7 +220,8 @@ void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const fl
       set_limit(thresholds[feature * bits], limits[part].limit + f, limits[part].always + f);
     }
   }
-  for (std::size_t octet = 0; octet < 64; ++octet) {
+  // Only the rows that are there: `pack` clears what the others' bits would be.
+  for (std::size_t octet = 0; octet < (count + 7) / 8; ++octet) {
     const T* eight[8];
     T whole[8][kLanes];
     for (std::size_t k = 0; k < 8; ++k) {
@@ -237,7 +238,8 @@ void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const fl
     }
   }
   for (std::size_t part = 0; part < num_parts; ++part) {
-    for (std::size_t g = 0; g < 8; ++g) gather_octets(scratch + (g * num_parts + part) * kPart);
+    for (std::size_t g = 0; g < (count + 63) / 64; ++g)
+      gather_octets(scratch + (g * num_parts + part) * kPart);
     for (std::size_t row = 0; row < 8; ++row) {
       std::uint64_t held[8][8];
       for (std::size_t g = 0; g < 8; ++g) {
