@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import pickle
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -258,7 +260,13 @@ def test_predict_compiles_a_model_once() -> None:
     model = Model(layered(4, 2, 5))
     assert compiled(model) is compiled(model)
     model.predict(np.zeros((3, 5), bool))
-    assert pickle.loads(pickle.dumps(model)).circuit.num_gates == 8
+    again = pickle.loads(pickle.dumps(model))
+    assert again.circuit.num_gates == 8
+    assert compiled(again) is not compiled(model)
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
 
 
 # Errors

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +28,7 @@ from gatewright import native
 from gatewright.circuit import Circuit, Words, pack, unpack
 from gatewright.encode import Encoder, Identity
 from gatewright.errors import InputError, MissingTool
-from gatewright.model import Model
+from gatewright.model import KEPT, Model
 
 BACKENDS = ("auto", "jit", "interpreter", "c", "jax", "numpy")
 
@@ -123,9 +122,10 @@ class Compiled:
 
     @property
     def _ready(self) -> _Ready:
-        process = os.getpid()  # threads do not cross a fork
+        process = (
+            os.getpid()
+        )  # threads do not cross a fork, and what has them is not to be ended here
         if process not in self._made:
-            self._made.clear()
             self._made[process] = _MAKERS[self.backend](self.model.circuit, self)
         return self._made[process]
 
@@ -172,14 +172,12 @@ def compile(
 
 
 def compiled(model: Model) -> Compiled:
-    """`compile(model)`, kept as long as the model is."""
-    found = _KEPT.get(model)
+    """`compile(model)`, kept with the model, and not pickled with it."""
+    found: Compiled | None = model.__dict__.get(KEPT)
     if found is None:
-        found = _KEPT[model] = compile(model)
+        found = compile(model)
+        object.__setattr__(model, KEPT, found)
     return found
-
-
-_KEPT: WeakKeyDictionary[Model, Compiled] = WeakKeyDictionary()
 
 
 def _best(circuit: Circuit) -> str:

@@ -27,6 +27,10 @@ READABLE = ("gatewright model 1", FORMAT)
 ENCODER = "encoder."
 
 
+#: Attribute of a model that holds it compiled.
+KEPT = "_compiled"
+
+
 @dataclass(frozen=True)
 class Model:
     """A circuit, how its inputs come about, and the meaning of its outputs.
@@ -51,6 +55,9 @@ class Model:
                 f"the encoder gives {self.encoder.num_bits} bits and circuit {self.circuit.name} "
                 f"has {self.circuit.num_inputs} inputs; give the encoder it was trained with"
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != KEPT}
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Samples -> bool[N, num_outputs], or classes int64[N].
