@@ -171,7 +171,8 @@ void Engine::run_samples(const Samples& samples, std::size_t num_samples, Finish
       (num_samples + 63) / 64,
       [&](std::size_t first, std::size_t count, Place& place) {
         if (!place.scratch) {
-          place.scratch = allocate(pack_scratch(samples.rows.num_features));
+          place.scratch =
+              allocate(pack_scratch(num_inputs_));  // at least a feature's, whatever comes
           if (block_words < kWordsPacked) place.words = allocate(num_inputs_ * kWordsPacked * 8);
         }
         auto* const slots = reinterpret_cast<std::uint64_t*>(place.slots.get());
