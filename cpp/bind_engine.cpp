@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
@@ -124,8 +125,12 @@ Labels labels_of(Engine& engine, const RowsOf<T>& rows, const Thresholds& thresh
   return Labels(data.release(), {rows.shape(0)}, owner);
 }
 
+const gatewright::MachineCode* machine_code(const Engine& engine) {
+  return dynamic_cast<const gatewright::MachineCode*>(&engine.runner());
+}
+
 nb::bytes code_of(const Engine& engine) {
-  const auto* made = dynamic_cast<const gatewright::MachineCode*>(&engine.runner());
+  const auto* made = machine_code(engine);
   if (made == nullptr || made->code() == nullptr) return nb::bytes("", 0);
   return nb::bytes(reinterpret_cast<const char*>(made->code()), made->num_bytes());
 }
@@ -144,6 +149,12 @@ void bind_engine(nb::module_& module) {
       .def("labels", &labels_of<float>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
       .def("labels", &labels_of<double>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
       .def("code", &code_of, "The machine code, or nothing.")
+      .def("loads_and_stores",
+           [](const Engine& engine) {
+             const auto* made = machine_code(engine);
+             return made == nullptr ? std::pair<std::size_t, std::size_t>()
+                                    : std::pair(made->num_loads, made->num_stores);
+           })
       .def_prop_ro("num_threads", &Engine::num_threads)
       .def_prop_ro("num_operations", &Engine::num_operations)
       .def_prop_ro("num_bytes", [](const Engine& e) { return e.runner().num_bytes(); })

@@ -28,7 +28,6 @@ class MachineCode : public Runner {
   std::size_t vector_bytes() const override { return isa_ == Isa::avx512 ? 64 : 32; }
   std::size_t num_bytes() const override { return code_size_; }
 
-  std::size_t num_segments() const { return entries_.size(); }
   const std::uint8_t* code() const { return code_.get(); }
 
   // What the code does, counted: reads and writes of slots, the operations' own included.

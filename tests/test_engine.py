@@ -134,6 +134,10 @@ def test_auto_chooses_by_size_and_says_so() -> None:
     assert about["gates"] == large(100).num_gates >= about["operations"] > 0
     assert about["code_bytes"] > 0
     assert about["value_bytes"] % 64 == 0
+    assert about["loads"] > 0
+    ends = set((large(100).outputs >> 1).tolist()) - {0}
+    assert about["stores"] >= len(ends)  # a constant takes none
+    assert "loads" not in gw.compile(large(100), "interpreter").about
     assert layered(MAX_JIT_GATES // 100 + 1, 100).num_gates > MAX_JIT_GATES
 
 

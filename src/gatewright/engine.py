@@ -106,7 +106,8 @@ class Compiled:
         """What was made, as JSON can hold it: operations after clean-up, bytes of code and values.
 
         `code_bytes` is of the program at rest, `value_bytes` of what a thread works in for a block
-        of `samples_a_block` samples. Only of the native back ends.
+        of `samples_a_block` samples; `loads` and `stores` are what machine code does for one. Only
+        of the native back ends.
         """
         said: dict[str, Any] = {"backend": self.backend, "gates": self.model.circuit.num_gates}
         engine = self._ready.engine
@@ -118,6 +119,8 @@ class Compiled:
                 "value_bytes": engine.slot_bytes,
                 "samples_a_block": 8 * engine.vector_bytes,
             }
+            if self.backend == "jit":
+                said["loads"], said["stores"] = engine.loads_and_stores()
         return said
 
     @property

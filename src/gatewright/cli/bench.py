@@ -13,6 +13,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy.typing as npt
+
 from gatewright import engine_speed as speed
 from gatewright.cli.fields import positive
 from gatewright.cli.progress import remark
@@ -46,9 +48,13 @@ def run(options: argparse.Namespace) -> int:
     speed.require_agreement(made, model.circuit)
     turn = options.seconds / ROUNDS
     limit = speed.limits(ROUNDS, turn)
-    _on_words(made, found, limit, turn, options.threads)
+    for name, said in _on_words(made, turn, options.threads * limit.gates).items():
+        found[name] |= said
     if model.encoder is not None:
-        _on_rows(model, made, found, limit, turn, options.threads)
+        rows = speed.samples_of(model.encoder, speed.HOT_ROWS)
+        speed.require_labels({name: one.predict for name, one in made.items()}, model, rows[:256])
+        for name, said in _on_rows(made, rows, turn, options.threads * limit.read).items():
+            found[name] |= said
     results = {
         "circuit": model.circuit.name,
         "gates": model.circuit.num_gates,
@@ -91,43 +97,34 @@ def _make(
     return made, found, skipped
 
 
-def _on_words(
-    made: dict[str, Compiled],
-    found: dict[str, dict[str, Any]],
-    limit: speed.Limits,
-    turn: float,
-    threads: int,
-) -> None:
+def _on_words(made: dict[str, Compiled], turn: float, most: float) -> dict[str, dict[str, float]]:
+    """Of each, packed words' gate evaluations a second, of which the machine does `most`."""
     contenders = [speed.on_words(name, compiled) for name, compiled in made.items()]
     rates = speed.race(contenders, ROUNDS, turn)
+    found = dict[str, dict[str, float]]()
     for one in contenders:
         samples = 64 * speed.words_of(made[one.name].model.circuit).shape[1]
         median = rates[one.name].median
-        found[one.name] |= {
+        found[one.name] = {
             "gates_per_second": median,
             "samples_per_second": median * samples / one.work if one.work else 0.0,
-            "share_of_logic": median / (threads * limit.gates),
+            "share_of_logic": median / most,
         }
+    return found
 
 
 def _on_rows(
-    model: Model,
-    made: dict[str, Compiled],
-    found: dict[str, dict[str, Any]],
-    limit: speed.Limits,
-    turn: float,
-    threads: int,
-) -> None:
-    assert model.encoder is not None
-    rows = speed.samples_of(model.encoder, speed.HOT_ROWS)
-    speed.require_labels({name: one.predict for name, one in made.items()}, model, rows[:256])
+    made: dict[str, Compiled], rows: npt.NDArray[Any], turn: float, most: float
+) -> dict[str, dict[str, float]]:
+    """Of each, raw rows a second; memory gives at most `most` bytes a second."""
     contenders = [speed.on_rows(name, compiled, rows) for name, compiled in made.items()]
-    for name, rates in speed.race(contenders, ROUNDS, turn).items():
-        num_bytes = rates.median * rows.nbytes / len(rows)
-        found[name] |= {
+    return {
+        name: {
             "rows_per_second": rates.median,
-            "share_of_memory": num_bytes / (threads * limit.read),
+            "share_of_memory": rates.median * rows.nbytes / len(rows) / most,
         }
+        for name, rates in speed.race(contenders, ROUNDS, turn).items()
+    }
 
 
 COLUMNS = (

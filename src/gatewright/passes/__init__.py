@@ -38,6 +38,8 @@ PASSES: dict[str, Pass] = {
     "sweep": lambda circuit, _: sweep(circuit),
     "fraig": lambda circuit, _: fraig(circuit),
     "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
+    # where that leaves at most half; else the structure is worth more to what comes next
+    "rebuild": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit, 0.5), goal)),
     "rewrite": lambda circuit, goal: goal.best(circuit, rewrite(circuit)),
     "ands": lambda circuit, _: ands(circuit),
     "resub": resub,
@@ -57,8 +59,8 @@ OWN = ("fraig", "collapse", "rewrite")
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "resynthesize", *OWN, "resynthesize", "sweep"),
-    ("strash", "sweep", "deep", *OWN, "resynthesize", "deep", "sweep"),
+    ("strash", "sweep", "rebuild", "resynthesize", *OWN, "resynthesize", "sweep"),
+    ("strash", "sweep", "rebuild", "deep", *OWN, "resynthesize", "deep", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)

@@ -35,14 +35,14 @@ BEAM = 16
 MAX_BOUND = 3
 
 
-def collapse(circuit: Circuit) -> Circuit:
+def collapse(circuit: Circuit, share: float = 1.0) -> Circuit:
     """An equal circuit, rebuilt from its outputs' truth tables if that makes it smaller.
 
-    Circuits of over 12 inputs come back unchanged.
+    Circuits of over 12 inputs come back unchanged, and those of which more than a `share` is left.
     """
     if circuit.num_inputs > MAX_INPUTS:
         return circuit
-    rebuilt = _rebuild(circuit, (), circuit.num_gates)
+    rebuilt = _rebuild(circuit, (), int(share * circuit.num_gates))
     return rebuilt if rebuilt is not None and rebuilt.num_gates < circuit.num_gates else circuit
 
 
