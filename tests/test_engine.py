@@ -220,6 +220,14 @@ def test_it_is_pickled_small_and_runs_again() -> None:
     assert len(pickle.dumps(made)) < 3 * circuit.fanin.nbytes + 10_000
 
 
+def printed(code: str) -> str:
+    """What the code prints, by itself in a process that has not loaded JAX."""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
 FORKED = """
 import multiprocessing
 import numpy as np
@@ -242,11 +250,7 @@ print("well")
 
 
 def test_it_crosses_forks() -> None:
-    said = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKED],
-        capture_output=True, text=True, check=False, cwd=HERE,
-    )  # fmt: skip
-    assert said.stdout == "well\n", said.stderr
+    assert printed(FORKED) == "well\n"
 
 
 def test_calls_from_many_threads_do_not_mix() -> None:
@@ -380,11 +384,7 @@ print(any("wx" in right for right in rights), any(right == "r-xp" for right in r
 
 def test_no_page_is_writable_and_executable() -> None:
     """In a process of its own: XLA has such pages."""
-    said = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MAPPED],
-        capture_output=True, text=True, check=False, cwd=HERE,
-    )  # fmt: skip
-    assert said.stdout == "False True\n", said.stderr
+    assert printed(MAPPED) == "False True\n"
 
 
 @pytest.mark.needs_tool("g++")

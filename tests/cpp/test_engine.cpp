@@ -46,10 +46,11 @@ Arrays draw(std::mt19937& random) {
   return made;
 }
 
-std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
-  Engine engine(arrays.view(), backend, 1 + random() % 3);
+std::size_t check_samples(Engine& engine, const Arrays& arrays, std::size_t bits,
+                          std::mt19937& random) {
   const std::size_t num_samples = random() % 3000, num_words = (num_samples + 63) / 64;
-  const std::size_t num_inputs = arrays.num_inputs, stride = num_inputs + random() % 3;
+  const std::size_t num_inputs = arrays.num_inputs, num_features = num_inputs / bits;
+  const std::size_t stride = num_features + random() % 3;
   std::vector<std::uint8_t> rows(num_samples * stride);
   std::vector<std::uint64_t> words(num_inputs * num_words);
   std::vector<float> thresholds(num_inputs);
@@ -57,7 +58,7 @@ std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
   for (std::uint8_t& octet : rows) octet = static_cast<std::uint8_t>(random());
   for (std::size_t s = 0; s < num_samples; ++s) {
     for (std::size_t i = 0; i < num_inputs; ++i) {
-      const std::uint64_t bit = static_cast<float>(rows[s * stride + i]) > thresholds[i];
+      const std::uint64_t bit = static_cast<float>(rows[s * stride + i / bits]) > thresholds[i];
       words[i * num_words + s / 64] |= bit << s % 64;
     }
   }
@@ -66,10 +67,11 @@ std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
   gatewright::simulate(arrays.view(), num_words, words.data(), expected.data());
   engine.run(words.data(), num_words, found.data());
   std::size_t wrong = found != expected;
-  const gatewright::Samples samples{{rows.data(), static_cast<std::ptrdiff_t>(stride), num_inputs},
-                                    gatewright::engine_kernels().pack_uint8,
-                                    1,
-                                    thresholds.data()};
+  const gatewright::Samples samples{
+      {rows.data(), static_cast<std::ptrdiff_t>(stride), num_features},
+      gatewright::engine_kernels().pack_uint8,
+      bits,
+      thresholds.data()};
   if (num_inputs == 0) return wrong;
   engine.run(samples, num_samples, found.data());
   wrong += found != expected;
@@ -82,6 +84,16 @@ std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
       label |= static_cast<std::int64_t>(expected[k * num_words + s / 64] >> s % 64 & 1) << k;
     }
     wrong += labels[s] != label;
+  }
+  return wrong;
+}
+
+std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
+  Engine engine(arrays.view(), backend, 1 + random() % 3);
+  std::size_t wrong = 0;
+  // The same inputs as bits of few features and of many, in one engine.
+  for (const std::size_t bits : {2, 1}) {
+    if (arrays.num_inputs % bits == 0) wrong += check_samples(engine, arrays, bits, random);
   }
   return wrong;
 }
