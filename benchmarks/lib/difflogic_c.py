@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gatewright import gates
 from gatewright.circuit import Circuit
 from gatewright.compiler import CompileTimeout, compile_shared
 
-#: C of each two-input gate, indexed by its table.
-GATES = (
-    "0", "~(a | b)", "a & ~b", "~b", "~a & b", "~a", "a ^ b", "~(a & b)",
-    "a & b", "~(a ^ b)", "a", "a | ~b", "b", "~a | b", "a | b", "~(uint64_t)0",
-)  # fmt: skip
+OPERATORS = ("~{}", "{} & {}", "{} | {}", "{} ^ {}", "(uint64_t)0", "~(uint64_t)0")
 
 LOOPS = """
 void apply(const unsigned char *rows, int *labels, size_t n) {
@@ -80,7 +77,7 @@ def source(circuit: Circuit, num_classes: int) -> str:
     lines.append("void logic(const uint64_t *in, uint64_t *out) {")
     pairs = circuit.fanin.tolist()
     for gate, ((a, b), table) in enumerate(zip(pairs, circuit.table.tolist(), strict=True)):
-        text = GATES[table].translate({ord("a"): names[a], ord("b"): names[b]})
+        text = gates.expression(table, (names[a], names[b]), OPERATORS)
         lines.append(f"  const uint64_t v{gate} = {text};")
     for place, literal in enumerate(circuit.outputs.tolist()):
         lines.append(f"  out[{place}] = {'~' * (literal & 1)}{names[literal >> 1]};")

@@ -8,12 +8,12 @@ from __future__ import annotations
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Goal
+from gatewright.passes.resynthesize import FINISH
 from gatewright.passes.sweep import sweep
 
-AREA = "dch; if -K 2 -a; mfs2 -a -e"
-RESUB = f"strash; resub -K 8 -N 2; resub -K 12 -N 3; {AREA}"
-REFACTOR = f"strash; refactor; refactor -z; {AREA}"
-BALANCE = "strash; balance; if -g -K 6 -C 8; strash; dch; if -K 2; mfs2 -e"
+RESUB = f"strash; resub -K 8 -N 2; resub -K 12 -N 3; {FINISH['gates']}"
+REFACTOR = f"strash; refactor; refactor -z; {FINISH['gates']}"
+BALANCE = f"strash; balance; if -g -K 6 -C 8; strash; {FINISH['depth']}"
 
 
 def resub(circuit: Circuit, goal: Goal) -> Circuit:
