@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+import gatewright as gw
 from gatewright.circuit import Builder
 from gatewright.encode import Identity, Thermometer
 from gatewright.errors import InputError
@@ -72,12 +73,15 @@ def test_predict_encodes_samples():
 
 
 @pytest.mark.parametrize("encoder", [None, Identity((4,))])
-def test_many_rows_are_predicted_in_parts(encoder):
+@pytest.mark.parametrize("backend", ["auto", "interpreter", "numpy"])
+def test_many_rows_are_predicted_in_parts(encoder, backend, monkeypatch):
+    monkeypatch.setattr("gatewright.engine.BATCH_BITS", 4 * 100)
     model = Model(thermometer_model().circuit, 4, encoder)
-    rows = np.random.default_rng(0).integers(0, 2, (901, 4))
+    rows = np.random.default_rng(0).integers(0, 2, (9001, 4))
     expected = model.circuit(rows) @ np.array([1, 2])
     np.testing.assert_array_equal(model.predict(rows), expected)
-    bits = Model(model.circuit, None, encoder)
+    np.testing.assert_array_equal(gw.compile(model, backend).predict(rows), expected)
+    bits = gw.compile(Model(model.circuit, None, encoder), backend)
     np.testing.assert_array_equal(bits.predict(rows), model.circuit(rows))
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gatewright.train import evaluate as evaluate
     from gatewright.train import fit as fit
     from gatewright.verify import NotEquivalent as NotEquivalent
-    from gatewright.verify import Proof as Proof
     from gatewright.verify import Undecided as Undecided
     from gatewright.verify import prove as prove
 
@@ -51,7 +50,6 @@ _PUBLIC = {
     "Model": "model",
     "Network": "network",
     "NotEquivalent": "verify",
-    "Proof": "verify",
     "Thermometer": "encode",
     "Undecided": "verify",
     "compile": "engine",
