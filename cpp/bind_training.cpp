@@ -108,7 +108,8 @@ nb::ndarray<float, nb::numpy> get(const Trainer& self, std::size_t layer, bool i
 nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
               const std::optional<Matrix>& targets, const Vector& learning_rates,
               const Vector& temperatures, std::uint64_t first_step, float tau, float smoothing,
-              float b1, float b2, float epsilon, float weight_decay) {
+              float b1, float b2, float epsilon, float weight_decay,
+              const std::optional<Vector>& weights) {
   check_rows(self, rows);
   const std::size_t steps = learning_rates.shape(0);
   if (steps == 0 || temperatures.shape(0) != steps || rows.shape(0) % steps != 0 ||
@@ -120,9 +121,14 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
   if (std::ranges::any_of(all, [=](std::int32_t y) { return y < 0 || y >= classes; })) {
     refuse("a label is not from 0 to " + std::to_string(classes - 1));
   }
-  if (targets && (targets->shape(0) != rows.shape(0) || targets->shape(1) != self.num_classes())) {
-    refuse("give targets [" + std::to_string(rows.shape(0)) + ", " +
-           std::to_string(self.num_classes()) + "], or none");
+  if (weights && (weights->shape(0) != self.num_classes() || !targets)) {
+    refuse("a number has targets, and a weight for each of " + std::to_string(self.num_classes()) +
+           " groups");
+  }
+  const std::size_t columns = weights ? 1 : self.num_classes();
+  if (targets && (targets->shape(0) != rows.shape(0) || targets->shape(1) != columns)) {
+    refuse("give targets [" + std::to_string(rows.shape(0)) + ", " + std::to_string(columns) +
+           "], or none");
   }
   std::vector<gatewright::StepSettings> settings;
   for (std::size_t i = 0; i < steps; ++i) {
@@ -132,7 +138,8 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
   auto num_right = result<std::int32_t>({steps});
   {
     nb::gil_scoped_release release;
-    self.run({rows.shape(0) / steps, tau, smoothing, b1, b2, epsilon, weight_decay, first_step},
+    self.run({rows.shape(0) / steps, tau, smoothing, b1, b2, epsilon, weight_decay, first_step,
+              weights ? std::span(weights->data(), weights->shape(0)) : std::span<const float>()},
              settings, rows.data(), rows.shape(1), labels.data(),
              targets ? targets->data() : nullptr, losses.data(), num_right.data());
   }
@@ -164,6 +171,6 @@ void bind_training(nb::module_& module) {
       .def("get", &get, "layer"_a, "is_wires"_a, "quantity"_a)
       .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(), "targets"_a.none(),
            "learning_rates"_a.noconvert(), "temperatures"_a.noconvert(), "first_step"_a, "tau"_a,
-           "smoothing"_a, "b1"_a, "b2"_a, "epsilon"_a, "weight_decay"_a)
+           "smoothing"_a, "b1"_a, "b2"_a, "epsilon"_a, "weight_decay"_a, "weights"_a.none())
       .def("sums", &sums, "rows"_a.noconvert(), "temperature"_a, "is_hard"_a);
 }

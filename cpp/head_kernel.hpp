@@ -1,4 +1,4 @@
-// The loss of a group sum over one tile. Part of kernels.cpp.
+// The losses of group sums over one tile. Part of kernels.cpp.
 
 #pragma once
 
@@ -62,6 +62,26 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, const 
       votes.loss += __builtin_log1pf(but_winner[lane]) - cross[lane];
       votes.num_right += winner[lane] == label[lane];
     }
+  }
+  return votes;
+}
+
+Votes squared_error(const SquaredError& loss, const float* targets, std::size_t num_samples,
+                    float* sums) {
+  Votes votes{0, 0};
+  const float by_tau = 1 / loss.tau;
+  for (int j = 0; j < kVectors; ++j) {
+    Ints sample;
+    for (int lane = 0; lane < kLanes; ++lane) sample[lane] = j * kLanes + lane;
+    const Ints counts = sample < splat(static_cast<std::int32_t>(num_samples));
+    const auto place = [&](std::size_t g) { return sums + g * kSamples + j * kLanes; };
+    Floats number{};
+    for (std::size_t g = 0; g < loss.num_groups; ++g) number += loss.weights[g] * load(place(g));
+    const Floats off = select(counts, number * by_tau - load(targets + j * kLanes), Floats{});
+    for (std::size_t g = 0; g < loss.num_groups; ++g) {
+      store(place(g), 2 * loss.weights[g] * off);
+    }
+    for (int lane = 0; lane < kLanes; ++lane) votes.loss += off[lane] * off[lane];
   }
   return votes;
 }

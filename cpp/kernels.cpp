@@ -40,6 +40,7 @@ constexpr Kernels kernels_of(const char* name) {
           kIsExact<Storage> ? nullptr : bit_mixtures_forward<Storage>,
           kIsExact<Storage> ? nullptr : bit_mixtures_backward<Storage>,
           cross_entropy,
+          squared_error,
           any_coefficients<Storage>,
           any_step_gates<Storage>,
           weights<Storage>,

@@ -91,6 +91,13 @@ struct CrossEntropy {
   float tau, smoothing;
 };
 
+// Of a number that is the groups' sums, each times its weight, over tau.
+struct SquaredError {
+  std::size_t num_groups;
+  float tau;
+  const float* weights;
+};
+
 struct Kernels {
   const char* name;
 
@@ -134,6 +141,9 @@ struct Kernels {
   // Targets are [classes][kSamples] probabilities, or null: then a sample's is all its label's.
   Votes (*cross_entropy)(const CrossEntropy&, const std::int32_t* labels, const float* targets,
                          std::size_t num_samples, float* sums);
+  // The same for a number: targets [kSamples], votes without samples decided right.
+  Votes (*squared_error)(const SquaredError&, const float* targets, std::size_t num_samples,
+                         float* sums);
 
   // Blocks first..last: the coefficients of parameters; is_swapped[n]: all ones where a gate's
   // operands are exchanged, else 0.

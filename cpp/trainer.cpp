@@ -300,7 +300,10 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   if (steps.empty()) return;
   self.begin_training(run.batch);
   const std::size_t num_tiles = (run.batch + kSamples - 1) / kSamples;
-  const CrossEntropy loss{self.num_classes, run.tau, run.smoothing};
+  const CrossEntropy of_classes{self.num_classes, run.tau, run.smoothing};
+  const SquaredError of_number{self.num_classes, run.tau, run.weights.data()};
+  const bool is_number = !run.weights.empty();
+  const std::size_t num_targets = targets == nullptr ? 0 : is_number ? 1 : self.num_classes;
   std::vector<Votes> votes(steps.size() * num_tiles);
   // Tiles are brought forward and backward in groups, more than one only where bits are read.
   const std::size_t at_once = self.reads_bits(0) ? std::min(num_tiles, kTilesAtOnce) : num_tiles;
@@ -325,17 +328,19 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
         const std::size_t first = step * run.batch + t * kSamples;
         const std::size_t count = std::min(kSamples, run.batch - t * kSamples);
         for (std::size_t i = 0; i < kSamples; ++i) label[i] = i < count ? labels[first + i] : 0;
-        float* of_classes = targets ? tile.targets.data() : nullptr;
-        for (std::size_t i = 0; targets && i < count; ++i) {
-          for (std::size_t c = 0; c < self.num_classes; ++c) {
-            of_classes[c * kSamples + i] = targets[(first + i) * self.num_classes + c];
+        float* target = targets ? tile.targets.data() : nullptr;
+        for (std::size_t i = 0; i < count; ++i) {
+          for (std::size_t c = 0; c < num_targets; ++c) {
+            target[c * kSamples + i] = targets[(first + i) * num_targets + c];
           }
         }
         Inputs& of = self.inputs[self.reads_bits(0) ? t - begin : member];
         self.load_inputs(tile, of, rows + first * words, words, count);
         self.forward(tile, of);
         votes[step * num_tiles + t] =
-            self.kernel.cross_entropy(loss, label, of_classes, count, tile.sums.data());
+            is_number
+                ? self.kernel.squared_error(of_number, target, count, tile.sums.data())
+                : self.kernel.cross_entropy(of_classes, label, target, count, tile.sums.data());
         self.backward(tile, of, gang, t != gang);
       }
     }

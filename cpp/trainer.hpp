@@ -1,5 +1,5 @@
-// Training of a chain of gate layers under a group sum, many steps a call: forward, cross-entropy,
-// backward and Adam, fused.
+// Training of a chain of gate layers under group sums, many steps a call: forward, cross-entropy or
+// squared error, backward and Adam, fused.
 //
 // A batch is cut into tiles of 64 samples. A thread takes whole tiles and brings each through all
 // layers forward, through the loss, and through all layers back, so activations stay in its cache
@@ -38,6 +38,8 @@ struct RunSettings {
   float tau, smoothing;
   float b1, b2, epsilon, weight_decay;
   std::uint64_t first_step;  // number of steps of Adam taken before
+  // Of each group in the number that is learned; none: groups are classes.
+  std::span<const float> weights{};
 };
 
 // Which of a layer's parameters: gates [p][n], wires [2 K][n].
@@ -63,8 +65,8 @@ class Trainer {
 
   // Takes steps.size() steps. rows: [steps * batch][words], bit i of a row is input i; labels as
   // many. targets: null, or the probability [steps * batch][classes] of each class, which takes the
-  // label's place in the loss. losses and num_right: a step's mean loss and samples decided right,
-  // before its update.
+  // label's place in the loss; or numbers [steps * batch] where groups have weights. losses and
+  // num_right: a step's mean loss and samples decided right, before its update.
   void run(const RunSettings& run, std::span<const StepSettings> steps, const std::uint64_t* rows,
            std::size_t words, const std::int32_t* labels, const float* targets, float* losses,
            std::int32_t* num_right);

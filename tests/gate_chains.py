@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gatewright import wiring
 from gatewright.errors import InputError
 from gatewright.fused import FORMS
-from gatewright.heads import GroupSum
+from gatewright.heads import Affine, GroupSum
 from gatewright.layers import Gates, Layer
 from gatewright.learned import LearnedGates
 from gatewright.network import Network
@@ -40,7 +40,7 @@ class Case:
 
     network: Network
     x: npt.NDArray[np.bool_]
-    y: npt.NDArray[Any]  # classes, or their probabilities
+    y: npt.NDArray[Any]  # classes, or their probabilities; or numbers
     temperature: float
     mode: str
 
@@ -83,6 +83,11 @@ def random_case(
     y: npt.NDArray[Any] = rng.integers(0, classes, batch).astype(np.int32)
     if rng.random() < 0.3:
         y = rng.dirichlet(np.full(classes, 0.5), batch).astype(np.float32)
+    own = np.random.default_rng((seed, 1))  # so that what else is drawn stays
+    if own.random() < 0.3:
+        number = Affine(*sorted(own.normal(0, 2, 2)), spread=own.uniform(0.5, 2), groups=classes)
+        y = own.normal(0, 2, batch).astype(np.float32)
+        return Case(Network(*layers, head=number), x, y, temperature, mode)
     return Case(Network(*layers, head=head), x, y, temperature, mode)
 
 
@@ -147,7 +152,19 @@ def by_hand(case: Case) -> Answer:
         out, residuals = forward(layer, x, case.temperature, case.mode)
         kept.append((layer, x, *residuals))
         x = out
+    loss, num_right, scores, g = of_head(case, x)
+    gradients: list[Floats] = []
+    for layer, below, *residuals in reversed(kept):
+        g, of_layer = backward(layer, below, g, case.temperature, *residuals)
+        gradients = of_layer + gradients
+    return Answer(loss, num_right, scores, gradients)
+
+
+def of_head(case: Case, x: Floats) -> tuple[float, tuple[int, int], Floats, Floats]:
+    """Loss, samples decided right, scores and gradient of the last layer's outputs x."""
     head = case.network.head
+    if isinstance(head, Affine):
+        return of_number(head, case.y, x)
     assert isinstance(head, GroupSum)
     size = len(x) // head.num_classes
     tau = np.sqrt(size) if head.tau == "auto" else head.tau
@@ -158,11 +175,18 @@ def by_hand(case: Case) -> Answer:
     target = (1 - smoothing) * share.T + smoothing / head.num_classes
     loss = -(target * np.log(p)).sum() / batch
     g = np.repeat((p - target) / tau / batch, size, axis=0)
-    gradients: list[Floats] = []
-    for layer, below, *residuals in reversed(kept):
-        g, of_layer = backward(layer, below, g, case.temperature, *residuals)
-        gradients = of_layer + gradients
-    return Answer(float(loss), count_right(sums, case), (sums / tau).T, gradients)
+    return float(loss), count_right(sums, case), (sums / tau).T, g
+
+
+def of_number(
+    head: Affine, y: npt.NDArray[Any], x: Floats
+) -> tuple[float, tuple[int, int], Floats, Floats]:
+    size = len(x) // head.groups
+    counts = np.repeat(2.0 ** np.arange(head.groups), size)
+    slope = (head.high - head.low) * counts / counts.sum()
+    off = (head.low + slope @ x - y) / head.spread
+    g = 2 * off * slope[:, None] / head.spread / len(y)
+    return float((off**2).mean()), (0, 0), (head.low + slope @ x)[:, None], g
 
 
 def count_right(sums: Floats, case: Case) -> tuple[int, int]:

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatewright.arith import (
     argmax,
@@ -13,6 +15,7 @@ from gatewright.arith import (
     pair_adder,
     popcount,
     two_pair_adder,
+    weighted_sum,
 )
 from gatewright.circuit import Builder, Circuit, all_inputs, unpack
 from gatewright.passes.sweep import sweep
@@ -143,3 +146,16 @@ def test_argmax_is_the_lowest_index_of_the_largest(widths):
     assert len(index) == (len(widths) - 1).bit_length()
     expected = numbers_of(rows_of(sum(widths)), widths).argmax(axis=1)
     np.testing.assert_array_equal(values(finish(b, index)), expected)
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(0, 2**32 - 1))
+def test_a_weighted_sum_counts_each_bit_by_its_column(sizes, seed):
+    builder = Builder([f"x{i}" for i in range(sum(sizes))])
+    ends = np.cumsum([0, *sizes])
+    columns = [builder.inputs[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    circuit = finish(builder, weighted_sum(builder, columns))
+    rows = np.random.default_rng(seed).random((50, sum(sizes))) < 0.5
+    counts = rows @ np.repeat(1 << np.arange(len(sizes)), sizes)
+    found = circuit(rows)
+    np.testing.assert_array_equal(found @ (1 << np.arange(found.shape[1])), counts)
+    assert found.shape[1] == sum(n << i for i, n in enumerate(sizes)).bit_length()

@@ -27,7 +27,7 @@ from gatewright.encode import Identity
 from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import FORMS, STORAGES, Fused, storage_of, why_not
-from gatewright.heads import Bits, GroupSum, classes_of
+from gatewright.heads import Affine, Bits, GroupSum, classes_of
 from gatewright.journal import State, partition
 from gatewright.layers import Gates
 from gatewright.learned import LearnedGates
@@ -138,7 +138,7 @@ def test_the_kernel_does_what_is_written_by_hand(case: Case, threads: int) -> No
 def test_sixteen_bits_lose_little(activations: str, case: Case) -> None:
     expected = by_hand(case)
     loss, _, gradients = step_of(case, activations=activations)
-    assert loss == pytest.approx(expected.loss, abs=5e-3)
+    assert loss == pytest.approx(expected.loss, abs=5e-3, rel=5e-3)
     close_enough(gradients, expected.gradients)
 
 
@@ -191,8 +191,10 @@ def test_jax_and_the_kernel_and_what_is_written_by_hand_agree(case: Case) -> Non
 
 
 def test_probabilities_of_one_class_are_that_class() -> None:
-    for seed in range(8):
-        case = random_case(seed, 33, [24], 3, 130, 0.7)
+    cases = [random_case(seed, 33, [24], 3, 130, 0.7) for seed in range(12)]
+    voting = [case for case in cases if isinstance(case.network.head, GroupSum)]
+    assert len(voting) >= 6
+    for case in voting:
         y = np.arange(130, dtype=np.int32) % 3
         sure = step_of(Case(case.network, case.x, y, 0.7, "training"))
         shares = np.eye(3, dtype=np.float32)[y]
@@ -419,7 +421,7 @@ def gates(form: str = "softmax") -> Gates:
 
 
 REASONS = [
-    (chain(gates(), head=Bits()), Adam(0.1), None, "the head is Bits, not GroupSum"),
+    (chain(gates(), head=Bits()), Adam(0.1), None, "the head is Bits, not GroupSum or Affine"),
     (chain(gates(), head=GroupSum(2, "learned")), Adam(0.1), None, "tau is learned"),
     (chain(gates(), Luts(4, 4, 2, key=(0,))), Adam(0.1), None, "layer 1 is Luts"),
     (chain(gates("gumbel")), Adam(0.1), None, "layer 0 is of the form 'gumbel'"),
@@ -558,8 +560,9 @@ RUN = {
     "rows": np.zeros((6, 1), np.uint64), "labels": np.zeros(6, np.int32), "targets": None,
     "learning_rates": np.ones(2, np.float32), "temperatures": np.ones(2, np.float32),
     "first_step": 0, "tau": 1.0, "smoothing": 0.0, "b1": 0.9, "b2": 0.999, "epsilon": 1e-8,
-    "weight_decay": 0.0,
+    "weight_decay": 0.0, "weights": None,
 }  # fmt: skip
+ONES = np.ones(2, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -575,6 +578,9 @@ RUN = {
         ({"temperatures": np.ones(3, np.float32)}, "a learning rate and a temperature a step"),
         ({"labels": np.full(6, 2, np.int32)}, "a label is not from 0 to 1"),
         ({"labels": np.full(6, -1, np.int32)}, "a label is not from 0 to 1"),
+        ({"weights": ONES}, "a number has targets, and a weight for each of 2 groups"),
+        ({"weights": ONES, "targets": np.zeros((6, 2), np.float32)}, r"give targets \[6, 1\]"),
+        ({"weights": ONES[:1], "targets": np.zeros((6, 1), np.float32)}, "a weight for each of 2"),
     ],
     ids=lambda x: None,
 )
@@ -613,8 +619,9 @@ def test_hard_sums_are_those_of_the_circuit() -> None:
         case = random_case(seed, 12, [20, 15], 3, 70, 1.0)
         sums = fused_of(case)._trainer.sums(words_of(case), 0.3, True)
         np.testing.assert_array_equal(sums, sums.round())
-        head = case.network.head
-        decided = np.asarray(head.decide(jnp.asarray(sums)))
+        scores = jnp.asarray(fused_of(case).scores(words_of(case), 0.3, is_hard=True))
+        num_outputs = case.network.layers[-1].num_outputs
+        decided = np.asarray(case.network.head.decide(scores, num_outputs))
         np.testing.assert_array_equal(decided, case.network.hard_bits(case.x))
 
 
@@ -666,13 +673,18 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
         patch.setattr(native, "load", Recorder)
         fused_of(case, activations=activations, threads=threads)
     head, batch = case.network.head, len(case.y) // steps
-    assert isinstance(head, GroupSum)
-    size = case.network.layers[-1].num_outputs // head.num_classes
+    num_outputs = case.network.layers[-1].num_outputs
+    if isinstance(head, Affine):
+        num, tau, smoothing = head.groups, head.tau(num_outputs), 0.0
+    else:
+        assert isinstance(head, GroupSum)
+        num, smoothing = head.num_classes, head.label_smoothing
+        tau = float(head.tau_of(num_outputs // num))
     words = words_of(case)[: batch * steps]
     rows = [
-        [len(case.network.layers), head.num_classes, STORAGES.index(activations), threads],
+        [len(case.network.layers), num, STORAGES.index(activations), threads],
         [batch, steps, words.shape[1], case.temperature],
-        [float(head.tau_of(size)), head.label_smoothing],
+        [tau, smoothing],
     ]
     values = iter(captured["values"])
     for i, wiring in enumerate(captured["wirings"]):
@@ -683,7 +695,11 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
         rows += [next(values).ravel().tolist()] if k else []
     y = case.y[: batch * steps]
     targets = [] if y.ndim == 1 else y.ravel().tolist()
-    rows += [words.ravel().tolist(), classes_of(y).tolist(), [len(targets), *targets]]
+    labels, weights = classes_of(y).tolist(), []
+    if isinstance(head, Affine):
+        targets, weights = ((y - head.low) / head.spread).tolist(), head.weights.tolist()
+        labels = [0] * len(y)
+    rows += [words.ravel().tolist(), labels, [len(targets), *targets], [len(weights), *weights]]
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 

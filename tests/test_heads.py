@@ -10,7 +10,7 @@ import pytest
 
 from gatewright.circuit import all_inputs, unpack
 from gatewright.errors import InputError
-from gatewright.heads import Bits, GroupSum, Head
+from gatewright.heads import Affine, Bits, GroupSum, Head
 
 
 def votes_of(num_classes: int, size: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_group_sum_in_gates_is_its_decision_ties_included(num_classes, size):
     @jax.jit
     def judge(x, y):
         scores = head.scores(x)
-        return scores, head.decide(scores), head.is_correct(scores, y)
+        return scores, head.decide(scores, num_classes * size), head.merit(scores, y)
 
     x = rows.T.astype(np.float32)
     scores, decided, is_correct = judge(x, winner)
@@ -85,7 +85,7 @@ def test_probabilities_of_classes_are_targets_too(smoothing):
     likeliest = y.argmax(axis=1)
     is_correct = scores.argmax(axis=1) == likeliest
     assert 0 < is_correct.sum() < 6
-    np.testing.assert_array_equal(head.is_correct(now, targets), is_correct)
+    np.testing.assert_array_equal(head.merit(now, targets), is_correct)
     np.testing.assert_array_equal(head.target_bits(y), head.target_bits(likeliest))
     head.check_targets(y, 6)
 
@@ -137,8 +137,8 @@ def test_bits():
     assert scores.shape == (3, 2)
     expected = ((np.asarray(scores) - y) ** 2).mean()
     assert float(head.loss(scores, jnp.asarray(y))) == pytest.approx(expected, rel=1e-6)
-    assert head.decide(scores).tolist() == [[False, False], [True, False], [True, False]]
-    assert head.is_correct(scores, jnp.asarray(y)).tolist() == [True, True, False]
+    assert head.decide(scores, 2).tolist() == [[False, False], [True, False], [True, False]]
+    assert head.merit(scores, jnp.asarray(y)).tolist() == [True, True, False]
     np.testing.assert_array_equal(head.target_bits(y), y == 1)
     rows = unpack(all_inputs(2), 4)
     np.testing.assert_array_equal(head.circuit(2)(rows), rows)
@@ -148,7 +148,7 @@ def test_bits():
 def test_bits_takes_one_column_as_a_vector():
     head, y = Bits(), np.array([0, 1, 1])
     scores = head.scores(jnp.asarray([[0.0, 1.0, 0.2]]))
-    assert head.is_correct(scores, jnp.asarray(y)).tolist() == [True, True, False]
+    assert head.merit(scores, jnp.asarray(y)).tolist() == [True, True, False]
     assert head.target_bits(y).tolist() == [[False], [True], [True]]
     head.check_targets(y, 1)
 
@@ -165,6 +165,9 @@ def test_bits_takes_one_column_as_a_vector():
         (GroupSum(2), [0.0, 1.0], r"y is float64\[2\]$"),
         (GroupSum(2), [[0, 1]], r"y is int64\[1, 2\]$"),
         (GroupSum(2), [True, False], r"y is bool\[2\]$"),
+        (Affine(0, 1), [0.5, np.nan], r"finite numbers \[N\]; y is float64\[2\]$"),
+        (Affine(0, 1), [[0.5]], r"finite numbers \[N\]; y is float64\[1, 1\]$"),
+        (Affine(0, 1), ["a"], r"finite numbers \[N\]; y is <U1\[1\]$"),
     ],
 )
 def test_targets_that_a_head_cannot_learn_are_refused(head: Head, y, message):
@@ -185,6 +188,47 @@ def test_a_group_sum_that_cannot_be_is_refused():
         GroupSum(3).check(4)
     with pytest.raises(InputError, match="multiple of 3"):
         GroupSum(3).circuit(4)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(1, 1), (1, 7), (2, 1), (3, 4), (5, 3)])
+def test_a_number_in_gates_is_its_decision(groups, size):
+    head = Affine(-1.5, 2.0, spread=0.5, groups=groups)
+    num_outputs = groups * size
+    rows = np.random.default_rng(groups).random((200, num_outputs)) < 0.5
+    rows[:2] = [[False], [True]]
+    counts = rows.reshape(200, groups, size).sum(axis=2) @ (1 << np.arange(groups))
+    numbers = -1.5 + 3.5 * counts / (size * (2**groups - 1))
+    scores = head.scores(rows.T.astype(np.float32))
+    np.testing.assert_allclose(scores[:, 0], numbers, atol=1e-6)
+    bits = head.circuit(num_outputs)(rows)
+    np.testing.assert_array_equal(head.decide(scores, num_outputs), bits)
+    np.testing.assert_array_equal(bits @ (1 << np.arange(bits.shape[1])), counts)
+    np.testing.assert_allclose(head.numbers(num_outputs)(bits), numbers)
+    y = np.random.default_rng(1).normal(size=200)
+    expected = 1 - ((numbers - y) ** 2).mean() / 0.25
+    assert head.merit_of_bits(bits, y, num_outputs) == pytest.approx(expected)
+    assert float(head.merit(scores, jnp.asarray(y, jnp.float32)).mean()) == pytest.approx(
+        expected, rel=1e-5
+    )
+    assert float(head.loss(scores, jnp.asarray(y, jnp.float32))) == pytest.approx(
+        1 - expected, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Affine(1, 1), "low is below its high, not 1 and 1"),
+        (lambda: Affine(0, float("inf")), "not 0 and inf"),
+        (lambda: Affine(0, 1, spread=0), "spread is above 0, not 0"),
+        (lambda: Affine(0, 1, groups=0), "at least 1 group, not 0"),
+        (lambda: Affine(0, 1, groups=3).check(4), "multiple of 3 outputs, the last layer has 4"),
+        (lambda: Affine(0, 1, groups=20).check(40), "up to 2097150, and tells 1048576 apart"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
 
 
 def test_the_vote_is_built_once():

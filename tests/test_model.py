@@ -14,6 +14,7 @@ from gatewright.encode import Identity, Thermometer
 from gatewright.errors import InputError
 from gatewright.model import FORMAT, Model
 from gatewright.passes import optimize
+from gatewright.readout import Numbers
 from gatewright.verify import prove
 from random_circuits import built_circuits, large, raw_circuits
 
@@ -52,6 +53,23 @@ def test_predict_gives_bits_or_class_numbers():
     assert Model(circuit, 4).predict(rows).tolist() == [0, 1, 2, 3]
     with pytest.raises(InputError, match=r"int64\[1, 3\]; give \[N, 2\]"):
         Model(circuit, 4).predict([[0, 1, 1]])
+
+
+def test_numbers_survive_and_are_predicted(tmp_path):
+    builder = Builder(["a", "b", "c"])
+    for name, literal in zip(("low", "high"), builder.inputs[:2], strict=True):
+        builder.output(name, literal)
+    rows = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]
+    Model(builder.build(), numbers=Numbers(1, 0.5, -1.0)).save(tmp_path / "one")
+    assert Model.load(tmp_path / "one").predict(rows).tolist() == [-1.0, -0.5, 0.0, 0.5]
+    two = Model(builder.build(), numbers=Numbers(2, 0.5, -1.0))
+    assert two.predict(rows).tolist() == [[-1, -1], [-0.5, -1], [-1, -0.5], [-0.5, -0.5]]
+    with pytest.raises(InputError, match="2 outputs are not 3 counts of equal width"):
+        Model(builder.build(), numbers=Numbers(3, 1.0, 0.0))
+    with pytest.raises(InputError, match="a class or numbers, not both"):
+        Model(builder.build(), 2, numbers=Numbers(1, 1.0, 0.0))
+    with pytest.raises(InputError, match="finite scale and offset, not 1, inf"):
+        Numbers(1, float("inf"), 0.0)
 
 
 def thermometer_model(thresholds: object = (0.25, 0.5)) -> Model:
@@ -192,7 +210,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"weights.safetensors: not a Gatewright model .*None"):
         Model.load(path)
     save_file({"weight": np.zeros(3)}, path, {"format": "pt"})
-    with pytest.raises(InputError, match=r"its format is 'pt', not 'gatewright model 2'"):
+    with pytest.raises(InputError, match=r"its format is 'pt', not 'gatewright model 3'"):
         Model.load(path)
     path.write_text(".model life\n.end\n")
     with pytest.raises(InputError, match="not a whole safetensors file"):

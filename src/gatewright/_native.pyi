@@ -66,6 +66,7 @@ class Trainer:
         b2: float,
         epsilon: float,
         weight_decay: float,
+        weights: npt.NDArray[np.float32] | None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
     def sums(
         self, rows: npt.NDArray[np.uint64], temperature: float, is_hard: bool

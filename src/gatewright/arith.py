@@ -50,17 +50,24 @@ CHAIN = 16
 
 
 def popcount(builder: Builder, bits: Sequence[int]) -> Number:
-    """How many of the bits are 1: about 4.5 gates a bit, one of them an AND.
+    """How many of the bits are 1: about 4.5 gates a bit, one of them an AND."""
+    return weighted_sum(builder, [bits])
+
+
+def weighted_sum(builder: Builder, columns: Sequence[Sequence[int]]) -> Number:
+    """The sum of bits, those of columns[w] times 2^w.
 
     A carry-save tree, weight by weight. Four bits in twos and a fifth become one bit and a two of
     carries while there are so many; those of the lowest level first, so the depth grows with the
     logarithm.
     """
-    width = len(bits).bit_length()
+    width = sum(len(bits) << weight for weight, bits in enumerate(columns)).bit_length()
     number, ones, twos = Number(), _Queue(builder), _Queue(builder)
-    for bit in bits:
-        ones.push(bit)
-    while len(number) + 1 < width:
+    for weight in range(width):
+        for bit in columns[weight] if weight < len(columns) else ():
+            ones.push(bit)
+        if weight + 1 == width:
+            break
         for _ in range(-(-(len(twos) - len(ones)) // CHAIN)):
             ones.push(FALSE)  # where a sum begins
         carries, carry_twos = _Queue(builder), _Queue(builder)
@@ -72,6 +79,8 @@ def popcount(builder: Builder, bits: Sequence[int]) -> Number:
             total, both = two_pair_adder(builder, z, (x, p), (y, q))
             ones.push(total)
             carry_twos.push(*both)
+        if not len(ones) + len(twos):
+            ones.push(FALSE)
         while len(ones) + 2 * len(twos) > 1:
             if len(twos):
                 x, differ = twos.pop()

@@ -82,7 +82,7 @@ class Compiled:
         return self._ready.run(words)
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Samples -> classes int64[N], or bool[N, num_outputs]; see `Model.predict`."""
+        """Samples -> what `Model.predict` gives."""
         samples, encoder = np.asarray(x), self._encoder
         rows = encoder.rows(samples)
         run, engine = self._ready
@@ -97,6 +97,8 @@ class Compiled:
             parts = [rows[first : first + step] for first in range(0, len(rows), step)] or [rows]
             bits = [unpack(run(pack(encoder.encode(part))), len(part)) for part in parts]
             outputs = np.concatenate(bits)
+        if self.model.numbers is not None:
+            return self.model.numbers(outputs)
         if self.model.num_classes is None:
             return outputs
         return outputs.astype(np.int64) @ (1 << np.arange(num_outputs, dtype=np.int64))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gatewright.encode import Encoder
 from gatewright.errors import InputError
-from gatewright.heads import GroupSum
+from gatewright.heads import Affine, GroupSum
 from gatewright.model import Model
 from gatewright.network import Network
 
@@ -40,4 +40,9 @@ def extract(
         output_names=output_names or circuit.output_names,
     )
     head = network.head
-    return Model(circuit, head.num_classes if isinstance(head, GroupSum) else None, encoder)
+    return Model(
+        circuit,
+        num_classes=head.num_classes if isinstance(head, GroupSum) else None,
+        encoder=encoder,
+        numbers=head.numbers(network.layers[-1].num_outputs) if isinstance(head, Affine) else None,
+    )

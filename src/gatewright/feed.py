@@ -35,7 +35,7 @@ class Feed:
 
     Attributes:
         packed: uint64[N, W], the rows as they are; of no rows where images are warped.
-        targets: [N] or [N, m].
+        targets: [N] or [N, m], floats in float32.
         images: what is warped and encoded anew each time, where augment is given.
     """
 
@@ -121,7 +121,9 @@ class Feed:
         targets = self.targets[rows]
         return (
             self._warped(rows, step * batch),
-            targets.astype(np.int32) if targets.ndim == 1 else targets,
+            targets.astype(np.int32)
+            if targets.ndim == 1 and targets.dtype.kind != "f"
+            else targets,
         )
 
     def indexed(self, batch: int, step: int, count: int) -> tuple[Array, Array, Array]:

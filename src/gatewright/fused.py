@@ -1,7 +1,7 @@
 """Training on the native kernel: which networks it takes, and their way there and back.
 
-The kernel (cpp/trainer.hpp) runs forward, cross-entropy, backward and Adam of a chain of gate
-layers under a group sum in one call for many steps. What it computes is what `train` compiles with
+The kernel (cpp/trainer.hpp) runs forward, loss, backward and Adam of a chain of gate layers under
+group sums in one call for many steps. What it computes is what `train` compiles with
 JAX, which is its specification and serves everything else.
 """
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gatewright import native
 from gatewright.adam import Adam, AdamState
 from gatewright.errors import InputError
-from gatewright.heads import GroupSum, classes_of
+from gatewright.heads import Affine, GroupSum, classes_of
 from gatewright.journal import partition
 from gatewright.layers import Gates, Layer
 from gatewright.learned import LearnedGates
@@ -60,9 +60,9 @@ def why_not(network: Network, optimizer: object = None, loss: object = None) -> 
         return "the optimiser is not gatewright.Adam"
     if loss is not None:
         return "the loss is not the head's own"
-    if not isinstance(network.head, GroupSum):
-        return f"the head is {type(network.head).__name__}, not GroupSum"
-    if network.head.log_tau is not None:
+    if not isinstance(network.head, GroupSum | Affine):
+        return f"the head is {type(network.head).__name__}, not GroupSum or Affine"
+    if isinstance(network.head, GroupSum) and network.head.log_tau is not None:
         return "tau is learned"
     for i, layer in enumerate(network.layers):
         if not isinstance(layer, Gates | LearnedGates):
@@ -141,7 +141,7 @@ class Fused:
                 layer.num_candidates if isinstance(layer, LearnedGates) else 0 for layer in layers
             ],
             wirings=[_wiring(layer) for layer in layers],
-            num_classes=_head(network).num_classes,
+            num_classes=_num_groups(_head(network)),
             storage=STORAGES.index(storage_of(activations)),
             threads=num_threads(threads),
         )
@@ -165,29 +165,42 @@ class Fused:
 
         Args:
             words: packed rows uint64[steps * batch, W], bit i of a row input i.
-            targets: classes [steps * batch], or their probabilities [steps * batch, num_classes].
+            targets: classes [steps * batch], or their probabilities [steps * batch, num_classes];
+                numbers [steps * batch] for an Affine head, where no row counts as decided right.
             step: steps of Adam taken before.
         """
         head = _head(self._network)
+        labels, weights = np.zeros(len(words), np.int32), None
+        if isinstance(head, Affine):
+            weights = head.weights
+            reals: Floats | None = ((targets - head.low) / head.spread).astype(np.float32)[:, None]
+        else:
+            labels = classes_of(targets).astype(np.int32)
+            reals = None if targets.ndim == 1 else targets.astype(np.float32, copy=False)
         return self._trainer.run(
             rows=words,
-            labels=classes_of(targets).astype(np.int32),
-            targets=None if targets.ndim == 1 else targets.astype(np.float32, copy=False),
+            labels=labels,
+            targets=reals,
             learning_rates=learning_rates,
             temperatures=temperatures,
             first_step=step,
             tau=_tau(self._network),
-            smoothing=head.label_smoothing,
+            smoothing=0.0 if isinstance(head, Affine) else head.label_smoothing,
             b1=adam.b1,
             b2=adam.b2,
             epsilon=adam.epsilon,
             weight_decay=adam.weight_decay,
+            weights=weights,
         )
 
     def scores(self, words: Words, temperature: float, *, is_hard: bool = False) -> Floats:
-        """Scores [N, num_classes] of the soft network, or hard, on packed rows uint64[N, W]."""
+        """Scores [N, s] of the soft network, or hard, on packed rows uint64[N, W]."""
         sums = self._trainer.sums(rows=words, temperature=temperature, is_hard=is_hard)
-        return sums / np.float32(_tau(self._network))
+        scores = sums / np.float32(_tau(self._network))
+        head = _head(self._network)
+        if not isinstance(head, Affine):
+            return scores
+        return (head.low + head.spread * (scores @ head.weights)[:, None]).astype(np.float32)
 
     def network(self) -> Network:
         """The network as it is now."""
@@ -250,11 +263,17 @@ def _wiring(layer: Layer) -> npt.NDArray[np.int32]:
     return np.ascontiguousarray(layer.fanin).reshape(-1)
 
 
-def _head(network: Network) -> GroupSum:
-    assert isinstance(network.head, GroupSum)
+def _head(network: Network) -> GroupSum | Affine:
+    assert isinstance(network.head, GroupSum | Affine)
     return network.head
 
 
+def _num_groups(head: GroupSum | Affine) -> int:
+    return head.groups if isinstance(head, Affine) else head.num_classes
+
+
 def _tau(network: Network) -> float:
-    head = _head(network)
-    return float(head.tau_of(network.layers[-1].num_outputs // head.num_classes))
+    head, num_outputs = _head(network), network.layers[-1].num_outputs
+    if isinstance(head, Affine):
+        return head.tau(num_outputs)
+    return float(head.tau_of(num_outputs // head.num_classes))

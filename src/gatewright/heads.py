@@ -1,4 +1,7 @@
-"""Heads: what turns the last layer's outputs into scores, a loss, and a decision in bits."""
+"""Heads: what turns the last layer's outputs into scores, a loss, and a decision in bits.
+
+`Bits`: every output is a bit. `GroupSum`: groups vote for classes. `Affine`: a number.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from gatewright.arith import argmax, popcount
+from gatewright.arith import argmax, popcount, weighted_sum
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError
+from gatewright.readout import Numbers
 
 
 class Head(eqx.Module):
@@ -35,16 +39,18 @@ class Head(eqx.Module):
         """Mean loss over the batch, the head's default."""
         raise NotImplementedError
 
-    def is_correct(self, scores: Array, y: Array) -> Array:
-        """bool[batch]: the decision equals the target."""
+    def merit(self, scores: Array, y: Array) -> Array:
+        """[batch]: what each decision is worth; whether it is right, unless it is a number's."""
         raise NotImplementedError
 
-    def decide(self, scores: Array) -> Array:
+    def decide(self, scores: Array, num_outputs: int) -> Array:
         """bool[batch, m]: the decision as bits; equal to `circuit` on hard outputs."""
         raise NotImplementedError
 
-    def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """bool[batch, m]: the decision that is right."""
+    def merit_of_bits(
+        self, bits: npt.NDArray[np.bool_], y: npt.NDArray[Any], num_outputs: int
+    ) -> float:
+        """The mean merit of decisions bool[batch, m], as `circuit(num_outputs)` gives them."""
         raise NotImplementedError
 
     def circuit(self, num_outputs: int) -> Circuit:
@@ -70,20 +76,30 @@ class Bits(Head):
     def loss(self, scores: Array, y: Array) -> Array:
         return ((scores - y.astype(scores.dtype).reshape(scores.shape)) ** 2).mean()
 
-    def is_correct(self, scores: Array, y: Array) -> Array:
-        return (self.decide(scores) == (y.reshape(scores.shape) > 0)).all(axis=1)
+    def merit(self, scores: Array, y: Array) -> Array:
+        return ((scores > 0.5) == (y.reshape(scores.shape) > 0)).all(axis=1)
 
-    def decide(self, scores: Array) -> Array:
-        return scores > 0.5
+    def decide(self, scores: Array, num_outputs: int) -> Array:
+        return scores[:, :num_outputs] > 0.5
 
     def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """bool[batch, m]: the decision that is right."""
         return y.reshape(len(y), -1) > 0
+
+    def merit_of_bits(
+        self, bits: npt.NDArray[np.bool_], y: npt.NDArray[Any], num_outputs: int
+    ) -> float:
+        return _share_equal(bits, self.target_bits(y))
 
     def circuit(self, num_outputs: int) -> Circuit:
         builder = Builder([f"x{i}" for i in range(num_outputs)], "bits")
         for i, literal in enumerate(builder.inputs):
             builder.output(f"y{i}" if num_outputs > 1 else "y", literal)
         return builder.build()
+
+
+def _share_equal(bits: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]) -> float:
+    return float((bits == others).all(axis=1).mean())
 
 
 Tau = float | Literal["auto", "learned"]
@@ -196,16 +212,23 @@ class GroupSum(Head):
         s = self.label_smoothing
         return -(1 - s) * of_target - s * log_probability.mean()
 
-    def is_correct(self, scores: Array, y: Array) -> Array:
+    def merit(self, scores: Array, y: Array) -> Array:
         return jnp.argmax(scores, axis=1) == (y if y.ndim == 1 else jnp.argmax(y, axis=1))
 
-    def decide(self, scores: Array) -> Array:
+    def decide(self, scores: Array, num_outputs: int) -> Array:
+        del num_outputs
         winner = jnp.argmax(scores, axis=1)
         num_bits = (self.num_classes - 1).bit_length()
         return (winner[:, None] >> jnp.arange(num_bits)[None, :]) & 1 == 1
 
     def target_bits(self, y: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """bool[batch, m]: the decision that is right."""
         return (classes_of(y)[:, None] >> np.arange((self.num_classes - 1).bit_length())) & 1 == 1
+
+    def merit_of_bits(
+        self, bits: npt.NDArray[np.bool_], y: npt.NDArray[Any], num_outputs: int
+    ) -> float:
+        return _share_equal(bits, self.target_bits(y))
 
     def circuit(self, num_outputs: int) -> Circuit:
         self.check(num_outputs)
@@ -223,3 +246,110 @@ def _vote(num_classes: int, size: int) -> Circuit:
     for i, literal in enumerate(index):
         builder.output(f"y{i}" if len(index) > 1 else "y", literal)
     return builder.build()
+
+
+#: Counts that an Affine head tells apart: float32, in which it learns, holds them.
+MOST_COUNT = 1 << 20
+
+
+class Affine(Head):
+    """A number: from `low`, where all outputs are 0, to `high`, where all are 1.
+
+    With one group it is an affine function of how many outputs are 1 (Petersen et al. 2022,
+    2210.08277, the section on regression). With more the outputs fall into equal groups and group g
+    counts 2^g times, as the digits of a binary number do. The circuit gives the weighted count,
+    least significant bit first; `numbers` says how a count becomes a number.
+
+    Targets are numbers [batch]. The loss is the mean squared error in units of `spread`, and a
+    decision's merit 1 less its squared error in these units: where spread is the standard deviation
+    of the targets, the mean merit is R^2, the coefficient of determination.
+
+    Attributes:
+        low, high: the numbers that all zeros and all ones mean.
+        spread: of the targets; None is a quarter of high - low.
+        groups: in which the outputs fall.
+    """
+
+    low: float = eqx.field(static=True)
+    high: float = eqx.field(static=True)
+    spread: float = eqx.field(static=True)
+    groups: int = eqx.field(static=True)
+
+    def __init__(
+        self, low: float, high: float, *, spread: float | None = None, groups: int = 1
+    ) -> None:
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise InputError(f"Affine's low is below its high, not {low} and {high}")
+        spread = (high - low) / 4 if spread is None else spread
+        if not (spread > 0 and math.isfinite(spread)):
+            raise InputError(f"Affine's spread is above 0, not {spread}")
+        if groups < 1:
+            raise InputError(f"Affine has at least 1 group, not {groups}")
+        self.low, self.high, self.spread = float(low), float(high), float(spread)
+        self.groups = groups
+
+    @property
+    def weights(self) -> npt.NDArray[np.float32]:
+        """float32[groups]: what each group counts, the last one 1."""
+        return np.exp2(np.arange(self.groups) - (self.groups - 1)).astype(np.float32)
+
+    def check(self, num_outputs: int) -> None:
+        if num_outputs % self.groups:
+            raise InputError(
+                f"Affine(groups={self.groups}) needs a multiple of {self.groups} outputs, the last "
+                f"layer has {num_outputs}"
+            )
+        if self._most(num_outputs) >= MOST_COUNT:
+            raise InputError(
+                f"Affine(groups={self.groups}) counts {num_outputs} outputs up to "
+                f"{self._most(num_outputs)}, and tells {MOST_COUNT} apart; take fewer groups"
+            )
+
+    def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
+        del num_outputs
+        if y.ndim != 1 or y.dtype.kind not in "iuf" or not np.isfinite(y).all():
+            raise InputError(f"Affine learns finite numbers [N]; y is {y.dtype}{list(y.shape)}")
+
+    def tau(self, num_outputs: int) -> float:
+        """The groups' sums, each times its weight, over tau are the number less low, in spreads."""
+        most = num_outputs // self.groups * float(self.weights.sum())
+        return most * self.spread / (self.high - self.low)
+
+    def numbers(self, num_outputs: int) -> Numbers:
+        """How the circuit's count becomes a number."""
+        return Numbers(1, (self.high - self.low) / self._most(num_outputs), self.low)
+
+    def _most(self, num_outputs: int) -> int:
+        """The highest count."""
+        return num_outputs // self.groups * (2**self.groups - 1)
+
+    def scores(self, x: Array) -> Array:
+        sums = x.reshape(self.groups, -1, x.shape[1]).sum(axis=1)
+        count = jnp.asarray(self.weights)[:, None] * sums
+        return (self.low + self.spread / self.tau(len(x)) * count.sum(axis=0))[:, None]
+
+    def loss(self, scores: Array, y: Array) -> Array:
+        return 1 - self.merit(scores, y).mean()
+
+    def merit(self, scores: Array, y: Array) -> Array:
+        return 1 - ((scores[:, 0] - y.astype(scores.dtype)) / self.spread) ** 2
+
+    def decide(self, scores: Array, num_outputs: int) -> Array:
+        most = self._most(num_outputs)
+        count = jnp.round((scores - self.low) * (most / (self.high - self.low))).astype(jnp.int32)
+        return (count >> jnp.arange(most.bit_length())[None, :]) & 1 == 1
+
+    def merit_of_bits(
+        self, bits: npt.NDArray[np.bool_], y: npt.NDArray[Any], num_outputs: int
+    ) -> float:
+        error = (self.numbers(num_outputs)(bits) - y) / self.spread
+        return float(1 - (error**2).mean())
+
+    def circuit(self, num_outputs: int) -> Circuit:
+        self.check(num_outputs)
+        builder = Builder([f"x{i}" for i in range(num_outputs)], "weighted_sum")
+        size = num_outputs // self.groups
+        columns = [builder.inputs[g * size : (g + 1) * size] for g in range(self.groups)]
+        for i, literal in enumerate(weighted_sum(builder, columns)):
+            builder.output(f"y{i}", literal)
+        return builder.build()

@@ -22,7 +22,8 @@ class Metrics:
 
     Attributes:
         loss: mean loss over the last chunk of steps.
-        soft_accuracy, hard_accuracy: share of rows decided right, before and after rounding gates.
+        soft_accuracy, hard_accuracy: share of rows decided right, before and after rounding gates;
+            of a number (`Affine`) R^2.
             Both on the held-out rows where there are any; else the soft one is the last step's, on
             its batch and before its update, and the hard one on all training rows.
         decided: share of gates whose most likely table has a probability above .85.

@@ -201,7 +201,7 @@ def _networks(network: Network) -> list[Contender]:
                     jnp.roll(cells, (-dy, -dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
                 ]
                 rows = jnp.stack(around, axis=-1).reshape(-1, 9)
-                return network.head.decide(network(rows, mode=mode)).reshape(cells.shape)
+                return network.head.decide(network(rows, mode=mode), 1).reshape(cells.shape)
 
             last = cast(jax.Array, jax.lax.fori_loop(0, generations, generation, cells))
             return last

@@ -18,10 +18,11 @@ from gatewright import storage
 from gatewright.circuit import Circuit
 from gatewright.encode import Encoder, restore
 from gatewright.errors import InputError
+from gatewright.readout import Numbers
 
-FORMAT = "gatewright model 2"
-#: The first version had no encoder, and is read as that.
-READABLE = ("gatewright model 1", FORMAT)
+FORMAT = "gatewright model 3"
+#: The first version had no encoder, the second no numbers; they are read as that.
+READABLE = ("gatewright model 1", "gatewright model 2", FORMAT)
 
 #: Before the names of the encoder's arrays in a file.
 ENCODER = "encoder."
@@ -40,16 +41,23 @@ class Model:
         num_classes: where the outputs are a class number in binary, least significant bit first;
             None where each output is a bit of the answer.
         encoder: from samples to the circuit's input bits; None where samples are these bits.
+        numbers: where the outputs are counts that mean numbers; None where they are not.
 
     Raises:
-        InputError: the encoder gives another number of bits than the circuit has inputs.
+        InputError: the encoder gives another number of bits than the circuit has inputs, or the
+            outputs are not what num_classes or numbers says.
     """
 
     circuit: Circuit
     num_classes: int | None = None
     encoder: Encoder | None = None
+    numbers: Numbers | None = None
 
     def __post_init__(self) -> None:
+        if self.numbers is not None:
+            if self.num_classes is not None:
+                raise InputError("a model's outputs are a class or numbers, not both")
+            self.numbers.check(self.circuit.num_outputs)
         if self.encoder is not None and self.encoder.num_bits != self.circuit.num_inputs:
             raise InputError(
                 f"the encoder gives {self.encoder.num_bits} bits and circuit {self.circuit.name} "
@@ -60,7 +68,7 @@ class Model:
         return {name: value for name, value in self.__dict__.items() if name != KEPT}
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Samples -> bool[N, num_outputs], or classes int64[N].
+        """Samples -> bool[N, num_outputs], classes int64[N], or numbers float64[N] or [N, num].
 
         Samples are [N, *encoder.shape], or rows of bits [N, num_inputs] where there is no encoder.
         The circuit is compiled (`gatewright.compile`) at the first call.
@@ -83,6 +91,7 @@ class Model:
             "output_names": circuit.output_names,
             "num_classes": self.num_classes,
             "encoder": None if self.encoder is None else self.encoder.about,
+            "numbers": None if self.numbers is None else self.numbers.to_json(),
         }
         if self.encoder is not None:
             arrays |= {ENCODER + name: array for name, array in self.encoder.arrays.items()}
@@ -116,6 +125,8 @@ class Model:
                 if name.startswith(ENCODER)
             }
             encoder = None if described is None else restore(described, held)
-            return Model(circuit, about["num_classes"], encoder)
+            numbers = about.get("numbers")
+            meaning = None if numbers is None else Numbers.of_json(numbers)
+            return Model(circuit, about["num_classes"], encoder, meaning)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: a damaged Gatewright model ({error})") from error

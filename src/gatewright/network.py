@@ -88,15 +88,17 @@ class Network(eqx.Module):
         confidence = [layer.confidence(temperature) for layer in self.layers]
         return (jnp.concatenate(confidence) > 0.85).mean()
 
-    def hard_accuracy(self, words: Words, targets: BitRows) -> float:
-        """Share of rows that the hard network decides right, by bit-parallel simulation.
+    def hard_accuracy(self, words: Words, y: npt.NDArray[Any]) -> float:
+        """Mean merit of the hard network's decisions, by bit-parallel simulation.
+
+        That is the share of rows that it decides right, or R^2 of a number (`Affine`).
 
         Args:
             words: packed inputs uint64[num_inputs, W].
-            targets: bool[N, m], the right decisions (`head.target_bits`).
+            y: targets of N rows.
         """
-        decided = unpack(self.to_netlist().simulate(words), len(targets))
-        return float((decided == targets).all(axis=1).mean())
+        decided = unpack(self.to_netlist().simulate(words), len(y))
+        return self.head.merit_of_bits(decided, y, self.layers[-1].num_outputs)
 
     def hard_bits(self, rows: BitRows) -> BitRows:
         """The decision of the hard network, evaluated as a network: bool[N, k] -> bool[N, m]."""
@@ -169,4 +171,4 @@ def _numbered(letter: str, num: int) -> tuple[str, ...]:
 
 @eqx.filter_jit
 def _decide(network: Network, rows: Array) -> Array:
-    return network.head.decide(network(rows, mode="hard"))
+    return network.head.decide(network(rows, mode="hard"), network.layers[-1].num_outputs)

@@ -24,6 +24,7 @@ from gatewright import layer_calls
 from gatewright.adam import Adam, AdamState, rate_at
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused
+from gatewright.heads import Affine
 from gatewright.journal import State, partition
 from gatewright.network import Network
 
@@ -87,10 +88,12 @@ def native_stepper(
             adam,
         )
         trained = fused.network()
+        is_number = isinstance(network.head, Affine)
+        soft = 1 - float(losses[-1]) if is_number else float(num_right[-1]) / batch
         after = temperature_at(temperature, jnp.asarray(step + count))
         leaves = jax.tree_util.tree_leaves(partition(trained)[0])
         return Result(
-            trained, fused.state(step + count), losses, float(num_right[-1]) / batch,
+            trained, fused.state(step + count), losses, soft,
             float(trained.decided(after)), all(bool(np.isfinite(leaf).all()) for leaf in leaves),
         )  # fmt: skip
 
@@ -175,7 +178,7 @@ def _compile(
                 unpack_rows(network, octets), mode=mode, temperature=now,
                 key=jax.random.fold_in(key, step),
             )  # fmt: skip
-            return loss(scores, y), network.head.is_correct(scores, y).mean()
+            return loss(scores, y), network.head.merit(scores, y).mean()
 
         def update(carry: Any, item: tuple[Array, Array]) -> tuple[Any, Array]:
             trainable, optimizer_state, _ = carry

@@ -29,7 +29,7 @@ from gatewright.encode import Encoder
 from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused, describe, num_threads, why_not
-from gatewright.heads import Head, classes_of
+from gatewright.heads import Head
 from gatewright.journal import Best, Journal, Metrics, State, best_metrics, last_metrics
 from gatewright.network import Network
 from gatewright.steppers import (
@@ -78,7 +78,7 @@ def train(
     Args:
         x: rows of bits [N, num_inputs]; with an encoder, what it encodes.
         y: targets: for GroupSum class numbers [N], or probabilities [N, num_classes]; for Bits
-            bits [N, m].
+            bits [N, m]; for Affine numbers [N].
         optimizer: any optax transformation; `gatewright.Adam` also on the native kernel.
         batch_size: rows a step, reshuffled every epoch; None takes all rows every step.
         augment: warps every training image anew each time that it is used; needs an encoder.
@@ -133,10 +133,9 @@ def train(
         if held_out is not None:
             soft = _soft_scores(network, judged, now, stepper.fused)[1]
         if stepper.fused is None:
-            wanted = network.head.target_bits(judged.targets)
-            hard = network.hard_accuracy(judged.by_input(), wanted)
+            hard = network.hard_accuracy(judged.by_input(), judged.targets)
         else:
-            hard = _hard_accuracy(stepper.fused, judged)
+            hard = _hard_accuracy(stepper.fused, judged, network.head)
         metrics = Metrics(
             step, float(result.losses.mean()), float(soft), hard, result.decided,
             time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
@@ -261,7 +260,7 @@ def evaluate(
     feed = Feed.make(network, x, y, encoder=encoder)
     now = jnp.asarray(temperature, dtype=jnp.float32)
     loss, soft = _soft_scores(network, feed, now, batch_size=batch_size)
-    hard = network.hard_accuracy(feed.by_input(), network.head.target_bits(feed.targets))
+    hard = network.hard_accuracy(feed.by_input(), feed.targets)
     return Metrics(0, loss, soft, hard, float(network.decided(now)))
 
 
@@ -289,10 +288,10 @@ def _soft_scores(
     return loss / feed.num_rows, correct / feed.num_rows
 
 
-def _hard_accuracy(fused: Fused, feed: Feed) -> float:
-    """Share of rows that the hard network decides right: what its netlist does, by test."""
+def _hard_accuracy(fused: Fused, feed: Feed, head: Head) -> float:
+    """Mean merit of the hard network's decisions: those of its netlist, by test."""
     scores = fused.scores(feed.words(slice(None)), 1.0, is_hard=True)
-    return float((scores.argmax(axis=1) == classes_of(feed.targets)).mean())
+    return float(head.merit(jnp.asarray(scores), jnp.asarray(feed.targets)).mean())
 
 
 @eqx.filter_jit
@@ -306,7 +305,7 @@ def _soft_batch(
 
 @eqx.filter_jit
 def _judge(head: Head, scores: Array, targets: Array) -> tuple[Array, Array]:
-    return head.loss(scores, targets), head.is_correct(scores, targets).sum()
+    return head.loss(scores, targets), head.merit(scores, targets).sum()
 
 
 def _is_native(

@@ -119,6 +119,10 @@ void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
   std::size_t num_targets;  // probabilities of classes, or none
   in >> num_targets;
   const auto targets = read<float>(in, num_targets);
+  std::size_t num_weights;  // of groups in a number, or none
+  in >> num_weights;
+  const auto weights = read<float>(in, num_weights);
+  run.weights = weights;
   try {
     Trainer trainer(shapes, num_classes, static_cast<Storage>(storage), threads);
     for (std::size_t l = 0; l < num_layers; ++l) {
