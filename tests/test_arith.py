@@ -152,7 +152,7 @@ def test_argmax_is_the_lowest_index_of_the_largest(widths):
 def test_a_weighted_sum_counts_each_bit_by_its_column(sizes, seed):
     builder = Builder([f"x{i}" for i in range(sum(sizes))])
     ends = np.cumsum([0, *sizes])
-    columns = [builder.inputs[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    columns = [builder.inputs[a:b] for a, b in itertools.pairwise(ends)]
     circuit = finish(builder, weighted_sum(builder, columns))
     rows = np.random.default_rng(seed).random((50, sum(sizes))) < 0.5
     counts = rows @ np.repeat(1 << np.arange(len(sizes)), sizes)

@@ -119,12 +119,9 @@ class Feed:
         """Packed rows uint64[count * batch, W] and targets of steps `step` to step + count - 1."""
         rows = self._order(batch, step, count)
         targets = self.targets[rows]
-        return (
-            self._warped(rows, step * batch),
-            targets.astype(np.int32)
-            if targets.ndim == 1 and targets.dtype.kind != "f"
-            else targets,
-        )
+        if targets.ndim == 1 and targets.dtype.kind != "f":
+            targets = targets.astype(np.int32)
+        return self._warped(rows, step * batch), targets
 
     def indexed(self, batch: int, step: int, count: int) -> tuple[Array, Array, Array]:
         """The same for a compiled step: rows of each step int32[count, batch], octets, targets.
