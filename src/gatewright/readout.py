@@ -47,7 +47,7 @@ class Numbers:
 
     def __call__(self, outputs: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """bool[N, outputs] -> [N], or [N, num] where there are several."""
-        values: npt.NDArray[np.float64] = self.offset + self.scale * self.counts(outputs)
+        values = np.multiply(self.counts(outputs), self.scale, dtype=np.float64) + self.offset
         return values[:, 0] if self.num == 1 else values
 
     def counts(self, outputs: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
