@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine.hpp"
 #include "machine_code.hpp"
@@ -16,7 +18,7 @@ namespace nb = nanobind;
 using namespace nb::literals;
 using gatewright::Backend;
 using gatewright::Engine;
-using gatewright::Samples;
+using gatewright::Rows;
 
 namespace {
 
@@ -26,7 +28,6 @@ using Words = Input<std::uint64_t, nb::shape<-1, -1>>;
 // Rows may be any number of bytes apart.
 template <typename T>
 using RowsOf = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::device::cpu>;
-using Thresholds = Input<float, nb::shape<-1, -1>>;
 using Packed = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
 using Labels = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>>;
 
@@ -39,10 +40,18 @@ std::pair<std::unique_ptr<T[]>, nb::capsule> owned(std::size_t size) {
 
 [[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
 
+template <typename T>
+std::vector<T> copied(const Input<T, nb::shape<-1>>& given) {
+  return {given.data(), given.data() + given.shape(0)};
+}
+
 void make_engine(Engine* self, std::int64_t num_inputs,
                  const Input<std::int32_t, nb::shape<-1, 2>>& fanin,
                  const Input<std::uint8_t, nb::shape<-1>>& table,
-                 const Input<std::int32_t, nb::shape<-1>>& outputs, const std::string& backend,
+                 const Input<std::int32_t, nb::shape<-1>>& outputs, std::size_t num_features,
+                 const Input<std::int32_t, nb::shape<-1>>& column,
+                 const Input<std::uint8_t, nb::shape<-1>>& kind,
+                 const Input<double, nb::shape<-1>>& limit, const std::string& backend,
                  std::size_t num_threads) {
   if (num_inputs < 0 || fanin.shape(0) != table.shape(0) || num_threads == 0) {
     refuse(
@@ -55,10 +64,12 @@ void make_engine(Engine* self, std::int64_t num_inputs,
                                         fanin.data(),
                                         table.data(),
                                         outputs.data()};
+  gatewright::BitTable bits{num_features, copied(column), copied(kind), copied(limit)};
   const nb::gil_scoped_release release;
   gatewright::validate(circuit);
-  new (self)
-      Engine(circuit, backend == "jit" ? Backend::machine_code : Backend::interpreter, num_threads);
+  gatewright::validate(bits, circuit.num_inputs);
+  new (self) Engine(circuit, std::move(bits),
+                    backend == "jit" ? Backend::machine_code : Backend::interpreter, num_threads);
 }
 
 Packed run(Engine& engine, const Words& words) {
@@ -75,54 +86,41 @@ Packed run(Engine& engine, const Words& words) {
 }
 
 template <typename T>
-gatewright::PackRows* packer() {
-  const gatewright::EngineKernels& kernels = gatewright::engine_kernels();
-  if constexpr (std::is_same_v<T, std::uint8_t>) return kernels.pack_uint8;
-  if constexpr (std::is_same_v<T, float>) return kernels.pack_float;
-  return kernels.pack_double;
-}
-
-template <typename T>
-Samples samples_of(const Engine& engine, const RowsOf<T>& rows, const Thresholds& thresholds) {
+Rows rows_of(const Engine& engine, const RowsOf<T>& rows) {
   if (rows.shape(0) > 0 && rows.shape(1) > 1 && rows.stride(1) != 1) {
     refuse("a row's features are not side by side");
   }
-  if (thresholds.shape(0) != rows.shape(1) ||
-      thresholds.shape(0) * thresholds.shape(1) != engine.num_inputs()) {
-    refuse("rows have " + std::to_string(rows.shape(1)) + " features and there are " +
-           std::to_string(thresholds.shape(0)) + " x " + std::to_string(thresholds.shape(1)) +
-           " thresholds; the circuit has " + std::to_string(engine.num_inputs()) + " inputs");
+  if (rows.shape(1) != engine.num_features()) {
+    refuse("rows have " + std::to_string(rows.shape(1)) + " features, not " +
+           std::to_string(engine.num_features()));
   }
-  return {{reinterpret_cast<const std::uint8_t*>(rows.data()),
-           static_cast<std::ptrdiff_t>(rows.stride(0)) * static_cast<std::ptrdiff_t>(sizeof(T)),
-           rows.shape(1)},
-          packer<T>(),
-          thresholds.shape(1),
-          thresholds.data()};
+  return {reinterpret_cast<const std::uint8_t*>(rows.data()),
+          static_cast<std::ptrdiff_t>(rows.stride(0)) * static_cast<std::ptrdiff_t>(sizeof(T)),
+          rows.shape(1)};
 }
 
 template <typename T>
-Packed outputs_of(Engine& engine, const RowsOf<T>& rows, const Thresholds& thresholds) {
-  const Samples samples = samples_of<T>(engine, rows, thresholds);
-  const std::size_t num_words = (rows.shape(0) + 63) / 64;
+Packed outputs_of(Engine& engine, const RowsOf<T>& given) {
+  const Rows rows = rows_of<T>(engine, given);
+  const std::size_t num_words = (given.shape(0) + 63) / 64;
   auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * num_words);
   {
     const nb::gil_scoped_release release;
-    engine.run(samples, rows.shape(0), data.get());
+    engine.run<T>(rows, given.shape(0), data.get());
   }
   return Packed(data.release(), {engine.num_outputs(), num_words}, owner);
 }
 
 template <typename T>
-Labels labels_of(Engine& engine, const RowsOf<T>& rows, const Thresholds& thresholds) {
-  const Samples samples = samples_of<T>(engine, rows, thresholds);
+Labels labels_of(Engine& engine, const RowsOf<T>& given) {
+  const Rows rows = rows_of<T>(engine, given);
   if (engine.num_outputs() > 8) refuse("a class number has 8 bits here; read the outputs");
-  auto [data, owner] = owned<std::int64_t>(rows.shape(0));
+  auto [data, owner] = owned<std::int64_t>(given.shape(0));
   {
     const nb::gil_scoped_release release;
-    engine.label(samples, rows.shape(0), data.get());
+    engine.label<T>(rows, given.shape(0), data.get());
   }
-  return Labels(data.release(), {rows.shape(0)}, owner);
+  return Labels(data.release(), {given.shape(0)}, owner);
 }
 
 const gatewright::MachineCode* machine_code(const Engine& engine) {
@@ -140,14 +138,15 @@ nb::bytes code_of(const Engine& engine) {
 void bind_engine(nb::module_& module) {
   nb::class_<Engine>(module, "Engine")
       .def("__init__", &make_engine, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
-           "outputs"_a.noconvert(), "backend"_a, "num_threads"_a)
+           "outputs"_a.noconvert(), "num_features"_a, "column"_a.noconvert(), "kind"_a.noconvert(),
+           "limit"_a.noconvert(), "backend"_a, "num_threads"_a)
       .def("run", &run, "words"_a.noconvert())
-      .def("outputs", &outputs_of<std::uint8_t>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
-      .def("outputs", &outputs_of<float>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
-      .def("outputs", &outputs_of<double>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
-      .def("labels", &labels_of<std::uint8_t>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
-      .def("labels", &labels_of<float>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
-      .def("labels", &labels_of<double>, "rows"_a.noconvert(), "thresholds"_a.noconvert())
+      .def("outputs", &outputs_of<std::uint8_t>, "rows"_a.noconvert())
+      .def("outputs", &outputs_of<float>, "rows"_a.noconvert())
+      .def("outputs", &outputs_of<double>, "rows"_a.noconvert())
+      .def("labels", &labels_of<std::uint8_t>, "rows"_a.noconvert())
+      .def("labels", &labels_of<float>, "rows"_a.noconvert())
+      .def("labels", &labels_of<double>, "rows"_a.noconvert())
       .def("code", &code_of, "The machine code, or nothing.")
       .def("loads_and_stores",
            [](const Engine& engine) {

@@ -7,6 +7,8 @@
 #include <exception>
 #include <new>
 #include <stdexcept>
+#include <type_traits>
+#include <utility>
 
 #include "interpreter.hpp"
 #include "machine_code.hpp"
@@ -42,10 +44,31 @@ std::unique_ptr<Runner> make_machine_code(const Program& program) {
       "machine code is for x86-64 with AVX2 or AVX-512, on Linux; take the interpreter");
 }
 
+// Inputs that an operation or an output reads, rising.
+std::vector<std::uint32_t> inputs_read(const Program& program) {
+  std::vector<bool> is_read(program.num_values());
+  for (const Operation& operation : program.operations) {
+    for (std::size_t k = 0; k < operation.size(); ++k) {
+      is_read[static_cast<std::size_t>(operation.operands[k])] = true;
+    }
+  }
+  for (const std::int32_t literal : program.outputs) {
+    is_read[static_cast<std::size_t>(literal >> 1)] = true;
+  }
+  std::vector<std::uint32_t> found;
+  for (std::size_t input = 0; input < program.num_inputs; ++input) {
+    if (is_read[1 + input]) found.push_back(static_cast<std::uint32_t>(input));
+  }
+  return found;
+}
+
 }  // namespace
 
-Engine::Engine(const CircuitView& circuit, Backend backend, std::size_t num_threads)
-    : num_inputs_(circuit.num_inputs), team_(num_threads), places_(num_threads) {
+Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads)
+    : num_inputs_(circuit.num_inputs),
+      bits_(std::move(bits)),
+      team_(num_threads),
+      places_(num_threads) {
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
   const Program program = make_program(circuit);
   if (backend == Backend::machine_code) {
@@ -55,6 +78,7 @@ Engine::Engine(const CircuitView& circuit, Backend backend, std::size_t num_thre
   }
   num_operations_ = program.operations.size();
   outputs_ = program.outputs;
+  read_inputs_ = inputs_read(program);
   const std::size_t fitting = kTurnBytes / std::max<std::size_t>(1, runner_->block_bytes());
   turn_blocks_ = std::clamp<std::size_t>(fitting, 1, kMaxBlocks);
   // Whole groups of packed rows.
@@ -117,7 +141,7 @@ void Engine::fill(const std::uint64_t* words, std::size_t stride, std::size_t co
   const std::size_t size = runner_->vector_bytes(), block_words = size / 8;
   for (std::size_t first = 0; first < count; first += block_words) {
     const std::size_t own = std::min(block_words, count - first);
-    for (std::size_t input = 0; input < num_inputs_; ++input) {
+    for (const std::size_t input : read_inputs_) {
       std::uint8_t* const to = slots + input * size;
       if (own == block_words && size == 64) {
         std::memcpy(to, words + input * stride + first, 64);
@@ -164,29 +188,56 @@ void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_
       });
 }
 
-template <typename Finish>
-void Engine::run_samples(const Samples& samples, std::size_t num_samples, Finish finish) {
+template <typename T>
+const BitTests<T>& Engine::tests() {
+  const auto made = [&](std::optional<BitTests<T>>& held) -> const BitTests<T>& {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!held) {
+      std::vector<bool> is_read(num_inputs_);
+      for (const std::size_t input : read_inputs_) is_read[input] = true;
+      held.emplace(bits_, is_read);
+    }
+    return *held;
+  };
+  if constexpr (std::is_same_v<T, std::uint8_t>) {
+    return made(of_bytes_);
+  } else if constexpr (std::is_same_v<T, float>) {
+    return made(of_floats_);
+  } else {
+    return made(of_doubles_);
+  }
+}
+
+template <typename T>
+PackRows<T>* packer() {
+  if constexpr (std::is_same_v<T, std::uint8_t>) return engine_kernels().pack_uint8;
+  if constexpr (std::is_same_v<T, float>) return engine_kernels().pack_float;
+  if constexpr (std::is_same_v<T, double>) return engine_kernels().pack_double;
+}
+
+template <typename T, typename Finish>
+void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finish) {
   const std::size_t block_words = runner_->vector_bytes() / 8;
+  const Tests<T> tests = this->tests<T>().view();
+  PackRows<T>* const pack = packer<T>();
   for_each_turn(
       (num_samples + 63) / 64,
       [&](std::size_t first, std::size_t count, Place& place) {
         if (!place.scratch) {
-          place.scratch =
-              allocate(pack_scratch(num_inputs_));  // at least a feature's, whatever comes
+          place.scratch = allocate(pack_scratch(num_features()));
           if (block_words < kWordsPacked) place.words = allocate(num_inputs_ * kWordsPacked * 8);
         }
         auto* const slots = reinterpret_cast<std::uint64_t*>(place.slots.get());
         for (std::size_t word = 0; word < count; word += kWordsPacked) {
-          const std::size_t row = (first + word) * 64, rows = std::min(kPacked, num_samples - row);
+          const std::size_t row = (first + word) * 64, own = std::min(kPacked, num_samples - row);
           std::uint64_t* const block = slots + word / block_words * (runner_->block_bytes() / 8);
           if (block_words >= kWordsPacked) {  // where they are to be
-            samples.pack(samples.rows, row, rows, samples.bits, samples.thresholds,
-                         block + word % block_words, block_words, place.scratch.get());
+            pack(rows, row, own, tests, block + word % block_words, block_words,
+                 place.scratch.get());
             continue;
           }
           auto* const words = reinterpret_cast<std::uint64_t*>(place.words.get());
-          samples.pack(samples.rows, row, rows, samples.bits, samples.thresholds, words,
-                       kWordsPacked, place.scratch.get());
+          pack(rows, row, own, tests, words, kWordsPacked, place.scratch.get());
           fill(words, kWordsPacked, std::min(kWordsPacked, count - word),
                reinterpret_cast<std::uint8_t*>(block));
         }
@@ -194,16 +245,18 @@ void Engine::run_samples(const Samples& samples, std::size_t num_samples, Finish
       finish);
 }
 
-void Engine::run(const Samples& samples, std::size_t num_samples, std::uint64_t* result) {
+template <typename T>
+void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* result) {
   const std::size_t num_words = (num_samples + 63) / 64;
-  run_samples(samples, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
+  run_samples<T>(rows, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
       copy_output(k, place.slots.get(), count, result + k * num_words + first);
     }
   });
 }
 
-void Engine::label(const Samples& samples, std::size_t num_samples, std::int64_t* labels) {
+template <typename T>
+void Engine::label(const Rows& rows, std::size_t num_samples, std::int64_t* labels) {
   // The eight bits of an octet, one to a byte.
   static const std::vector<std::uint64_t> kSpread = [] {
     std::vector<std::uint64_t> spread(256);
@@ -212,7 +265,7 @@ void Engine::label(const Samples& samples, std::size_t num_samples, std::int64_t
     }
     return spread;
   }();
-  run_samples(samples, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
+  run_samples<T>(rows, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
     std::uint64_t planes[kMaxPlanes][kMaxBlocks * kSlotBytes / 8];
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
       copy_output(k, place.slots.get(), count, planes[k]);
@@ -231,5 +284,12 @@ void Engine::label(const Samples& samples, std::size_t num_samples, std::int64_t
     }
   });
 }
+
+template void Engine::run<std::uint8_t>(const Rows&, std::size_t, std::uint64_t*);
+template void Engine::label<std::uint8_t>(const Rows&, std::size_t, std::int64_t*);
+template void Engine::run<float>(const Rows&, std::size_t, std::uint64_t*);
+template void Engine::label<float>(const Rows&, std::size_t, std::int64_t*);
+template void Engine::run<double>(const Rows&, std::size_t, std::uint64_t*);
+template void Engine::label<double>(const Rows&, std::size_t, std::int64_t*);
 
 }  // namespace gatewright

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bit_table.hpp"
 #include "engine_kernels.hpp"
 #include "runner.hpp"
 #include "simulate.hpp"
@@ -19,30 +21,26 @@ namespace gatewright {
 
 enum class Backend { machine_code, interpreter };
 
-// Rows of one type of number and their thresholds, `bits` a feature; see PackRows.
-struct Samples {
-  Rows rows;
-  PackRows* pack;
-  std::size_t bits;
-  const float* thresholds;
-};
-
 class Engine {
  public:
-  // A valid circuit. Throws std::invalid_argument where this machine has no such back end,
-  // std::length_error where the circuit is too large for it, std::bad_alloc.
-  Engine(const CircuitView& circuit, Backend backend, std::size_t num_threads);
+  // A valid circuit, and what its inputs are of rows, valid too. Throws std::invalid_argument where
+  // this machine has no such back end, std::length_error where the circuit is too large for it,
+  // std::bad_alloc.
+  Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads);
 
   // result[num_outputs][num_words] of words[num_inputs][num_words].
   void run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result);
 
-  // The same of samples, num_words = ceil(num_samples / 64).
-  void run(const Samples& samples, std::size_t num_samples, std::uint64_t* result);
+  // The same of rows of T (std::uint8_t, float or double), num_words = ceil(num_samples / 64).
+  template <typename T>
+  void run(const Rows& rows, std::size_t num_samples, std::uint64_t* result);
 
   // labels[num_samples]: the outputs, at most 8, as a number, the first the least significant bit.
-  void label(const Samples& samples, std::size_t num_samples, std::int64_t* labels);
+  template <typename T>
+  void label(const Rows& rows, std::size_t num_samples, std::int64_t* labels);
 
   std::size_t num_inputs() const { return num_inputs_; }
+  std::size_t num_features() const { return bits_.num_features; }
   std::size_t num_outputs() const { return outputs_.size(); }
   std::size_t num_threads() const { return team_.size(); }
   std::size_t num_operations() const { return num_operations_; }
@@ -65,10 +63,18 @@ class Engine {
             std::uint8_t* slots) const;
   void copy_output(std::size_t output, const std::uint8_t* slots, std::size_t count,
                    std::uint64_t* result) const;
-  template <typename Finish>
-  void run_samples(const Samples& samples, std::size_t num_samples, Finish finish);
+  template <typename T, typename Finish>
+  void run_samples(const Rows& rows, std::size_t num_samples, Finish finish);
+  template <typename T>
+  const BitTests<T>& tests();
 
   std::size_t num_inputs_, num_operations_ = 0;
+  std::vector<std::uint32_t> read_inputs_;
+  BitTable bits_;
+  // Made when first asked for.
+  std::optional<BitTests<std::uint8_t>> of_bytes_;
+  std::optional<BitTests<float>> of_floats_;
+  std::optional<BitTests<double>> of_doubles_;
   std::vector<std::int32_t> outputs_;  // literals of the program
   std::unique_ptr<Runner> runner_;
   std::size_t turn_blocks_ = 1;  // blocks that are run together

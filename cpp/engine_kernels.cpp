@@ -7,6 +7,10 @@
 #include <cstring>
 #include <utility>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "program.hpp"
 
 namespace gatewright {
@@ -65,32 +69,6 @@ void follow(const Step* step, const Run* runs, std::size_t num_runs, std::uint8_
   }
 }
 
-// Features taken together.
-constexpr std::size_t kLanes = 64;
-
-// What a feature has to be over. Whole numbers compare with the threshold's floor, and all of them
-// are over one below 0.
-template <typename T>
-struct Limits {
-  T limit[kLanes];
-  bool always[kLanes];
-};
-
-void set_limit(float threshold, double* limit, bool* always) {
-  *limit = static_cast<double>(threshold);
-  *always = false;
-}
-
-void set_limit(float threshold, float* limit, bool* always) {
-  *limit = threshold;
-  *always = false;
-}
-
-void set_limit(float threshold, std::uint8_t* limit, bool* always) {
-  *always = threshold < 0;
-  *limit = threshold < 0 ? 0 : threshold > 255 ? 255 : static_cast<std::uint8_t>(threshold);
-}
-
 template <typename T>
 const T* row_of(const Rows& rows, std::size_t row) {
   return reinterpret_cast<const T*>(rows.first + static_cast<std::ptrdiff_t>(row) * rows.stride);
@@ -99,22 +77,22 @@ const T* row_of(const Rows& rows, std::size_t row) {
 // octets[f]: bit k is whether feature first + f of row k is over its limit. The rows behind these
 // eight are asked for.
 template <typename T>
-[[gnu::always_inline]] inline void compare(const T* const (&rows)[8], std::size_t first,
-                                           std::ptrdiff_t stride, const Limits<T>& limits,
-                                           std::uint8_t* octets) {
+[[gnu::always_inline]] inline void compare(const T* const (&rows)[8], std::ptrdiff_t stride,
+                                           const Part<T>& part, std::uint8_t* octets) {
   constexpr std::size_t kSize = kVector / sizeof(T);
   using Octets [[gnu::vector_size(kSize)]] = std::int8_t;
   for (std::size_t f = 0; f < kLanes; f += kSize) {
     VectorOf<T> limit;
-    std::memcpy(&limit, limits.limit + f, sizeof limit);
+    std::memcpy(&limit, part.limit + f, sizeof limit);
     Octets found = {};
     for (std::size_t k = 0; k < 8; ++k) {
       VectorOf<T> x;
-      std::memcpy(&x, rows[k] + first + f, sizeof x);
+      std::memcpy(&x, rows[k] + part.first + f, sizeof x);
       const auto bit = static_cast<std::int8_t>(1U << k);
       found |= __builtin_convertvector(x > limit, Octets) & bit;
-      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(rows[k] + first + f) + 8 * stride, 0,
-                         2);  // into the second cache: half the time of the first
+      __builtin_prefetch(
+          reinterpret_cast<const std::uint8_t*>(rows[k] + part.first + f) + 8 * stride, 0,
+          2);  // into the second cache: half the time of the first
     }
     std::memcpy(octets + f, &found, sizeof found);
   }
@@ -201,26 +179,20 @@ constexpr std::size_t feature_at(std::size_t row, std::size_t word) {
 #endif
 }
 
-// One threshold a feature. What the last eight rows lack is copies of the last one, and what a row
-// lacks to kLanes features copies of its last feature.
+// Which samples of a word are there.
+[[gnu::always_inline]] inline std::uint64_t there(std::size_t count, std::size_t word) {
+  const std::size_t own = count > 64 * word ? count - 64 * word : 0;
+  return own < 64 ? (std::uint64_t{1} << own) - 1 : ~std::uint64_t{0};
+}
+
+// One bit a feature. What the last eight rows lack is copies of the last one, and what a row lacks
+// to kLanes features zeros.
 template <typename T>
-void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const float* thresholds,
+void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const Part<T>* parts,
                 std::size_t bits, std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
   constexpr std::size_t kPart = 8 * kLanes;  // bytes of 64 rows' bits
-  const std::size_t size = rows.num_features, num_parts = (size + kLanes - 1) / kLanes;
-  // The last part begins earlier, so as to be whole.
-  const auto begin = [&](std::size_t part) {
-    const std::size_t own = part * kLanes, latest = size > kLanes ? size - kLanes : 0;
-    return own < latest ? own : latest;
-  };
-  auto* const limits = reinterpret_cast<Limits<T>*>(scratch + 8 * num_parts * kPart);
-  for (std::size_t part = 0; part < num_parts; ++part) {
-    for (std::size_t f = 0; f < kLanes; ++f) {
-      const std::size_t feature = begin(part) + f < size ? begin(part) + f : size - 1;
-      set_limit(thresholds[feature * bits], limits[part].limit + f, limits[part].always + f);
-    }
-  }
-  // Only the rows that are there: `pack` clears what the others' bits would be.
+  const std::size_t size = rows.num_features, num = num_parts(size);
+  // Only the rows that are there: what the others' bits would be is cleared.
   for (std::size_t octet = 0; octet < (count + 7) / 8; ++octet) {
     const T* eight[8];
     T whole[8][kLanes];
@@ -232,44 +204,148 @@ void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const fl
       std::memset(whole[k] + size, 0, (kLanes - size) * sizeof(T));
       eight[k] = whole[k];
     }
-    std::uint8_t* place = scratch + octet / 8 * num_parts * kPart + kTurned[octet % 8] * kLanes;
-    for (std::size_t part = 0; part < num_parts; ++part, place += kPart) {
-      compare<T>(eight, begin(part), rows.stride, limits[part], place);
+    std::uint8_t* place = scratch + octet / 8 * num * kPart + kTurned[octet % 8] * kLanes;
+    for (std::size_t part = 0; part < num; ++part, place += kPart) {
+      compare<T>(eight, rows.stride, parts[part], place);
     }
   }
-  for (std::size_t part = 0; part < num_parts; ++part) {
+  for (std::size_t part = 0; part < num; ++part) {
     for (std::size_t g = 0; g < (count + 63) / 64; ++g)
-      gather_octets(scratch + (g * num_parts + part) * kPart);
+      gather_octets(scratch + (g * num + part) * kPart);
     for (std::size_t row = 0; row < 8; ++row) {
       std::uint64_t held[8][8];
       for (std::size_t g = 0; g < 8; ++g) {
-        std::memcpy(held[g], scratch + (g * num_parts + part) * kPart + row * kLanes, kLanes);
+        std::memcpy(held[g], scratch + (g * num + part) * kPart + row * kLanes, kLanes);
       }
       transpose(held);
       for (std::size_t word = 0; word < 8; ++word) {
         const std::size_t f = feature_at(row, word);
-        if (begin(part) + f >= size) continue;
-        std::uint64_t* const own = words + (begin(part) + f) * bits * stride;
-        std::memcpy(own, held[word], kLanes);
-        if (limits[part].always[f]) std::memset(own, 0xFF, kLanes);
+        const Test test = parts[part].test[f];
+        if (test == Test::unread) continue;
+        if (test == Test::always) std::memset(held[word], 0xFF, kLanes);
+        if (test == Test::never) std::memset(held[word], 0, kLanes);
+        if (count < kPacked) {
+          for (std::size_t i = 0; i < 8; ++i) held[word][i] &= there(count, i);
+        }
+        std::memcpy(words + (parts[part].first + f) * bits * stride, held[word], kLanes);
+      }
+    }
+  }
+}
+
+// Bit k is whether x[k] passes the test, of 64 numbers.
+template <Test kTest, typename T>
+[[gnu::always_inline]] inline std::uint64_t test_word(const T* x, T limit) {
+  std::uint64_t word = 0;
+#if defined(__AVX512BW__)
+  if constexpr (sizeof(T) == 1) {
+    const __m512i value = _mm512_loadu_si512(x);
+    const __m512i other = _mm512_set1_epi8(static_cast<char>(limit));
+    return kTest == Test::over ? _mm512_cmpgt_epu8_mask(value, other)
+                               : _mm512_cmpeq_epu8_mask(value, other);
+  } else {
+    constexpr int kHow = kTest == Test::over    ? _CMP_GT_OQ
+                         : kTest == Test::equal ? _CMP_EQ_OQ
+                                                : _CMP_UNORD_Q;
+    constexpr std::size_t kSize = kVector / sizeof(T);
+    for (std::size_t k = 0; k < 64; k += kSize) {
+      std::uint64_t found;
+      if constexpr (sizeof(T) == 4) {
+        found = _mm512_cmp_ps_mask(_mm512_loadu_ps(x + k), _mm512_set1_ps(limit), kHow);
+      } else {
+        found = _mm512_cmp_pd_mask(_mm512_loadu_pd(x + k), _mm512_set1_pd(limit), kHow);
+      }
+      word |= found << k;
+    }
+  }
+#elif defined(__AVX2__)
+  constexpr std::size_t kSize = kVector / sizeof(T);
+  for (std::size_t k = 0; k < 64; k += kSize) {
+    VectorOf<T> value;
+    std::memcpy(&value, x + k, sizeof value);
+    const VectorOf<T> other = VectorOf<T>{} + limit;
+    const auto found = kTest == Test::over    ? value > other
+                       : kTest == Test::equal ? value == other
+                                              : value != value;
+    std::uint32_t some;
+    if constexpr (sizeof(T) == 1) {
+      some = static_cast<std::uint32_t>(_mm256_movemask_epi8(reinterpret_cast<__m256i>(found)));
+    } else if constexpr (sizeof(T) == 4) {
+      some = static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(found)));
+    } else {
+      some = static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(found)));
+    }
+    word |= std::uint64_t{some} << k;
+  }
+#else
+  for (std::size_t k = 0; k < 64; ++k) {
+    const bool found = kTest == Test::over    ? x[k] > limit
+                       : kTest == Test::equal ? x[k] == limit
+                                              : x[k] != x[k];
+    word |= std::uint64_t{found} << k;
+  }
+#endif
+  return word;
+}
+
+template <Test kTest, typename T>
+void test_column(const T* x, T limit, std::size_t count, std::uint64_t* words) {
+  for (std::size_t i = 0; i < 8; ++i) words[i] = 0;
+  for (std::size_t i = 0; 64 * i < count; ++i) {
+    words[i] = test_word<kTest>(x + 64 * i, limit) & there(count, i);
+  }
+}
+
+// Bit by bit, from columns that lie one after the other in `scratch`.
+template <typename T>
+void pack_bits(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>& tests,
+               std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
+  auto* const columns = reinterpret_cast<T*>(scratch);
+  const Bit<T>*bit = tests.bits, *const end = bit + tests.num_bits;
+  while (bit != end) {
+    const std::size_t left = rows.num_features - bit->column;
+    const std::size_t begin = bit->column, num = left < kColumns ? left : kColumns;
+    for (std::size_t row = 0; row < count; ++row) {
+      const T* const x = row_of<T>(rows, first + row) + begin;
+      if (num == kColumns) {
+        for (std::size_t c = 0; c < kColumns; ++c) columns[c * kColumnSize + row] = x[c];
+      } else {
+        for (std::size_t c = 0; c < num; ++c) columns[c * kColumnSize + row] = x[c];
+      }
+    }
+    // Whatever is behind the last row: it is tested too, and the results are cleared.
+    for (std::size_t row = count; row % 64 != 0; ++row) {
+      for (std::size_t c = 0; c < num; ++c) columns[c * kColumnSize + row] = 0;
+    }
+    for (; bit != end && bit->column < begin + num; ++bit) {
+      const T* const x = columns + (bit->column - begin) * kColumnSize;
+      std::uint64_t* const own = words + bit->input * stride;
+      switch (bit->test) {
+        case Test::over:
+          test_column<Test::over>(x, bit->limit, count, own);
+          break;
+        case Test::equal:
+          test_column<Test::equal>(x, bit->limit, count, own);
+          break;
+        case Test::missing:
+          test_column<Test::missing>(x, bit->limit, count, own);
+          break;
+        default:
+          for (std::size_t i = 0; i < 8; ++i) {
+            own[i] = bit->test == Test::always ? there(count, i) : 0;
+          }
       }
     }
   }
 }
 
 template <typename T>
-void pack(const Rows& rows, std::size_t first, std::size_t count, std::size_t bits,
-          const float* thresholds, std::uint64_t* words, std::size_t stride,
-          std::uint8_t* scratch) {
-  for (std::size_t b = 0; b < bits; ++b) {
-    pack_plane<T>(rows, first, count, thresholds + b, bits, words + b * stride, stride, scratch);
-  }
-  if (count == kPacked) return;
-  for (std::size_t bit = 0; bit < rows.num_features * bits; ++bit) {
-    for (std::size_t i = 0; i < 8; ++i) {
-      const std::size_t there = count > 64 * i ? count - 64 * i : 0;
-      if (there < 64) words[bit * stride + i] &= (std::uint64_t{1} << there) - 1;
-    }
+void pack(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>& tests,
+          std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
+  if (tests.num_planes == 0) return pack_bits<T>(rows, first, count, tests, words, stride, scratch);
+  for (std::size_t plane = 0; plane < tests.num_planes; ++plane) {
+    pack_plane<T>(rows, first, count, tests.planes + plane * num_parts(rows.num_features),
+                  tests.num_planes, words + plane * stride, stride, scratch);
   }
 }
 

@@ -33,17 +33,62 @@ struct Rows {
 // Rows that are packed at a time: a cache line of bits.
 constexpr std::size_t kPacked = 512;
 
-// Thermometer bits: bit `f * bits + b` is feature f > thresholds[f * bits + b]; NaN gives 0.
-//
-// Rows first to first + count - 1, at most kPacked, become words[bit][0..7], `stride` words from
-// one bit to the next; sample s is bit s % 64 of word s / 64, and those that are not there are 0.
-// `scratch` has pack_scratch(num_features) bytes, and begins at a multiple of 64.
-using PackRows = void(const Rows& rows, std::size_t first, std::size_t count, std::size_t bits,
-                      const float* thresholds, std::uint64_t* words, std::size_t stride,
-                      std::uint8_t* scratch);
+// What a bit is of a feature: nothing, since the circuit does not read it; the same for all
+// numbers; over the limit; equal to it; not a number.
+enum class Test : std::uint8_t { unread, never, always, over, equal, missing };
+
+// Features taken together.
+constexpr std::size_t kLanes = 64;
+
+// Parts of kLanes features that a row has. The last one begins earlier, so as to be whole.
+constexpr std::size_t num_parts(std::size_t num_features) {
+  return (num_features + kLanes - 1) / kLanes;
+}
+constexpr std::size_t first_of_part(std::size_t part, std::size_t num_features) {
+  const std::size_t last = num_features > kLanes ? num_features - kLanes : 0;
+  return part * kLanes < last ? part * kLanes : last;
+}
+
+// One bit of each of the features `first` and on: never, always, over or unread.
+template <typename T>
+struct Part {
+  T limit[kLanes];
+  Test test[kLanes];
+  std::size_t first;
+};
+
+template <typename T>
+struct Bit {
+  std::uint32_t column, input;
+  T limit;
+  Test test;
+};
+
+// Either planes, num_parts(num_features) parts each, where every feature f has num_planes bits,
+// inputs f * num_planes + plane; or bits, in the order of their columns.
+template <typename T>
+struct Tests {
+  std::size_t num_features;
+  const Part<T>* planes;
+  std::size_t num_planes;
+  const Bit<T>* bits;
+  std::size_t num_bits;
+};
+
+// Rows first to first + count - 1, at most kPacked, become words[input][0..7] of those inputs that
+// are read, `stride` words from one to the next; sample s is bit s % 64 of word s / 64, and those
+// that are not there are 0. `scratch` has pack_scratch(num_features) bytes, and begins at a
+// multiple of 64.
+template <typename T>
+using PackRows = void(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>& tests,
+                      std::uint64_t* words, std::size_t stride, std::uint8_t* scratch);
+
+// Columns that are read together, and numbers from one to the next: their lines are to fall into
+// different sets of the cache.
+constexpr std::size_t kColumns = 8, kColumnSize = kPacked + 64;
 
 constexpr std::size_t pack_scratch(std::size_t num_features) {
-  return (64 + sizeof(double) + 1) * (num_features + 63);
+  return kLanes * kLanes * num_parts(num_features) + kColumns * kColumnSize * sizeof(double);
 }
 
 struct EngineKernels {
@@ -51,9 +96,9 @@ struct EngineKernels {
   // Follow runs of steps on the slots of one block; `far` where the slots are in no near cache.
   void (*follow)(const Step* steps, const Run* runs, std::size_t num_runs, std::uint8_t* slots);
   void (*follow_far)(const Step* steps, const Run* runs, std::size_t num_runs, std::uint8_t* slots);
-  PackRows* pack_uint8;
-  PackRows* pack_float;
-  PackRows* pack_double;
+  PackRows<std::uint8_t>* pack_uint8;
+  PackRows<float>* pack_float;
+  PackRows<double>* pack_double;
 };
 
 // Those of the best instruction set that this machine has; GATEWRIGHT_ISA names another. Throws

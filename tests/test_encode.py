@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewright import data, encode, storage
-from gatewright.encode import Encoder, Identity, Thermometer
+from gatewright.encode import BitTable, Encoder, Identity, Thermometer
 from gatewright.errors import InputError
 
 DTYPES = ("bool", "uint8", "int8", "int32", "float32", "float64")
@@ -251,3 +251,23 @@ def test_learned_thresholds_need_labels() -> None:
         Thermometer.fit(x, 1, "learned")
     with pytest.raises(InputError, match="3 samples' classes"):
         Thermometer.fit(x, 1, "learned", y=[0, 1])
+
+
+def test_a_bit_table_says_what_its_encoder_does() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 9, (50, 6)).astype(np.float32)
+    x[rng.random(x.shape) < 0.2] = np.nan
+    each = Thermometer(np.sort(rng.uniform(0, 9, (6, 3)), axis=1).astype(np.float32), (6,))
+    for encoder in (each, Thermometer(np.array([2, 4.5], np.float32), (6,))):
+        np.testing.assert_array_equal(encoder.bit_table(encoder.rows(x)), encoder(x))
+    bits = rng.integers(0, 2, (50, 6))
+    np.testing.assert_array_equal(Identity((6,)).bit_table(bits), bits == 1)
+
+
+def test_a_bit_table_has_bits_of_three_kinds() -> None:
+    table = BitTable(np.array([0, 0, 1, 1]), np.array([0, 1, 2, 1]), np.array([2, 2, 0, -1]))
+    rows = np.array([[2, -1], [2.5, np.nan], [np.nan, np.inf]])
+    expected = [[0, 1, 0, 1], [1, 0, 1, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(table(rows), np.array(expected, bool))
+    with pytest.raises(InputError, match=r"are \[1\], \[2\] and \[1\]; give one entry a bit"):
+        BitTable(np.zeros(1), np.zeros(2), np.zeros(1))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import gatewright as gw
 from gatewright import engine, native
 from gatewright.circuit import Circuit, pack, unpack
-from gatewright.encode import Identity, Thermometer
+from gatewright.encode import BitTable, Encoder, Identity, Thermometer
 from gatewright.engine import MAX_JIT_GATES, Compiled, compiled
 from gatewright.errors import InputError, MissingTool
 from gatewright.model import Model
@@ -112,10 +112,10 @@ def test_the_other_back_ends_equal_numpy(backend: str) -> None:
 def test_constants_inputs_as_outputs_and_nothing_at_all(backend: str) -> None:
     empty = Circuit(np.zeros((0, 2)), np.zeros(0), np.zeros(0), (), ())
     assert gw.compile(empty, backend)(np.zeros((0, 3), np.uint64)).shape == (0, 3)
-    wires = Circuit(np.zeros((0, 2)), np.zeros(0), [0, 1, 2, 5, 3], ("a", "b"), tuple("vwxyz"))
-    words = words_of(wires, 3)
-    np.testing.assert_array_equal(gw.compile(wires, backend)(words), expected(wires, words))
-    assert gw.compile(wires, backend)(words[:, :0]).shape == (5, 0)
+    plain = Circuit(np.zeros((0, 2)), np.zeros(0), [0, 1, 2, 5, 3], ("a", "b"), tuple("vwxyz"))
+    words = words_of(plain, 3)
+    np.testing.assert_array_equal(gw.compile(plain, backend)(words), expected(plain, words))
+    assert gw.compile(plain, backend)(words[:, :0]).shape == (5, 0)
 
 
 def test_a_million_gates_are_ready_and_right() -> None:
@@ -152,25 +152,127 @@ def test_samples_are_encoded_as_the_encoder_does(
 ) -> None:
     monkeypatch.setenv("GATEWRIGHT_ISA", isa)
     rng = np.random.default_rng(features)
-    for bits in (1, 3):
+    for bits in (1, 3, 11):
         thresholds = np.sort(rng.uniform(-40, 300, (features, bits)), axis=1).round(1)
         encoder = Thermometer(thresholds.astype(np.float32), (features,))
-        num_inputs = encoder.num_bits
-        every = Circuit(
-            np.zeros((0, 2)), np.zeros(0), 2 * np.arange(1, num_inputs + 1),
-            tuple(f"x{i}" for i in range(num_inputs)), tuple(f"y{i}" for i in range(num_inputs)),
-        )  # fmt: skip
-        model = gw.compile(Model(every, None, encoder), backend)
+        model = gw.compile(Model(wires(encoder.num_bits), None, encoder), backend)
         for count in (0, 1, 64, 511, 1300):
             x = rng.integers(-128, 300, (count, features)).astype(dtype)
             np.testing.assert_array_equal(model.predict(x), encoder(x))
 
 
+class Tabular(Encoder):
+    """Whatever bits of whatever columns, as NumPy makes them."""
+
+    def __init__(self, table: BitTable, num_columns: int) -> None:
+        self.table, self.shape = table, (num_columns,)
+
+    @property
+    def num_bits(self) -> int:
+        return len(self.table.column)
+
+    @property
+    def about(self) -> dict[str, object]:
+        raise NotImplementedError
+
+    @property
+    def bit_table(self) -> BitTable:
+        return self.table
+
+    def _encode(self, rows: np.ndarray) -> np.ndarray:
+        return self.table(rows)
+
+
+#: Limits that are not to be rounded, that one type has and another has not, and that none reaches.
+ODD = [0.1, np.float32(0.1), np.nextafter(1, 2), -0.0, -0.5, 255, 255.5, 256, 1e300, -1e300,
+       np.inf, -np.inf, np.nan, 1e-50, 2**24 + 1]  # fmt: skip
+
+
+def drawn_table(rng: np.random.Generator, num_columns: int, num_bits: int) -> BitTable:
+    limit = rng.integers(-2, 9, num_bits) + rng.choice([0, 0.5], num_bits)
+    limit = np.where(rng.random(num_bits) < 0.3, rng.choice(ODD, num_bits), limit)
+    return BitTable(rng.integers(0, num_columns, num_bits), rng.integers(0, 3, num_bits), limit)
+
+
+def drawn_rows(rng: np.random.Generator, table: BitTable, shape: tuple[int, int]) -> np.ndarray:
+    """Numbers around a table's limits, some equal to one, some NaN."""
+    x = rng.choice(np.append(table.limit, np.arange(9.0)), shape)
+    one_up = np.where(x > 0, np.nextafter(x, 1e9), x)
+    x = np.where(rng.random(shape) < 0.2, one_up, x)
+    return np.where(rng.random(shape) < 0.2, np.nan, x)
+
+
+def wires(num: int) -> Circuit:
+    names = [tuple(f"{letter}{i}" for i in range(num)) for letter in "xy"]
+    return Circuit(np.zeros((0, 2)), np.zeros(0), 2 * np.arange(1, num + 1), *names)
+
+
+@pytest.mark.parametrize(("isa", "backend"), HOW)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int64])
+@pytest.mark.parametrize(("columns", "bits"), [(1, 5), (7, 40), (14, 120), (70, 300)])
+def test_bits_of_tables_are_those_of_numpy(
+    isa: str, backend: str, dtype: type, columns: int, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    rng = np.random.default_rng(columns)
+    for count in (0, 1, 65, 512, 1300):
+        table = drawn_table(rng, columns, bits)
+        x = drawn_rows(rng, table, (count, columns + 3))
+        if np.dtype(dtype).kind in "iu":
+            x = np.nan_to_num(x, nan=3, posinf=255, neginf=0).clip(0, 255)
+        with np.errstate(over="ignore", under="ignore"):
+            x = x.astype(dtype)[:, :columns]  # rows that are not side by side
+        model = gw.compile(Model(wires(bits), None, Tabular(table, columns)), backend)
+        np.testing.assert_array_equal(model.predict(x), table(x))
+        np.testing.assert_array_equal(model.predict(x[::-2]), table(x[::-2]))
+
+
+@pytest.mark.parametrize("backend", NATIVE)
+def test_inputs_that_nothing_reads_are_not_packed_and_change_nothing(backend: str) -> None:
+    rng = np.random.default_rng(4)
+    for size in (5, 64, 200):
+        for encoder in (
+            Tabular(drawn_table(rng, 9, size), 9),
+            Thermometer(np.array([3, 7], np.float32), (size // 2,)),
+        ):
+            circuit = layered(3, 1, encoder.num_bits)
+            x = rng.integers(0, 9, (700, *encoder.shape)).astype(np.uint8)
+            found = gw.compile(Model(circuit, None, encoder), backend).predict(x)
+            np.testing.assert_array_equal(found, circuit(encoder(x)))
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "why"),
+    [
+        ([0, 3], [0, 0], "bit 1 is of column 3; a row has 3"),
+        ([-1, 0], [0, 0], "bit 0 is of column -1; a row has 3"),
+        ([0, 1], [0, 3], "bit 1 is of kind 3; there are 0, 1 and 2"),
+        ([0, 1, 2], [0, 0, 0], "of 3, 3 and 3 bits are given; the circuit has 2 inputs"),
+    ],
+)
+def test_bits_of_what_is_not_there_are_refused(
+    column: list[int], kind: list[int], why: str
+) -> None:
+    table = BitTable(np.array(column), np.array(kind), np.zeros(len(column)))
+    encoder = Tabular(table, 3)
+    model = Model(wires(2))
+    object.__setattr__(model, "encoder", encoder)
+    with pytest.raises(InputError, match=f"circuit circuit, back end jit: .*{why}"):
+        gw.compile(model, "jit")
+
+
+def test_rows_of_another_width_are_refused_by_the_core() -> None:
+    core = gw.compile(wires(3), "interpreter")._ready.engine
+    for call in (core.labels, core.outputs):
+        with pytest.raises(ValueError, match="rows have 2 features, not 3"):
+            call(np.zeros((4, 2), np.uint8))
+        with pytest.raises(ValueError, match="not side by side"):
+            call(np.zeros((4, 6), np.uint8)[:, ::2])
+
+
 def test_nan_and_infinities_and_equality_with_a_threshold() -> None:
     encoder = Thermometer(np.array([0.5, 1.5], np.float32), (2,))
-    model = gw.compile(Model(layered(1, 1, 4), None, encoder))
-    wires = Circuit(np.zeros((0, 2)), np.zeros(0), [2, 4, 6, 8], tuple("abcd"), tuple("wxyz"))
-    model = gw.compile(Model(wires, None, encoder))
+    model = gw.compile(Model(wires(4), None, encoder))
     x = np.array([[np.nan, np.inf], [-np.inf, 0.5], [1.5, np.nextafter(0.5, 1)]])
     np.testing.assert_array_equal(model.predict(x), encoder(x))
     np.testing.assert_array_equal(model.predict(x.astype(np.float32)), encoder(x.astype("f4")))
@@ -391,7 +493,8 @@ def test_no_page_is_writable_and_executable() -> None:
 def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
     program, core = tmp_path / "test_engine", HERE.parent / "cpp"
     names = ("program", "cover", "machine_code", "interpreter", "engine", "engine_dispatch")
-    sources = [core / f"{name}.cpp" for name in (*names, "simulate", "trail", "team")]
+    names = (*names, "bit_table", "simulate", "trail", "team")
+    sources = [core / f"{name}.cpp" for name in names]
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     flags = ["-std=c++20", "-O1", "-g1", "-Wall", "-Wextra", *sanitize, f"-I{core}"]
     machine = subprocess.run(["uname", "-m"], capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,46 @@ Words = npt.NDArray[np.uint64]
 SLICE_BITS = 1 << 19
 
 HOW = ("uniform", "quantile", "learned")
+
+
+@dataclass(frozen=True, eq=False)
+class BitTable:
+    """What each bit is of a row of features: the contract that the engine's packing keeps.
+
+    A comparison is that of the numbers themselves, however they are typed. NaN is over nothing and
+    equal to nothing.
+
+    Attributes:
+        column: int32[num_bits], the feature that a bit is of.
+        kind: uint8[num_bits]: `OVER`, the feature is over the limit; `EQUAL`, it is the limit;
+            `MISSING`, it is NaN.
+        limit: float64[num_bits]; of no meaning where the kind is `MISSING`.
+    """
+
+    OVER: ClassVar[int] = 0
+    EQUAL: ClassVar[int] = 1
+    MISSING: ClassVar[int] = 2
+
+    column: npt.NDArray[np.int32]
+    kind: Octets
+    limit: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("column", np.int32), ("kind", np.uint8), ("limit", np.float64)):
+            held = np.array(getattr(self, name), dtype)
+            held.flags.writeable = False
+            object.__setattr__(self, name, held)
+        if self.column.ndim != 1 or not self.column.shape == self.kind.shape == self.limit.shape:
+            raise InputError(
+                f"BitTable: column, kind and limit are {list(self.column.shape)}, "
+                f"{list(self.kind.shape)} and {list(self.limit.shape)}; give one entry a bit"
+            )
+
+    def __call__(self, rows: Array) -> Bools:
+        """Rows of numbers [N, features] -> bool[N, num_bits], with NumPy: the specification."""
+        x = rows[:, self.column]
+        found = np.where(self.kind == self.OVER, x > self.limit, x == self.limit)
+        return np.where(self.kind == self.MISSING, np.isnan(x), found)
 
 
 class Encoder(ABC):
@@ -52,8 +92,8 @@ class Encoder(ABC):
 
     @property
     @abstractmethod
-    def limits(self) -> Floats:
-        """float32[features, bits]: a bit is whether its feature is over this."""
+    def bit_table(self) -> BitTable:
+        """What each bit is of what `rows` returns."""
 
     @abstractmethod
     def _encode(self, rows: Array) -> Bools:
@@ -117,8 +157,8 @@ class Identity(Encoder):
         return {"kind": "identity", "shape": list(self.shape)}
 
     @property
-    def limits(self) -> Floats:
-        return np.full((self.num_bits, 1), 0.5, np.float32)
+    def bit_table(self) -> BitTable:
+        return _over(np.full((self.num_bits, 1), 0.5))
 
     def rows(self, x: npt.ArrayLike) -> Array:
         rows = super().rows(x)
@@ -222,8 +262,8 @@ class Thermometer(Encoder):
         return math.prod(self.shape) * self.bits
 
     @property
-    def limits(self) -> Floats:
-        return np.broadcast_to(self.thresholds, (math.prod(self.shape), self.bits))
+    def bit_table(self) -> BitTable:
+        return _over(np.broadcast_to(self.thresholds, (math.prod(self.shape), self.bits)))
 
     @property
     def about(self) -> dict[str, Any]:
@@ -276,6 +316,12 @@ def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Encoder:
     except (KeyError, TypeError) as error:
         raise InputError(f"encoder: {error} is missing or of another type") from error
     raise InputError(f"encoder: kind {kind!r} is not known; identity and thermometer are")
+
+
+def _over(limits: Array) -> BitTable:
+    """Bits that are over limits[features, bits], all of a feature's after those before it."""
+    column = np.repeat(np.arange(len(limits), dtype=np.int32), limits.shape[1])
+    return BitTable(column, np.full(limits.size, BitTable.OVER, np.uint8), limits.ravel())
 
 
 def _type_limits(dtype: np.dtype[Any]) -> Array | None:

@@ -15,6 +15,7 @@ NumPy where the native core is not built.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -83,15 +84,15 @@ class Compiled:
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Samples -> what `Model.predict` gives."""
-        samples, encoder = np.asarray(x), self._encoder
-        rows = encoder.rows(samples)
+        encoder = self.encoder
+        rows = encoder.rows(x)
         run, engine = self._ready
         num_outputs = self.model.circuit.num_outputs
         if engine is not None:
             rows = _comparable(rows)
             if self.model.num_classes is not None and num_outputs <= MAX_LABEL_BITS:
-                return engine.labels(rows, self._limits)
-            outputs = unpack(engine.outputs(rows, self._limits), len(rows))
+                return engine.labels(rows)
+            outputs = unpack(engine.outputs(rows), len(rows))
         else:
             step = max(64, BATCH_BITS // max(1, encoder.num_bits))
             parts = [rows[first : first + step] for first in range(0, len(rows), step)] or [rows]
@@ -135,12 +136,9 @@ class Compiled:
         return self._made[process]
 
     @cached_property
-    def _encoder(self) -> Encoder:
+    def encoder(self) -> Encoder:
+        """The model's, or where it has none that of bits."""
         return self.model.encoder or Identity((self.model.circuit.num_inputs,))
-
-    @cached_property
-    def _limits(self) -> npt.NDArray[np.float32]:
-        return np.ascontiguousarray(self._encoder.limits, np.float32)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Compiled, (self.model, self.backend, self.threads)
@@ -217,10 +215,12 @@ def _native(circuit: Circuit, how: Compiled) -> _Ready:
             "GATEWRIGHT_NATIVE=0 turns it off); take backend='numpy', or reinstall with a C++ "
             "compiler"
         )
+    encoder = how.encoder
+    bits, num_features = encoder.bit_table, math.prod(encoder.shape)
     try:
         engine = module.Engine(
             circuit.num_inputs, circuit.fanin, circuit.table, circuit.outputs,
-            how.backend, how.threads,
+            num_features, bits.column, bits.kind, bits.limit, how.backend, how.threads,
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"circuit {circuit.name}, back end {how.backend}: {error}") from error

@@ -197,7 +197,8 @@ def samples_of(encoder: Encoder, num: int) -> npt.NDArray[Any]:
     shape = num, *encoder.shape
     if isinstance(encoder, Identity):
         return rng.integers(0, 2, shape, dtype=np.uint8)
-    low, high = float(encoder.limits.min()), float(encoder.limits.max())
+    limits = encoder.bit_table.limit
+    low, high = float(limits.min()), float(limits.max())
     if low >= 0 and 1 < high < 256:
         return rng.integers(0, 256, shape, dtype=np.uint8)
     return rng.uniform(low - 1, high + 1, shape).astype(np.float32)

@@ -1,15 +1,19 @@
 // Random circuits through the engine, with sanitizers on: every back end against `simulate`, on
-// packed words and on rows of octets.
+// packed words and on rows of numbers.
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <random>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include "engine.hpp"
 
 using gatewright::Backend;
+using gatewright::BitTable;
 using gatewright::CircuitView;
 using gatewright::Engine;
 
@@ -46,20 +50,54 @@ Arrays draw(std::mt19937& random) {
   return made;
 }
 
-std::size_t check_samples(Engine& engine, const Arrays& arrays, std::size_t bits,
+// The kinds of a table's bits that the loops may know as one of another kind, or of none.
+double draw_limit(std::mt19937& random) {
+  switch (random() % 8) {
+    case 0:
+      return std::numeric_limits<double>::quiet_NaN();
+    case 1:
+      return std::numeric_limits<double>::infinity();
+    case 2:
+      return static_cast<double>(random() % 300) - 20.5;
+    default:
+      return static_cast<double>(random() % 270) - 10;
+  }
+}
+
+// `bits` a feature, all of one kind, or as they come where it is 0.
+BitTable draw_table(std::size_t num_inputs, std::size_t bits, std::mt19937& random) {
+  BitTable table;
+  table.num_features = bits ? num_inputs / bits : 1 + random() % 90;
+  for (std::size_t i = 0; i < num_inputs; ++i) {
+    table.column.push_back(
+        static_cast<std::int32_t>(bits ? i / bits : random() % table.num_features));
+    table.kind.push_back(static_cast<std::uint8_t>(bits ? 0 : random() % 3));
+    table.limit.push_back(draw_limit(random));
+  }
+  return table;
+}
+
+template <typename T>
+std::size_t check_samples(Engine& engine, const Arrays& arrays, const BitTable& table,
                           std::mt19937& random) {
   const std::size_t num_samples = random() % 3000, num_words = (num_samples + 63) / 64;
-  const std::size_t num_inputs = arrays.num_inputs, num_features = num_inputs / bits;
-  const std::size_t stride = num_features + random() % 3;
-  std::vector<std::uint8_t> rows(num_samples * stride);
+  const std::size_t num_inputs = arrays.num_inputs;
+  const std::size_t stride = table.num_features + random() % 3;
+  std::vector<T> rows(num_samples * stride);
   std::vector<std::uint64_t> words(num_inputs * num_words);
-  std::vector<float> thresholds(num_inputs);
-  for (float& threshold : thresholds) threshold = static_cast<float>(random() % 300) - 20;
-  for (std::uint8_t& octet : rows) octet = static_cast<std::uint8_t>(random());
+  for (T& x : rows) {
+    x = static_cast<T>(random());
+    if (std::is_floating_point_v<T>) {
+      x = random() % 3 ? static_cast<T>(draw_limit(random))
+                       : std::nextafter(static_cast<T>(random() % 9), T{0});
+    }
+  }
   for (std::size_t s = 0; s < num_samples; ++s) {
     for (std::size_t i = 0; i < num_inputs; ++i) {
-      const std::uint64_t bit = static_cast<float>(rows[s * stride + i / bits]) > thresholds[i];
-      words[i * num_words + s / 64] |= bit << s % 64;
+      const auto x =
+          static_cast<double>(rows[s * stride + static_cast<std::size_t>(table.column[i])]);
+      const bool tests[] = {x > table.limit[i], x == table.limit[i], std::isnan(x)};
+      words[i * num_words + s / 64] |= std::uint64_t{tests[table.kind[i]]} << s % 64;
     }
   }
   const std::size_t num_outputs = arrays.outputs.size();
@@ -67,17 +105,14 @@ std::size_t check_samples(Engine& engine, const Arrays& arrays, std::size_t bits
   gatewright::simulate(arrays.view(), num_words, words.data(), expected.data());
   engine.run(words.data(), num_words, found.data());
   std::size_t wrong = found != expected;
-  const gatewright::Samples samples{
-      {rows.data(), static_cast<std::ptrdiff_t>(stride), num_features},
-      gatewright::engine_kernels().pack_uint8,
-      bits,
-      thresholds.data()};
-  if (num_inputs == 0) return wrong;
-  engine.run(samples, num_samples, found.data());
+  const gatewright::Rows samples{reinterpret_cast<const std::uint8_t*>(rows.data()),
+                                 static_cast<std::ptrdiff_t>(stride * sizeof(T)),
+                                 table.num_features};
+  engine.run<T>(samples, num_samples, found.data());
   wrong += found != expected;
   if (num_outputs > 8) return wrong;
   std::vector<std::int64_t> labels(num_samples);
-  engine.label(samples, num_samples, labels.data());
+  engine.label<T>(samples, num_samples, labels.data());
   for (std::size_t s = 0; s < num_samples; ++s) {
     std::int64_t label = 0;
     for (std::size_t k = 0; k < num_outputs; ++k) {
@@ -89,12 +124,38 @@ std::size_t check_samples(Engine& engine, const Arrays& arrays, std::size_t bits
 }
 
 std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
-  Engine engine(arrays.view(), backend, 1 + random() % 3);
   std::size_t wrong = 0;
-  // The same inputs as bits of few features and of many, in one engine.
-  for (const std::size_t bits : {2, 1}) {
-    if (arrays.num_inputs % bits == 0) wrong += check_samples(engine, arrays, bits, random);
+  for (const std::size_t bits : {0, 1, 2, 9}) {
+    if (bits && arrays.num_inputs % bits != 0) continue;
+    const BitTable table = draw_table(arrays.num_inputs, bits, random);
+    Engine engine(arrays.view(), table, backend, 1 + random() % 3);
+    wrong += check_samples<std::uint8_t>(engine, arrays, table, random);
+    wrong += check_samples<float>(engine, arrays, table, random);
+    wrong += check_samples<double>(engine, arrays, table, random);
   }
+  return wrong;
+}
+
+// Tables that would have the loops read or write elsewhere.
+std::size_t accepted() {
+  const auto refused = [](const BitTable& table) {
+    try {
+      gatewright::validate(table, 2);
+      return false;
+    } catch (const std::invalid_argument&) {
+      return true;
+    }
+  };
+  const BitTable good{3, {2, 0}, {2, 1}, {0, 0}};
+  BitTable far = good, negative = good, kind = good, short_kinds = good, long_limits = good;
+  far.column[0] = 3;
+  negative.column[1] = -1;
+  kind.kind[1] = 3;
+  short_kinds.kind.pop_back();
+  long_limits.limit.push_back(0);
+  std::size_t wrong = refused(good);
+  for (const BitTable& bad : {far, negative, kind, short_kinds, long_limits})
+    wrong += !refused(bad);
   return wrong;
 }
 
@@ -102,7 +163,7 @@ std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
 
 int main() {
   std::mt19937 random(1);
-  std::size_t num_circuits = 0, wrong = 0;
+  std::size_t num_circuits = 0, wrong = accepted();
   for (const char* isa : {"portable", "avx2", "avx512"}) {
     setenv("GATEWRIGHT_ISA", isa, 1);
     try {
