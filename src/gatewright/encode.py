@@ -19,6 +19,7 @@ from gatewright.errors import InputError
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Octets = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -70,9 +71,13 @@ class BitTable:
 
 
 class Encoder(ABC):
-    """Samples of one shape -> bits."""
+    """Samples of one shape -> bits.
 
-    #: Shape of one sample.
+    Attributes:
+        shape: of one sample.
+        bit_table: what each bit is of what `rows` returns.
+    """
+
     shape: tuple[int, ...]
 
     @property
@@ -93,7 +98,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def bit_table(self) -> BitTable:
-        """What each bit is of what `rows` returns."""
+        raise NotImplementedError
 
     @abstractmethod
     def _encode(self, rows: Array) -> Bools:
@@ -237,7 +242,7 @@ class Thermometer(Encoder):
                 f"Thermometer: cannot fit to {samples.dtype}{list(samples.shape)}; "
                 "give samples of finite numbers"
             )
-        place = _uniform if how == "uniform" else _quantile
+        place = uniform_thresholds if how == "uniform" else quantile_thresholds
         rows = samples.reshape(len(samples), -1)
         if per_feature:
             placed = np.stack([place(feature, bits) for feature in rows.T])
@@ -249,8 +254,8 @@ class Thermometer(Encoder):
 
             if y is None:
                 raise InputError("Thermometer: how='learned' learns from labels; give y")
-            placed = learn(placed, rows, y)
-        return Thermometer(placed, shape)
+            placed = learn(placed.astype(np.float32), rows, y)
+        return Thermometer(placed.astype(np.float32), shape)
 
     @property
     def bits(self) -> int:
@@ -313,9 +318,13 @@ def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Encoder:
             return Identity(shape)
         if kind == "thermometer":
             return Thermometer(arrays["thresholds"], shape)
+        if kind == "table":
+            from gatewright.tables import TableEncoder  # which is an Encoder
+
+            return TableEncoder.restore(about)
     except (KeyError, TypeError) as error:
         raise InputError(f"encoder: {error} is missing or of another type") from error
-    raise InputError(f"encoder: kind {kind!r} is not known; identity and thermometer are")
+    raise InputError(f"encoder: kind {kind!r} is not known; identity, thermometer and table are")
 
 
 def _over(limits: Array) -> BitTable:
@@ -329,18 +338,19 @@ def _type_limits(dtype: np.dtype[Any]) -> Array | None:
     return None if limits is None else np.array(limits, np.float32)
 
 
-def _uniform(values: Array, bits: int) -> Floats:
+def uniform_thresholds(values: Array, bits: int) -> Doubles:
+    """Thresholds that divide the range of the values evenly: float64[bits]."""
     low, high = float(values.min()), float(values.max())
     steps = np.arange(1, bits + 1) / (bits + 1)
-    return (low + (high - low) * steps).astype(np.float32)
+    return low + (high - low) * steps
 
 
-def _quantile(values: Array, bits: int) -> Floats:
+def quantile_thresholds(values: Array, bits: int) -> Doubles:
     """Thresholds between distinct values, whose capped counts they divide evenly."""
     distinct, counts = _distinct(values)
     if len(distinct) <= bits + 1:
         between = (distinct[:-1] + distinct[1:]) / 2
-        return np.append(between, np.full(bits - len(between), distinct[-1])).astype(np.float32)
+        return np.append(between, np.full(bits - len(between), distinct[-1]))
     # The cap is the share of a level where no value counts for more than the cap. Lowering it to
     # the share of what is left caps more values; it ends when no more are.
     cap = counts.sum() / (bits + 1)
@@ -354,7 +364,7 @@ def _quantile(values: Array, bits: int) -> Floats:
     levels = weights[-1] * np.arange(1, bits + 1) / (bits + 1)
     cuts = np.array([np.count_nonzero(weights < level) for level in levels.tolist()])
     cuts = np.minimum(cuts, len(distinct) - 2)
-    return ((distinct[cuts] + distinct[cuts + 1]) / 2).astype(np.float32)
+    return (distinct[cuts] + distinct[cuts + 1]) / 2
 
 
 def _distinct(values: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

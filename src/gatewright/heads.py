@@ -234,6 +234,22 @@ class GroupSum(Head):
         self.check(num_outputs)
         return _vote(self.num_classes, num_outputs // self.num_classes)
 
+    def counting_circuit(self, num_outputs: int) -> Circuit:
+        """The votes of each class as gates: a binary number each, least significant bit first."""
+        self.check(num_outputs)
+        return _counts(self.num_classes, num_outputs // self.num_classes)
+
+
+@functools.lru_cache(maxsize=8)
+def _counts(num_classes: int, size: int) -> Circuit:
+    """The number of ones in each group: num_classes * size inputs in groups."""
+    builder = Builder([f"x{i}" for i in range(num_classes * size)], "counts")
+    for c in range(num_classes):
+        group = builder.inputs[c * size : (c + 1) * size]
+        for i, literal in enumerate(popcount(builder, group)):
+            builder.output(f"count{c}_{i}", literal)
+    return builder.build()
+
 
 @functools.lru_cache(maxsize=8)
 def _vote(num_classes: int, size: int) -> Circuit:

@@ -79,6 +79,10 @@ class Model:
 
     def save(self, path: Path | str) -> None:
         """Write one safetensors file, whole or not at all."""
+        storage.write_atomic(Path(path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The content of the file that `save` writes: a model for another process or machine."""
         circuit = self.circuit
         arrays = {
             "fanin": np.asarray(circuit.fanin),
@@ -96,37 +100,46 @@ class Model:
         if self.encoder is not None:
             arrays |= {ENCODER + name: array for name, array in self.encoder.arrays.items()}
         metadata = {"format": FORMAT, "model": json.dumps(about)}
-        storage.write_atomic(Path(path), storage.encode(arrays, metadata))
+        return storage.encode(arrays, metadata)
 
     @staticmethod
     def load(path: Path | str) -> Model:
         """Read what `save` wrote; InputError where the file is missing, damaged or not a model."""
         path = Path(path)
-        arrays, metadata = storage.load_arrays(path)
-        if metadata.get("format") not in READABLE:
-            raise InputError(
-                f"{path}: not a Gatewright model (its format is {metadata.get('format')!r}, "
-                f"not {FORMAT!r}); save one with Model.save"
-            )
-        try:
-            about = json.loads(metadata["model"])
-            circuit = Circuit(
-                fanin=arrays["fanin"],
-                table=arrays["table"],
-                outputs=arrays["outputs"],
-                input_names=tuple(about["input_names"]),
-                output_names=tuple(about["output_names"]),
-                name=about["name"],
-            )
-            described = about.get("encoder")
-            held = {
-                name.removeprefix(ENCODER): array
-                for name, array in arrays.items()
-                if name.startswith(ENCODER)
-            }
-            encoder = None if described is None else restore(described, held)
-            numbers = about.get("numbers")
-            meaning = None if numbers is None else Numbers.of_json(numbers)
-            return Model(circuit, about["num_classes"], encoder, meaning)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: a damaged Gatewright model ({error})") from error
+        return _restored(*storage.load_arrays(path), str(path))
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Model:
+        """The model that gave these bytes; InputError where they are damaged."""
+        return _restored(*storage.decode(data), "the bytes")
+
+
+def _restored(arrays: dict[str, Any], metadata: dict[str, str], where: str) -> Model:
+    """The model of a file's content; where it is from, for errors."""
+    if metadata.get("format") not in READABLE:
+        raise InputError(
+            f"{where}: not a Gatewright model (its format is {metadata.get('format')!r}, "
+            f"not {FORMAT!r}); save one with Model.save"
+        )
+    try:
+        about = json.loads(metadata["model"])
+        circuit = Circuit(
+            fanin=arrays["fanin"],
+            table=arrays["table"],
+            outputs=arrays["outputs"],
+            input_names=tuple(about["input_names"]),
+            output_names=tuple(about["output_names"]),
+            name=about["name"],
+        )
+        described = about.get("encoder")
+        held = {
+            name.removeprefix(ENCODER): array
+            for name, array in arrays.items()
+            if name.startswith(ENCODER)
+        }
+        encoder = None if described is None else restore(described, held)
+        numbers = about.get("numbers")
+        meaning = None if numbers is None else Numbers.of_json(numbers)
+        return Model(circuit, about["num_classes"], encoder, meaning)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: a damaged Gatewright model ({error})") from error

@@ -120,6 +120,19 @@ def load_arrays(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         ) from error
 
 
+def decode(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """Arrays and metadata that `encode` made bytes of; InputError when they are damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays: dict[str, Any] = load(data)
+        header: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return arrays, {k: str(v) for k, v in header.get("__metadata__", {}).items()}
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise InputError(f"the bytes are not a whole safetensors file ({error})") from error
+
+
 def _named_leaves(tree: Any) -> tuple[list[tuple[str, Any]], Any]:
     import jax
 
