@@ -44,6 +44,10 @@ class Column:
     def __len__(self) -> int:
         return len(self.values)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Column:
+        """The column of these rows."""
+        return replace(self, values=self.values[rows])
+
     @property
     def is_missing(self) -> npt.NDArray[np.bool_]:
         return np.isnan(self.values)
@@ -136,12 +140,16 @@ def read_table(x: Any, names: Sequence[str] | None = None) -> tuple[list[Column]
     else:
         columns, named = _of_rows(x, names), False
     if not columns:
-        raise InputError("the table has 0 features (columns); at least 1 is required")
+        shape = getattr(x, "shape", (0, 0))
+        raise InputError(
+            f"the table has 0 feature(s) (shape={shape}) while a minimum of 1 is required: give "
+            "columns"
+        )
     lengths = {column.name: len(column) for column in columns}
     if len(set(lengths.values())) > 1:
         raise InputError(f"the table's columns are of different lengths: {lengths}")
     if not len(columns[0]):
-        raise InputError("the table has 0 rows (0 samples); at least 1 is required")
+        raise InputError("the table has 0 rows: 0 sample(s) while a minimum of 1 is required")
     return columns, named
 
 

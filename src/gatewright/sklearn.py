@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import estimation
+from gatewright.columns import read_table
 from gatewright.errors import InputError, MissingTool
 from gatewright.extraction import extract
 from gatewright.heads import GroupSum
@@ -110,32 +111,50 @@ class _Logic(BaseEstimator):
 
     def _fit(
         self, x: Any, y: npt.NDArray[Any], num_classes: int | None, weights: Floats | None
-    ) -> tuple[npt.NDArray[Any], Floats]:
-        """Fit encoder, network and circuits; targets and counts of held-out rows."""
+    ) -> tuple[npt.NDArray[Any], Floats, tuple[float, float]]:
+        """Fit encoder and network: targets and counts of rows it had not seen, y's mean and spread.
+
+        Rows of weight 0 are as if they were not there.
+        """
         begin = time.monotonic()
         goes_on = self.warm_start and hasattr(self, "network_")
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         if not self.fit_seconds > 0:
             raise InputError(f"fit_seconds is above 0, not {self.fit_seconds}")
+        columns, named = read_table(x)
+        if len(columns[0]) != len(y):
+            raise InputError(f"the table has {len(columns[0])} rows and y {len(y)}")
+        shown, labels = columns, y  # to the encoder: each row as often as it counts
+        if weights is not None:
+            times = weights if _are_counts(weights) else weights > 0
+            often = np.repeat(np.arange(len(y)), times.astype(np.int64))
+            shown, labels = [column.take(often) for column in columns], y[often]
+            kept = np.flatnonzero(weights > 0)
+            columns, y, weights = [column.take(kept) for column in columns], y[kept], weights[kept]
+        if not len(y):
+            raise InputError("sample_weight is 0 in every row; give some row a weight")
         if not goes_on:
-            most = (31 if len(y) >= 2000 else 15) if self.bits == "auto" else int(self.bits)
-            self.encoder_ = TableEncoder.fit(
-                x, y, bits=most, how=self.thresholds, categorical=self.categorical,
-                ordered=self.ordered, unseen=self.unseen,  # pyright: ignore[reportArgumentType]  (it checks)
+            most = (31 if len(labels) >= 2000 else 15) if self.bits == "auto" else int(self.bits)
+            self.encoder_ = TableEncoder.of_columns(
+                shown, labels, named=named, bits=most, how=self.thresholds,
+                categorical=self.categorical, ordered=self.ordered,
+                unseen=self.unseen,  # pyright: ignore[reportArgumentType]  (it checks)
             )  # fmt: skip
-        values = self.encoder_.rows(x)
-        if len(values) != len(y):
-            raise InputError(f"the table has {len(values)} rows and y {len(y)}")
+        values = self.encoder_.values(columns)
         if self.encoder_.num_bits == 0:
             raise InputError(
-                f"every one of the {values.shape[1]} columns has a single value; there is nothing "
-                "to tell rows apart by"
+                f"each of the {values.shape[1]} columns has a single value in all of {len(y)} "
+                "sample(s); there is nothing to tell rows apart by"
             )
         chosen, groups = estimation.weighted_rows(values, y, weights)
+        targets, mean, spread = y[chosen], 0.0, 1.0
+        if num_classes is None:
+            mean, spread = float(targets.mean()), float(targets.std()) or 1.0
+            targets = ((targets - mean) / spread).astype(np.float32)
         problem = estimation.Problem(
-            self.encoder_.of_numbers, np.ascontiguousarray(values[chosen]), y[chosen],
-            num_classes, groups, seed, _threads(self.n_jobs),
+            self.encoder_.of_numbers, np.ascontiguousarray(values[chosen]), targets, num_classes,
+            groups, seed, _threads(self.n_jobs),
         )  # fmt: skip
         start = self.network_ if goes_on else None
         plans = [self.plan_] if goes_on else self._plans(len(chosen), num_classes)
@@ -145,13 +164,17 @@ class _Logic(BaseEstimator):
             problem, plans, seconds=left, start=start, say=self._say
         )
         self.n_iter_ = self.plan_.steps
-        return seen
+        return *seen, (mean, spread)
 
     def _plans(self, num_rows: int, num_classes: int | None) -> list[estimation.Plan]:
         plans = estimation.candidates(num_rows, num_classes)
         given: dict[str, Any] = {}
         if self.widths is not None:
-            given["widths"] = tuple(int(width) for width in self.widths)
+            widths = [int(width) for width in self.widths]
+            if not widths or min(widths) < 1:
+                raise InputError(f"widths are gates of each layer, at least 1, not {self.widths}")
+            widths[-1] += -widths[-1] % (num_classes or 1)
+            given["widths"] = tuple(widths)
         if self.steps is not None:
             given["steps"] = int(self.steps)
         if self.tau is not None:
@@ -199,7 +222,8 @@ class LogicClassifier(ClassifierMixin, _Logic):
         bits: thresholds a column of numbers at most; "auto" takes 31 from 2,000 rows on, else 15.
         thresholds: where they are: "quantile", "uniform" or "learned".
         categorical, ordered, unseen: which columns are categories; see `TableEncoder.fit`.
-        widths: gates of each layer; None: by the number of rows.
+        widths: gates of each layer, the last one rounded up to a multiple of the classes; None: by
+            the number of rows.
         steps: of training; None: by the number of rows.
         tau: of the votes, in square roots of a class's votes: higher learns less by heart. None:
             1 and 3 are tried on held-out rows.
@@ -257,16 +281,15 @@ class LogicClassifier(ClassifierMixin, _Logic):
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise InputError(
-                f"y holds one class only, {classes[0]!r}; a classifier needs at least two"
-            )
+            held = f"one class only, {classes[0]!r}" if len(classes) else "0 sample(s)"
+            raise InputError(f"y holds {held}; a classifier needs at least two classes")
         self.classes_ = classes
         weights = _weights(sample_weight, table)
         if self.class_weight is not None:
             of_class = compute_sample_weight(self.class_weight, labels)
             weights = of_class if weights is None else weights * of_class
         codes = codes.astype(np.int32)
-        y_seen, counts = self._fit(table, codes, len(classes), weights)
+        y_seen, counts, _ = self._fit(table, codes, len(classes), weights)
         self.temperature_ = estimation.temperature_for(y_seen, counts)
         self.model_ = self._circuit(self._named(self.network_, "classifier"))
         self._counts = self._circuit(_counting(self.network_, self.encoder_))
@@ -275,7 +298,8 @@ class LogicClassifier(ClassifierMixin, _Logic):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The class of each row of a table [N, columns]."""
-        return self.classes_[self.model_.predict(self._rows(X))]
+        table = self._rows(X)
+        return self.classes_[self.model_.predict(table)]
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, num_classes], in the order of `classes_`."""
@@ -312,8 +336,7 @@ class LogicRegressor(RegressorMixin, _Logic):
             what = "NaN" if np.isnan(numbers[at]) else "infinity (inf)"
             raise InputError(f"y contains {what} in row {at}; give finite numbers")
         weights = _weights(sample_weight, table)
-        mean, spread = float(np.average(numbers, weights=weights)), float(numbers.std()) or 1.0
-        self._fit(table, ((numbers - mean) / spread).astype(np.float32), None, weights)
+        _, _, (mean, spread) = self._fit(table, numbers, None, weights)
         model = self._named(self.network_, "regressor")
         assert model.numbers is not None
         scaled = Numbers(1, model.numbers.scale * spread, mean + model.numbers.offset * spread)
@@ -323,7 +346,8 @@ class LogicRegressor(RegressorMixin, _Logic):
 
     def predict(self, X: Any) -> Floats:
         """The number of each row of a table [N, columns]."""
-        return self.model_.predict(self._rows(X))
+        table = self._rows(X)
+        return self.model_.predict(table)
 
 
 def _weights(sample_weight: Any, table: Any) -> Floats | None:
@@ -334,6 +358,11 @@ def _weights(sample_weight: Any, table: Any) -> Floats | None:
         at = int(np.argmax(weights < 0))
         raise InputError(f"sample_weight is {weights[at]} in row {at}; weights are at least 0")
     return weights
+
+
+def _are_counts(weights: Floats) -> bool:
+    """Whether weights are how often a row is there, of not too many rows."""
+    return bool((weights == np.round(weights)).all()) and weights.sum() <= 4 * len(weights)
 
 
 def _threads(n_jobs: int | None) -> int:

@@ -107,13 +107,31 @@ class TableEncoder(Encoder):
             InputError: no rows or columns, infinite values, mixed columns, or an option that does
                 not fit the table; it names the column.
         """
+        columns, named = read_table(x)
+        return TableEncoder.of_columns(
+            columns, y, bits=bits, how=how, categorical=categorical, ordered=ordered,
+            unseen=unseen, named=named,
+        )  # fmt: skip
+
+    @staticmethod
+    def of_columns(
+        columns: Sequence[Column],
+        y: npt.ArrayLike | None = None,
+        *,
+        bits: int,
+        how: str = "quantile",
+        categorical: Collection[str | int] = (),
+        ordered: Mapping[str | int, Sequence[str | float]] | None = None,
+        unseen: Unseen = "error",
+        named: bool = True,
+    ) -> TableEncoder:
+        """The same of columns that have been read."""
         if how not in ("quantile", "uniform", "learned"):
             raise InputError(f"how is quantile, uniform or learned, not {how!r}")
         if unseen not in ("error", "ignore"):
             raise InputError(f"unseen is error or ignore, not {unseen!r}")
         if not 1 <= bits <= 255:
             raise InputError(f"bits a column is from 1 to 255, not {bits}")
-        columns, named = read_table(x)
         orders = {_place(name, columns): list(order) for name, order in (ordered or {}).items()}
         places = {_place(name, columns) for name in categorical}
         fields: list[Field] = []
@@ -128,7 +146,7 @@ class TableEncoder(Encoder):
             return encoder
         if y is None:
             raise InputError("how='learned' learns thresholds from classes; give y")
-        return encoder._learned(encoder._values(columns), np.asarray(y))
+        return encoder._learned(encoder.values(columns), np.asarray(y))
 
     def _learned(self, rows: Doubles, y: npt.NDArray[Any]) -> TableEncoder:
         from gatewright.thresholds import learn  # JAX: not to be loaded for the others
@@ -228,7 +246,7 @@ class TableEncoder(Encoder):
                 f"the table has {len(columns)} columns, and had {len(self.fields)} when the "
                 f"encoder was fitted: {', '.join(self.names)}"
             )
-        return self._values(columns)
+        return self.values(columns)
 
     def _is_ready(self, x: npt.NDArray[Any]) -> bool:
         """Whether an array needs no look at its columns: all numbers, here and there."""
@@ -249,7 +267,8 @@ class TableEncoder(Encoder):
         moved = next(a for a, b in zip(self.names, names, strict=False) if a != b)
         return f"column {moved!r} is in another place; give the order {', '.join(self.names)}"
 
-    def _values(self, columns: Sequence[Column]) -> Doubles:
+    def values(self, columns: Sequence[Column]) -> Doubles:
+        """`rows` of columns that have been read."""
         values = np.empty((len(columns[0]), len(columns)), np.float64)
         for i, (field, column) in enumerate(zip(self.fields, columns, strict=True)):
             if field.kind == "number":
