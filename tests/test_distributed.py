@@ -90,14 +90,6 @@ def test_parts_add_up_to_the_batch(kernel: Any, form: str) -> None:
     assert np.abs(moved).max() > 0.01
 
 
-def test_a_run_in_parts_resumes_bit_for_bit(tmp_path: Path) -> None:
-    fit(learner(), X, Y, OPTIMIZER, **{**OPTIONS, "steps": 10}, run=tmp_path)
-    resumed = fit(learner(), X, Y, OPTIMIZER, **OPTIONS, run=tmp_path, resume=True)
-    whole = fit(learner(), X, Y, OPTIMIZER, **OPTIONS)
-    for a, b in zip(arrays_of(resumed), arrays_of(whole), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 def test_what_cannot_be_shared_is_refused() -> None:
     def refused(said: str, **options: Any) -> None:
         with pytest.raises(InputError, match=said):

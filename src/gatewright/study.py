@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zlib import crc32
 
 import numpy as np
 
@@ -149,7 +150,10 @@ def work(plan: Plan, worker: int, report: Report | None, parent: int | None = No
             if not left:
                 return
             study.enqueue_trial(left[worker % len(left)])  # not what others have just taken
-        seed = np.random.SeedSequence((plan.recipe.seed, len(trials), worker)).generate_state(1)
+        entropy = [plan.recipe.seed, len(trials), worker]
+        if any(trial.state == optuna.trial.TrialState.RUNNING for trial in trials):
+            entropy.append(crc32(_process().encode()))  # other machines have a worker 0 as well
+        seed = np.random.SeedSequence(entropy).generate_state(1)
         study.sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
         objective = _Objective(plan, study, combinations is not None, parent)
         study.optimize(objective, n_trials=1, catch=(GatewrightError,), callbacks=[say])
@@ -165,7 +169,7 @@ class _Objective:
         self._is_listed = is_listed
 
     def __call__(self, trial: optuna.Trial) -> float:
-        trial.set_user_attr("process", f"{socket.gethostname()}:{os.getpid()}")
+        trial.set_user_attr("process", _process())
         search = self._plan.search
         params = {name: space.suggest(trial, name) for name, space in search.items()}
         before = [
@@ -174,8 +178,12 @@ class _Objective:
             if one.number < trial.number and _is_taken(one)
         ]
         alike = [one for one in before if one.params == params]
+        is_chosen_twice = self._is_listed and bool(alike)
         is_last_taken = self._plan.trials is not None and len(before) >= self._plan.trials
-        if is_last_taken or (self._is_listed and alike):
+        running = load_optuna().trial.TrialState.RUNNING
+        if any(one.state == running for one in alike):
+            is_chosen_twice |= any(space.values() is None for space in search.values())
+        if is_last_taken or is_chosen_twice:
             trial.set_user_attr("is_surplus", True)
             raise GatewrightError("another process has begun this trial, or the last one")
         done = next((one for one in alike if one.value is not None), None)
@@ -230,6 +238,10 @@ class _Objective:
         trial.set_user_attr("gates", circuit.num_gates)
         trial.set_user_attr("depth", circuit.depth)
         return reported[-1] if options.get("patience") is None else max(reported)
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _is_taken(trial: FrozenTrial) -> bool:
