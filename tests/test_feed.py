@@ -115,6 +115,17 @@ def test_both_kernels_are_fed_the_same() -> None:
     assert (len(octets), len(targets)) == (50, 50)
 
 
+@pytest.mark.parametrize("options", [{}, {"augment": WARP}])
+def test_shares_are_the_batch_cut_in_pieces(options: dict[str, Any]) -> None:
+    feed = image_feed(seed=4, **options)
+    shares = [feed.share(12, 3, 4, slice(begin, begin + 4)) for begin in (0, 4, 8)]
+    octets, targets = (np.concatenate(parts, axis=1) for parts in zip(*shares, strict=True))
+    words, wanted = feed.batches(12, 3, 4)
+    bits = np.unpackbits(octets.reshape(48, -1), axis=1, count=ENCODER.num_bits, bitorder="little")
+    np.testing.assert_array_equal(bits, unpack(words, ENCODER.num_bits))
+    np.testing.assert_array_equal(targets.reshape(-1), wanted)
+
+
 def test_what_is_warped_depends_on_the_seed_and_the_number_alone() -> None:
     feed = image_feed(seed=5, augment=WARP)
     assert feed.packed.shape == (0, 3)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from gatewright.view.curves import _ticks, curves, tradeoff
+from gatewright.view.curves import Mark, _ticks, curves, front, tradeoff
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -128,3 +128,24 @@ def test_accuracy_over_gates_lies_where_the_axes_say() -> None:
         expected = np.interp(point.accuracy_held_out, numbers, heights)
         assert y == pytest.approx(expected, abs=0.6)
     assert any("40,000 gates to 22,000" in word for word, _, _ in said)
+
+
+def test_the_front_runs_along_the_best() -> None:
+    """The stairs rise at the front's circuits; one that is there for its depth lies below."""
+    best = [Mark(400, 30, 92.0), Mark(200, 20, 88.0), Mark(300, 9, 85.0)]
+    others = [Mark(350, 30, 80.0), Mark(400, 31, 87.0), Mark(1000, 40, 91.0)]
+    picture = front([*others, *best], best, "a sweep")
+    said = {word: x for word, x, _ in texts(picture)}
+    (stairs,) = lines(picture)
+    gates = np.interp([200, 400, 400], [0, 1000], [said["0"], said["1,000"]])
+    np.testing.assert_allclose(stairs[:, 0], gates, atol=0.11)
+    assert stairs[0, 1] == stairs[1, 1] > stairs[2, 1]
+    dots = [
+        (float(node.attrib["cx"]), float(node.attrib["cy"]), node.attrib["r"])
+        for node in ElementTree.fromstring(picture).iter(f"{SVG}circle")
+    ]
+    assert [r for _, _, r in dots].count("3.5") == 3
+    assert {(x, y) for x, y, r in dots if r == "3.5"} >= {tuple(stairs[0]), tuple(stairs[2])}
+    assert {"30", "20", "9"} <= said.keys()
+    assert "6 circuits, 3 on the front" in picture
+    assert front(best[:1], best[:1], "one").startswith("<svg")

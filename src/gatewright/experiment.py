@@ -14,9 +14,11 @@ import jax.numpy as jnp
 
 from gatewright import storage
 from gatewright.circuit import Circuit
+from gatewright.distributed import Team
 from gatewright.errors import InputError
 from gatewright.extraction import extract
 from gatewright.journal import Metrics
+from gatewright.network import Network
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.recipes import Recipe
@@ -100,26 +102,8 @@ def run(
         KeyboardInterrupt, Diverged: see `gatewright.train.fit`.
     """
     path = Path(folder)
-    train, test = recipe.data()
-    num_steps = recipe.num_steps
-    if num_steps < 1:
-        raise InputError(f"--steps {num_steps}: training takes at least 1 step")
-    options, optimizer, network = recipe.options(), recipe.optimizer(), recipe.network()
-    trials = recipe.trials()
-    chosen = {
-        name: options[name] for name in ("kernel", "activations", "threads") if name in options
-    }
-    kernel = kernel_of(network, optimizer, **chosen)
-    save_recipe(path, recipe, resume)
-    if begin is not None:
-        begin(kernel)
-    if trials:
-        network = trials[_tuned(trials, path / "tau.json", resume)].network()
-    network = fit(
-        network, train.x, train.y, optimizer,
-        steps=num_steps, seed=recipe.seed, stop=recipe.is_done,
-        run=path, resume=resume, progress=progress, **options,
-    )  # fmt: skip
+    network, kernel = train(recipe, path, resume=resume, begin=begin, progress=progress)
+    (rows, test), options = recipe.data(), recipe.options()
     encoder = options.get("encoder")
     name = name_of(recipe)
     model = extract(network, encoder, name=name.replace("-", "_"))
@@ -130,7 +114,7 @@ def run(
     judged = evaluate(network, test.x, test.y, encoder=encoder, temperature=float(temperature))
     title = f"{name}, seed {recipe.seed}"
     storage.write_atomic(path / "curves.svg", curves(load_metrics(path), title).encode())
-    batch_size = options.get("batch_size") or len(train)
+    batch_size = options.get("batch_size") or len(rows)
     return Result(
         recipe=name,
         seed=recipe.seed,
@@ -144,7 +128,7 @@ def run(
         gates_swept_body=_swept(network.gates_circuit()),
         decided=round(judged.decided, 5),
         steps=last.step,
-        epochs=round(last.step * batch_size / len(train), 3),
+        epochs=round(last.step * batch_size / len(rows), 3),
         kernel=kernel,
         cpu_seconds=round(last.cpu_seconds, 3),
         wall_seconds=round(last.wall_seconds, 3),
@@ -152,10 +136,45 @@ def run(
     )
 
 
-def _tuned(trials: Mapping[float, Recipe], record: Path, resume: bool) -> float:
-    """The tau of the best trial: recorded, or, where the run is resumed, read."""
-    if resume and record.exists():
-        return float(json.loads(record.read_text())["tau"])
+def train(
+    recipe: Recipe,
+    folder: Path | str,
+    *,
+    resume: bool = False,
+    begin: Callable[[str], None] | None = None,
+    progress: Callable[[Metrics], None] | None = None,
+) -> tuple[Network, str]:
+    """The training of `run`: the network, and what ran the steps.
+
+    Where several processes share the recipe's shards all of them call this at the same time, and
+    the first alone writes into the folder.
+    """
+    path, team = Path(folder), Team.of(getattr(recipe, "shards", 1))
+    with team.agreed():
+        rows, num_steps = recipe.data()[0], recipe.num_steps
+        if num_steps < 1:
+            raise InputError(f"--steps {num_steps}: training takes at least 1 step")
+        options, optimizer, network = recipe.options(), recipe.optimizer(), recipe.network()
+        trials = recipe.trials()
+        names = ("kernel", "activations", "threads", "shards")
+        chosen = {name: options[name] for name in names if name in options}
+        kernel = kernel_of(network, optimizer, **chosen)
+        if team.is_first:
+            save_recipe(path, recipe, resume)
+    if begin is not None:
+        begin(kernel)
+    if trials:
+        network = trials[_tuned(trials, path / "tau.json", resume, team)].network()
+    network = fit(
+        network, rows.x, rows.y, optimizer,
+        steps=num_steps, seed=recipe.seed, stop=recipe.is_done,
+        run=path, resume=resume, progress=progress, **options,
+    )  # fmt: skip
+    return network, kernel
+
+
+def try_taus(trials: Mapping[float, Recipe]) -> dict[float, float]:
+    """Hard accuracy on the held-out rows that each tau's short recipe gives."""
     tried: dict[float, float] = {}
     for tau, trial in trials.items():
         train, options = trial.data()[0], trial.options()
@@ -165,7 +184,20 @@ def _tuned(trials: Mapping[float, Recipe], record: Path, resume: bool) -> float:
             steps=trial.num_steps, seed=trial.seed, **options,
         )  # fmt: skip
         tried[tau] = evaluate(network, x, y, encoder=options["encoder"]).hard_accuracy
-    best = max(tried, key=lambda tau: tried[tau])
+    return tried
+
+
+def _tuned(trials: Mapping[float, Recipe], record: Path, resume: bool, team: Team) -> float:
+    """The tau of the best trial: recorded, or, where the run is resumed, read."""
+    is_there = team.first_says(resume and record.exists())
+    if is_there:
+        return team.first_says(
+            float(json.loads(record.read_text())["tau"]) if team.is_first else 0.0
+        )
+    tried = try_taus(trials)
+    best = team.first_says(max(tried, key=lambda tau: tried[tau]))
+    if not team.is_first:
+        return best
     content = {"tau": best, "hard_accuracy": {str(tau): one for tau, one in tried.items()}}
     storage.write_atomic(record, (json.dumps(content, indent=1) + "\n").encode())
     return best

@@ -139,6 +139,19 @@ class Feed:
         numbers = jnp.arange(count * batch, dtype=jnp.int32).reshape(count, batch)
         return numbers, octets, jnp.asarray(self.targets[rows])
 
+    def share(
+        self, batch: int, step: int, count: int, part: slice
+    ) -> tuple[npt.NDArray[np.uint8], Targets]:
+        """Rows `part` of the batch of each step: octets [count, n, W], targets [count, n, ...].
+
+        No other rows are read or warped.
+        """
+        rows = self._order(batch, step, count).reshape(count, batch)[:, part]
+        first = [(step + i) * batch + part.start for i in range(count)]
+        words = [self._warped(one, at) for one, at in zip(rows, first, strict=True)]
+        octets = _octets(np.concatenate(words), self.num_inputs)
+        return octets.reshape(*rows.shape, -1), self.targets[rows]
+
     def _order(self, batch: int, step: int, count: int) -> npt.NDArray[np.int64]:
         """int64[count * batch]: the rows of these steps; every epoch permutes all rows anew.
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,13 +26,22 @@ from jax import Array
 
 from gatewright import layer_calls
 from gatewright.augment import Augment
+from gatewright.distributed import Team
 from gatewright.encode import Encoder
 from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused, describe, num_threads, why_not
 from gatewright.heads import Head
-from gatewright.journal import Best, Journal, Metrics, State, best_metrics, last_metrics
+from gatewright.journal import (
+    Best,
+    Journal,
+    Metrics,
+    State,
+    best_metrics,
+    last_metrics,
+)
 from gatewright.network import Network
+from gatewright.sharded import first_has, sharded_stepper
 from gatewright.steppers import (
     Loss,
     Temperature,
@@ -71,6 +81,7 @@ def train(
     kernel: Kernel = "auto",
     activations: Activations = "auto",
     threads: int | None = None,
+    shards: int = 1,
     start: State | None = None,
 ) -> Iterator[State]:
     """Train, yielding a State after each chunk of steps (and at the last step).
@@ -90,10 +101,13 @@ def train(
         kernel: "auto" is the native kernel where it can take the network, else JAX, on a CPU with
             native layers; "native" insists on the first; "jax" has JAX do all.
         activations, threads: of the native kernel; see `gatewright.fused.Fused`.
+        shards: parts of each batch, whose gradients are computed apart by JAX and then added. More
+            than one: where JAX runs in several processes they share the parts, call this with the
+            same arguments, and get the same states, bit for bit those of one process.
         start: a state to continue from; its network takes the place of the one given.
 
     Raises:
-        InputError: shapes do not fit, or kernel="native" cannot take the network.
+        InputError: shapes do not fit, or kernel="native" cannot take the network or the shards.
         Diverged: the loss or a parameter is not finite, naming the first such step.
     """
     if start is not None:
@@ -113,10 +127,14 @@ def train(
     if start is not None:
         begin_cpu -= start.metrics.cpu_seconds
         begin_wall -= start.metrics.wall_seconds
-    make = native_stepper if _is_native(network, optimizer, loss, kernel) else jax_stepper
+    team = Team.of(shards)
+    make = jax_stepper if shards == 1 else sharded_stepper
+    if _is_native(network, optimizer, loss, kernel, shards):
+        make = native_stepper
     stepper = make(
         network, optimizer, feed, batch, loss=loss, temperature=temperature, mode=mode, seed=seed,
-        kernel=kernel, activations=activations, threads=threads, start=start,
+        kernel=kernel, activations=activations, threads=threads, start=start, team=team,
+        shards=shards,
     )  # fmt: skip
     step = 0 if start is None else start.step
     while step < steps:
@@ -130,17 +148,19 @@ def train(
             raise _diverged(step, "a parameter became infinite or not a number before")
         network, soft = result.network, result.soft
         now = temperature_at(temperature, jnp.asarray(step))
-        if held_out is not None:
-            soft = _soft_scores(network, judged, now, stepper.fused)[1]
-        if stepper.fused is None:
-            hard = network.hard_accuracy(judged.by_input(), judged.targets)
-        else:
-            hard = _hard_accuracy(stepper.fused, judged, network.head)
+        hard = 0.0
+        if team.is_first:  # the others are told: what they decide by must be the same
+            if held_out is not None:
+                soft = _soft_scores(network, judged, now, stepper.fused)[1]
+            if stepper.fused is None:
+                hard = network.hard_accuracy(judged.by_input(), judged.targets)
+            else:
+                hard = _hard_accuracy(stepper.fused, judged, network.head)
         metrics = Metrics(
             step, float(result.losses.mean()), float(soft), hard, result.decided,
             time.process_time() - begin_cpu, time.perf_counter() - begin_wall,
         )  # fmt: skip
-        yield State(network, result.optimizer_state, metrics)
+        yield State(network, result.optimizer_state, Metrics(**team.first_says(asdict(metrics))))
 
 
 def kernel_of(
@@ -151,11 +171,15 @@ def kernel_of(
     kernel: Kernel = "auto",
     activations: Activations = "auto",
     threads: int | None = None,
+    shards: int = 1,
 ) -> str:
     """What would run the steps, in words: "native (...)", or "JAX on cpu (why)"."""
-    if _is_native(network, optimizer, loss, kernel):
+    if _is_native(network, optimizer, loss, kernel, shards):
         return describe(activations, num_threads(threads))
     reason = "as asked" if kernel == "jax" else why_not(network, optimizer, loss)
+    if shards > 1:
+        size = Team.of(shards).size
+        reason = f"batches in {shards} parts, {size} process{'es' if size > 1 else ''}"
     layers = ", its layers native" if kernel != "jax" and layer_calls.are_on() else ""
     return f"JAX on {jax.default_backend()}{layers} ({reason})"
 
@@ -181,7 +205,8 @@ def fit(
         stop: end early when this is true of the metrics, say `lambda m: m.hard_accuracy == 1`.
         progress: called with the metrics after each chunk.
         run: a folder for `metrics.jsonl` (a line a chunk) and `checkpoint.safetensors`, written
-            whole or not at all every save_seconds, at the end, and when training is interrupted.
+            whole or not at all every save_seconds, at the end, and when training is interrupted;
+            of several processes only the first one touches it.
         resume: continue from the run's checkpoint, if it has one, bit for bit.
         patience: end early after so many chunks without a higher hard accuracy on the held-out
             rows, and return the network of the highest, the first such; None trains to the end and
@@ -198,19 +223,25 @@ def fit(
             f"patience is {patience}: give at least 1 chunk, and held_out rows to judge them on"
         )
     start = best = None
-    journal = None if run is None else Journal(Path(run))
-    if resume and journal is None:
+    team = Team.of(options.get("shards", 1))
+    journal = None
+    if resume and run is None:
         raise InputError("resume=True needs run=, the folder of the run to continue")
-    if journal is not None:
-        start = journal.open(network, optimizer, resume)
-        if start is not None and patience is not None:
-            best = journal.open_best(network, start.step)
+    with team.agreed():
+        if run is not None and team.is_first:
+            journal = Journal(Path(run))
+            start = journal.open(network, optimizer, resume)
+            if start is not None and patience is not None:
+                best = journal.open_best(network, start.step)
+    if resume:
+        start, best = first_has(team, network, optimizer, start, best)
     state = start
     if start is not None and stop is not None and stop(start.metrics):
         return start.network if best is None else best.network
     if best is not None and patience is not None and best.waited >= patience:
         return best.network
     saved_at = time.monotonic()
+    is_cut = False
     with _deferred_interrupt() as is_interrupted:
         for state in train(network, x, y, optimizer, steps=steps, start=start, **options):
             if progress is not None:
@@ -222,7 +253,8 @@ def fit(
                 or (stop is not None and stop(state.metrics))
                 or (best is not None and patience is not None and best.waited >= patience)
             )
-            is_over = is_last or is_interrupted()
+            is_over = is_last or team.any_of(is_interrupted())
+            is_cut = is_over and not is_last
             if journal is not None:
                 journal.record(state.metrics)
                 if is_over or time.monotonic() - saved_at >= save_seconds:
@@ -232,11 +264,11 @@ def fit(
                     saved_at = time.monotonic()
             if is_over:
                 break
-    if is_interrupted():
+    if is_cut or is_interrupted():
         step = 0 if state is None else state.step
         raise KeyboardInterrupt(
             f"interrupted after step {step}"
-            + (", not saved: there is no run folder" if journal is None else ", which is saved")
+            + (", not saved: there is no run folder" if run is None else ", which is saved")
         )
     if best is not None:
         return best.network
@@ -309,11 +341,17 @@ def _judge(head: Head, scores: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def _is_native(
-    network: Network, optimizer: optax.GradientTransformation, loss: Loss | None, kernel: Kernel
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    loss: Loss | None,
+    kernel: Kernel,
+    shards: int,
 ) -> bool:
     if kernel not in get_args(Kernel):
         raise InputError(f"kernel is {', '.join(get_args(Kernel))}, not {kernel!r}")
     reason = why_not(network, optimizer, loss)
+    if shards > 1:
+        reason = f"it trains on a batch as a whole, in one process, and shards is {shards}"
     if kernel == "native" and reason is not None:
         raise InputError(f"kernel='native' cannot train this network: {reason}; use kernel='auto'")
     return reason is None and kernel != "jax"

@@ -21,6 +21,7 @@ from gatewright.errors import GatewrightError
 COMMANDS: dict[str, str] = {
     "life": "learn Conway's Game of Life, prove it, compile it, run it",
     "train": "train a recipe into a run folder",
+    "sweep": "search a recipe's fields: accuracy against gates and depth",
     "optimize": "make a circuit smaller, proving every pass",
     "fold": "halve a classifier's votes and train again: accuracy against gates",
     "prove": "prove that two circuits are equal, or show an input where they differ",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
+from itertools import pairwise
 from typing import Any, get_type_hints
 
-from gatewright.recipes import Recipe
+from gatewright.recipes import RECIPES, Recipe
 
 
 def positive(text: str) -> float:
@@ -82,6 +83,18 @@ def add_fields(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
         else:
             option["type"], option["metavar"] = READERS[types[field.name]]
         group.add_argument(f"--{field.name.replace('_', '-')}", **option)
+
+
+def recipe_named(arguments: Sequence[str], options: Sequence[str]) -> str | None:
+    """The recipe among the arguments, if any; not the value of one of these options."""
+    return next(
+        (
+            argument
+            for before, argument in pairwise(arguments)
+            if argument in RECIPES and before not in options
+        ),
+        None,
+    )
 
 
 def recipe_of(options: argparse.Namespace, kind: type[Recipe]) -> Recipe:

@@ -94,6 +94,8 @@ class Classification(Recipe):
         kernel: what runs the steps: auto, native or jax.
         activations: how the native kernel stores them: auto, float32, bfloat16 or float16.
         threads: of the native kernel; 0 takes all cores. The result does not depend on it.
+        shards: parts of each batch, whose gradients JAX computes apart and adds; several processes
+            can share them. The result depends on it, not on the processes.
         chunk: steps between two reports; auto is an epoch, but from 25 to 1000 steps.
         patience: end after so many reports without a higher hard accuracy on the held-out rows, and
             take the network of the highest; 0 trains to the end and takes the last.
@@ -140,6 +142,7 @@ class Classification(Recipe):
     kernel: str = "auto"
     activations: str = "auto"
     threads: int = 0
+    shards: int = 1
     chunk: int | None = None
     patience: int = 0
 
@@ -279,6 +282,7 @@ class Classification(Recipe):
             "kernel": self.kernel,
             "activations": self.activations,
             "threads": self.threads or None,
+            "shards": self.shards,
             "patience": self.patience or None,
         }
 

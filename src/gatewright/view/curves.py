@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gatewright.view.svg import FAINT, HEADER, MARGIN, number, page, text
 
@@ -89,6 +89,56 @@ def tradeoff(points: Sequence[TradeOff], title: str) -> str:
     note = (
         f"{first.gates:,} gates to {end.gates:,} · {first.accuracy_held_out:.2f} % to "
         f"{end.accuracy_held_out:.2f} %"
+    )
+    return page(WIDTH, TOP + PANEL + MARGIN + 10, title, note, _STYLE, body)
+
+
+class Mark(NamedTuple):
+    """A circuit of some size and depth, and what it gets right, in percent."""
+
+    gates: int
+    depth: int
+    accuracy: float
+
+
+def front(points: Sequence[Mark], best: Sequence[Mark], title: str) -> str:
+    """Draw accuracy on held-out rows against gates: all circuits, and the front of `best` ones.
+
+    The line is the most accurate circuit of so many gates; a number is the depth of one of the
+    front. One that lies under the line is there for its depth.
+    """
+    accuracies = sorted(point.accuracy for point in points)
+    cut = accuracies[len(accuracies) // 10]  # what is worse does not squeeze the rest
+    ticks = _ticks(min(cut, accuracies[-1] - 1), accuracies[-1])
+    low, high = ticks[0], ticks[-1]
+    last = float(max(point.gates for point in points))
+    stairs: list[tuple[float, float]] = []
+    for point in sorted(best, key=lambda point: (point.gates, -point.accuracy)):
+        if not stairs or point.accuracy > stairs[-1][1]:
+            if stairs:
+                stairs.append((float(point.gates), stairs[-1][1]))
+            stairs.append((float(point.gates), point.accuracy))
+    line = _Line(f"{stairs[-1][1]:.2f} %", HARD, stairs)
+
+    def height(value: float) -> float:
+        return (value - low) / (high - low)
+
+    panel = _Panel("accuracy on rows held out, %", (line,), ticks, height)
+    body = _draw(panel, TOP, last) + _below(TOP + PANEL, last, "gates")
+    across = WIDTH - LEFT - RIGHT
+    for point in sorted(set(points), key=lambda point: (point in best, point)):
+        if point.accuracy < low:
+            continue
+        is_best = point in best
+        x = LEFT + across * point.gates / last
+        y = TOP + PANEL * (1 - height(point.accuracy))
+        look = f'r="3.5" fill="{HARD}"' if is_best else f'r="2.5" fill="{LOSS}" opacity=".45"'
+        body.append(f'<circle cx="{number(x)}" cy="{number(y)}" {look}/>')
+        if is_best:
+            body.append(text(x, y - 7, f"{point.depth}", "tick", "middle"))
+    hidden = sum(point.accuracy < low for point in points)
+    note = f"{len(points)} circuits, {len(best)} on the front (numbers: depth)" + (
+        f" · {hidden} below the picture" if hidden else ""
     )
     return page(WIDTH, TOP + PANEL + MARGIN + 10, title, note, _STYLE, body)
 

@@ -1,0 +1,149 @@
+"""Sweeps by several processes on one storage, and processes that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+from gatewright.cli import build_parser
+from gatewright.cli.fields import recipe_of
+from gatewright.recipes.mnist import Mnist8k
+from gatewright.search import Plan, Range
+from gatewright.study import work
+from test_cli import COMMAND, ENVIRONMENT, only_json
+from test_cli_train import in_process
+from test_sweep import FOUR, LONG, RATES, arguments, rows, swept, url_of
+
+__all__ = ["rows"]  # a fixture
+
+
+def frozen(url: str) -> list[optuna.trial.FrozenTrial]:
+    storage = optuna.storages.RDBStorage(url, skip_table_creation=True)
+    trials = optuna.load_study(storage=storage, study_name="mnist-8k").get_trials()
+    return [trial for trial in trials if trial.state != optuna.trial.TrialState.WAITING]
+
+
+def processes_of(url: str) -> list[int]:
+    """Of the running trials that have reported."""
+    return [
+        int(trial.user_attrs["process"].rpartition(":")[2])
+        for trial in frozen(url)
+        if trial.state == optuna.trial.TrialState.RUNNING and trial.intermediate_values
+    ]
+
+
+def wait_for(question: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if question():
+                return
+        except Exception:
+            pass  # the study is only being made
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
+def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
+    """Each combination is trained once, with the result that it has in one process."""
+    search = ("--search", "learning_rate=0.05,0.1,0.2", *FOUR[2:], "--trials", 6)
+    how = ("--steps", 6000, "--chunk", 500)
+    two = tmp_path / "two"
+    command = [*COMMAND, *arguments(rows, two, *search, "--workers", 2, "--json", how=how)]
+    result = subprocess.run(
+        command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    found = only_json(result)
+    assert len(found["trials"]) == 6
+    assert len({str(trial["params"]) for trial in found["trials"]}) == 6
+    assert len({trial.user_attrs["process"] for trial in frozen(url_of(two))}) == 2
+    given = arguments(rows, tmp_path / "one", *search, "--json", how=how)
+    one = only_json(in_process(*given))
+    results = [
+        {str(t["params"]): (t["accuracy"], t["gates"], t["depth"]) for t in each["trials"]}
+        for each in (found, one)
+    ]
+    assert results[0] == results[1]
+
+
+def test_two_commands_share_a_storage_and_make_no_trial_too_many(
+    rows: Path, tmp_path: Path
+) -> None:
+    """As on two machines: both create the study or join it, and both know all trials at the end."""
+    url = f"journal:///{tmp_path / 'journal.log'}"
+    more = (*RATES, "--storage", url, "--resume", "--trials", 5, "--quiet")
+    how = ("--steps", 1000, "--chunk", 500)
+    other = [*COMMAND, *arguments(rows, tmp_path / "other", *more, how=how)]
+    with subprocess.Popen(other, env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: (tmp_path / "journal.log").exists())
+        given = arguments(rows, tmp_path / "this", *more, "--json", how=how)
+        here = in_process(*given)
+        assert process.wait(timeout=120) == 0
+    assert here.returncode == 0, here.stderr
+    found = only_json(in_process(*given))  # what the first to end did not see the end of
+    assert [t["state"] for t in found["trials"] if t["state"] not in ("complete", "pruned")] == []
+    assert len(found["trials"]) == 5
+    assert len({trial["params"]["learning_rate"] for trial in found["trials"]}) == 5
+
+
+def test_a_killed_worker_costs_its_trial_and_nothing_else(rows: Path, tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    more = ("--search", "learning_rate=0.05,0.2", "--workers", 2)
+    command = [*COMMAND, *arguments(rows, tmp_path, *more, how=LONG)]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        wait_for(lambda: len(set(processes_of(url))) == 2)
+        victim, other = processes_of(url)
+        os.kill(victim, signal.SIGKILL)
+        assert parent.stderr is not None
+        line = next(line for line in parent.stderr if "died" in line)
+        assert re.search(r"worker [01] died \(SIGKILL\)", line)
+        wait_for(lambda: processes_of(url) == [other])
+        assert [trial.state.name for trial in frozen(url)].count("FAIL") == 1
+        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+        said = parent.communicate(timeout=60)[1]
+    assert parent.returncode == 130
+    assert re.search(r"interrupted; 2 trials are in .*sweep.json; --resume goes on", said)
+    assert "Traceback" not in said
+    found = json.loads((tmp_path / "sweep.json").read_text())
+    assert [trial["state"] for trial in found["trials"]] == ["lost", "lost"]
+    given = arguments(rows, tmp_path, *more[:2], "--trials", 1, "--resume", "--json", how=LONG)
+    found = only_json(in_process(*given))
+    assert [trial["state"] for trial in found["trials"]] == ["lost", "lost", "complete"]
+
+
+def test_an_interrupted_sweep_of_one_process_is_saved(rows: Path, tmp_path: Path) -> None:
+    def interrupt() -> None:
+        wait_for(lambda: processes_of(url_of(tmp_path)) == [os.getpid()])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    from_outside = threading.Thread(target=interrupt)
+    from_outside.start()
+    result = in_process(*arguments(rows, tmp_path, *RATES, how=LONG))
+    from_outside.join()
+    assert result.returncode == 130
+    assert result.stderr.splitlines()[-1].startswith("gatewright sweep: interrupted; 1 trials")
+    (trial,) = json.loads((tmp_path / "sweep.json").read_text())["trials"]
+    assert (trial["state"], trial["number"]) == ("lost", 0)
+
+
+def test_a_worker_ends_when_the_command_is_gone(rows: Path, tmp_path: Path) -> None:
+    swept(rows, tmp_path, *RATES, "--trials", 1)
+    given = arguments(rows, tmp_path)
+    chosen = recipe_of(build_parser(given).parse_args(given), Mnist8k)
+    plan = Plan(chosen, {"learning_rate": Range(0.01, 0.3, log=True)}, url_of(tmp_path), "mnist-8k")
+    with pytest.raises(KeyboardInterrupt):
+        work(plan, 0, None, parent=os.getppid() + 1)
+    assert [trial.state.name for trial in frozen(url_of(tmp_path))] == ["COMPLETE", "FAIL"]
