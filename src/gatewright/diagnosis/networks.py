@@ -75,23 +75,25 @@ def check_layers(evidence: Evidence) -> Iterator[Finding]:
             "a residual start (--init residual) so that signals pass, a smaller --learning-rate, "
             "fewer layers",
         )  # fmt: skip
-    for layer in network.layers:
-        where = _layer(layer, network)
-        if layer.constant > DEAD:
-            continue
+    alive = [layer for layer in network.layers if layer.constant <= DEAD]
+    for layer in alive:
         if layer.live < IDLE:
             yield Finding(
-                "idle-layer", "fault" if layer.live == 0 else "warning", where,
+                "idle-layer", "fault" if layer.live == 0 else "warning", _layer(layer, network),
                 f"outputs depend on {layer.live:.1%} of its {layer.gates:,} gates",
                 "a layer above reads few of them: make that wider, this one narrower, or wire it "
                 "with --wiring unique",
             )  # fmt: skip
-        elif layer.copies > COPIES:
-            yield Finding(
-                "copying-layer", "warning", where,
-                f"{layer.copies:.0%} of its gates pass or invert one input, and decide nothing",
-                "leave the layer out, train longer, or begin less certain (--strength 2)",
-            )  # fmt: skip
+    copying = [layer for layer in alive if layer.copies > COPIES]
+    if copying:
+        numbers = ", ".join(str(layer.number) for layer in copying)
+        yield Finding(
+            "copying-layer", "warning",
+            f"layer{'s' if copying[1:] else ''} {numbers} of {len(network.layers)}",
+            f"{min(layer.copies for layer in copying):.1%} of the gates or more pass or invert one "
+            "input, and decide nothing",
+            "longer training, a start that is less certain (half of --strength), or fewer layers",
+        )  # fmt: skip
 
 
 def check_decided(evidence: Evidence) -> Iterator[Finding]:
@@ -121,7 +123,8 @@ def check_saturation(evidence: Evidence) -> Iterator[Finding]:
             "saturated-gates", "fault", "gates",
             f"{first.decided:.0%} of the gates were certain at step {first.step}, and only "
             f"{changed:.1%} are another gate than before: so near to certainty gradients vanish",
-            "begin less certain (--strength 2), a higher --temperature, a larger --learning-rate",
+            "a start that is less certain (half of --strength), a higher --temperature, a larger "
+            "--learning-rate",
         )  # fmt: skip
 
 
