@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from gatewright import experiment, gates
 from gatewright.diagnosis import CHECKS, diagnose
+from gatewright.diagnosis.evidence import gather
 from gatewright.errors import Diverged, InputError
 from gatewright.extraction import extract
 from gatewright.journal import Journal, State, last_metrics, load_network, partition
@@ -109,6 +111,21 @@ def test_life_is_healthy_and_has_no_rows_held_out(tmp_path):
     diagnosis = diagnose(tmp_path)
     assert diagnosis.findings == ()
     assert diagnosis.not_looked_for == {"over-fitting": "no rows were held out of training"}
+
+
+def test_a_patient_run_that_tried_several_tau_is_its_best_network(data_set, tmp_path):
+    """Of another tau, or of the last step, the circuit would not be the saved one."""
+    change = {"tune_tau": 2.0, "tau": 0.02, "patience": 3, "final_temperature": 0.02}
+    result = experiment.run(recipe_for(data_set, **change), tmp_path)
+    assert result.steps < 500
+    assert (tmp_path / "best.safetensors").exists()
+    evidence = gather(tmp_path)
+    assert evidence.is_over
+    assert evidence.is_stale is False
+    tried = json.loads((tmp_path / "tau.json").read_text())
+    assert evidence.network.votes.tau == tried["tau"] != 0.02
+    best = max(one.hard_accuracy for one in evidence.metrics)
+    assert evidence.network.accuracy_hard == pytest.approx(best)
 
 
 def test_a_network_that_does_not_vote(tmp_path):

@@ -35,7 +35,7 @@ MAX_ROWS = 2048
 #: Rows that are looked at however large the network is: an accuracy is known to two points.
 MIN_ROWS = 512
 #: Gates times rows, all ways to round some layers counted: some seconds on one core.
-MAX_WORK = 2_000_000_000
+MAX_WORK = 1_000_000_000
 
 Counts = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

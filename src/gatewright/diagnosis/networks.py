@@ -117,8 +117,9 @@ def check_saturation(evidence: Evidence) -> Iterator[Finding]:
     network = _of(evidence)
     gates = np.array([layer.gates for layer in network.layers])
     changed = float(gates @ [layer.changed for layer in network.layers] / gates.sum())
-    if evidence.metrics and evidence.metrics[0].decided > SATURATED and changed < UNMOVED:
-        first = evidence.metrics[0]
+    first, last = evidence.metrics[0], evidence.metrics[-1]
+    is_early = 2 * first.step <= last.step
+    if is_early and first.decided > SATURATED and changed < UNMOVED:
         yield Finding(
             "saturated-gates", "fault", "gates",
             f"{first.decided:.0%} of the gates were certain at step {first.step}, and only "
