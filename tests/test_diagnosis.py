@@ -13,14 +13,19 @@ import numpy as np
 import pytest
 
 from gatewright import experiment, gates
-from gatewright.diagnosis import CHECKS, diagnose
-from gatewright.diagnosis.evidence import gather
+from gatewright.adam import Adam
+from gatewright.diagnosis import CHECKS, diagnose, examine
+from gatewright.diagnosis.evidence import DataFacts, Evidence, Rows, gather, measure
 from gatewright.errors import Diverged, InputError
 from gatewright.extraction import extract
+from gatewright.heads import Affine
 from gatewright.journal import Journal, State, last_metrics, load_network, partition
+from gatewright.layers import Gates
+from gatewright.network import Network
 from gatewright.recipes.life import Life, LifeTree
 from gatewright.recipes.mnist import Mnist8k
 from gatewright.runs import load_recipe
+from gatewright.train import evaluate, fit
 from test_cli import assert_refused, only_json
 from test_cli_train import in_process
 
@@ -132,8 +137,32 @@ def test_a_network_that_does_not_vote(tmp_path):
     experiment.run(LifeTree(steps=25, width=8), tmp_path)
     diagnosis = diagnose(tmp_path)
     reasons = diagnosis.not_looked_for
-    assert reasons["tau out of range"] == "the network's outputs are bits, no votes"
+    assert reasons["tau out of range"] == "the network does not vote"
     assert "undecided gates" in diagnosis.looked_for
+
+
+def test_a_network_whose_answer_is_a_number():
+    """No recipe has one, so it is trained and measured without a run folder."""
+    x = PIXELS[:, :1] > np.arange(16, 256, 16)
+    y = PIXELS[:, 0].astype(np.float32)
+    start = Network(Gates(15, 60, key=(0,)), head=Affine(0, 255, spread=float(y.std())))
+    network = fit(start, x[:800], y[:800], Adam(0.03), steps=150)
+    judged, training = Rows(x[800:], y[800:]), Rows(x[:800], y[:800])
+    facts = measure(start, network, jnp.asarray(1.0), judged, training)
+    expected = evaluate(network, judged.bits, judged.y)
+    assert facts.accuracy_hard == pytest.approx(expected.hard_accuracy, abs=1e-5)
+    assert facts.accuracy_soft == pytest.approx(expected.soft_accuracy, abs=1e-5)
+    assert facts.accuracy_training == pytest.approx(
+        evaluate(network, training.bits, training.y).hard_accuracy, abs=1e-5
+    )
+    data = DataFacts(np.zeros(0, int), np.ones(15, bool), 1.0, "held-out", 800)
+    missing = {"classes": "the answer is a number", "metrics": "none"}
+    evidence = Evidence(
+        Path("run"), Life(), (), 150, True, None, True, False, data, facts, missing
+    )  # fmt: skip
+    diagnosis = examine(evidence)
+    assert set(diagnosis.not_looked_for) > {"unbalanced classes", "tau out of range"}
+    assert "a gap between soft and hard" in diagnosis.looked_for
 
 
 def test_divergence(data_set, tmp_path):

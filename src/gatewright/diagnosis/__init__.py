@@ -24,8 +24,8 @@ class Check:
 
     Attributes:
         looks_for: in words.
-        needs: parts of the evidence without which it cannot say anything: metrics, data, network,
-            held_out, votes.
+        needs: parts of the evidence without which it cannot say anything: metrics, data, classes,
+            network, held_out, votes.
     """
 
     looks_for: str
@@ -39,7 +39,7 @@ CHECKS: tuple[Check, ...] = (
     Check("an end too early", training.check_end),
     Check("a model that is not the network's", networks.check_model, ("network",)),
     Check("a rising loss", training.check_loss, ("metrics",)),
-    Check("unbalanced classes", training.check_classes, ("data",)),
+    Check("unbalanced classes", training.check_classes, ("data", "classes")),
     Check("bits that tell too little", training.check_encoding, ("data",)),
     Check("gates certain too early", networks.check_saturation, ("network", "metrics")),
     Check("dead, idle and copying layers", networks.check_layers, ("network",)),
@@ -48,7 +48,7 @@ CHECKS: tuple[Check, ...] = (
     Check("tau out of range", networks.check_tau, ("network", "votes")),
     Check("inputs never read", networks.check_inputs, ("network",)),
     Check("votes that count nothing", networks.check_votes, ("network", "votes")),
-    Check("guessed or leaning decisions", networks.check_decisions, ("network",)),
+    Check("guessed or leaning decisions", networks.check_decisions, ("network", "classes")),
     Check("over-fitting", training.check_overfitting, ("network", "held_out")),
 )
 
@@ -103,7 +103,7 @@ def examine(evidence: Evidence) -> Diagnosis:
     """Every check on what was gathered."""
     missing = dict(evidence.missing)
     if evidence.network is not None and evidence.network.votes is None:
-        missing["votes"] = "the network's outputs are bits, no votes"
+        missing["votes"] = "the network does not vote"
     findings: list[Finding] = []
     looked_for: list[str] = []
     not_looked_for: dict[str, str] = {}

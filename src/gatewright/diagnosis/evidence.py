@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from jax import Array
 
 from gatewright.circuit import Bits as BitRows
 from gatewright.errors import GatewrightError, InputError
-from gatewright.heads import GroupSum
+from gatewright.heads import Bits, GroupSum, Head
 from gatewright.journal import Journal, Metrics, all_metrics, load_network
 from gatewright.layers import Layer, Mode
 from gatewright.learned import LearnedGates
@@ -46,7 +47,7 @@ class DataFacts:
     """The rows of a run, as bits.
 
     Attributes:
-        training_counts: int64[C], training rows a class, all of them.
+        training_counts: int64[C], training rows a class, all of them; empty without classes.
         varies: bool[num_inputs], which bits are not the same in all rows that were looked at.
         ceiling: share of training rows that a function of the bits can have right at most, since
             rows with the same bits get the same answer.
@@ -110,7 +111,7 @@ class NetworkFacts:
     """The trained network on the judged rows.
 
     Attributes:
-        accuracy_soft, accuracy_hard: share of rows right before and after rounding.
+        accuracy_soft, accuracy_hard: share of rows right before and after rounding (R^2).
         accuracy_training: the hard one on training rows, where others are judged on; else None.
         target_counts, predicted_counts: int64[C], judged rows a class: as is, as decided hard.
         is_read: bool[num_inputs], which inputs hard gates still read after `strash` and `sweep`.
@@ -155,8 +156,8 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Bits bool[N, k] and targets."""
+class Rows:
+    """Rows to measure on: bits bool[N, k] and targets."""
 
     bits: BitRows
     y: npt.NDArray[Any]
@@ -183,7 +184,7 @@ def gather(folder: Path) -> Evidence:
         start = recipe.network()
         num_steps = recipe.num_steps
     except (GatewrightError, OSError) as error:
-        missing |= dict.fromkeys(("data", "network", "held_out"), f"no data: {error}")
+        missing |= dict.fromkeys(("data", "classes", "network", "held_out"), f"no data: {error}")
         return _evidence(folder, recipe, metrics, None, {}, missing)
     network = None
     try:
@@ -193,19 +194,22 @@ def gather(folder: Path) -> Evidence:
     encoder, held_out = options.get("encoder"), options.get("held_out")
     num = _num_rows(start)
 
-    def some(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> _Rows:
+    def some(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Rows:
         chosen = np.sort(np.random.default_rng(0).permutation(len(y))[:num])
         rows = x[chosen]
-        return _Rows(np.asarray(rows if encoder is None else encoder(rows), bool), y[chosen])
+        return Rows(np.asarray(rows if encoder is None else encoder(rows), bool), y[chosen])
 
     training = some(train.x, train.y)
     judged = training if held_out is None else some(*held_out)
     if held_out is None:
         missing["held_out"] = "no rows were held out of training"
+    all_classes, classes = (_classes(start.head, y) for y in (train.y, training.y))
+    if all_classes is None:
+        missing["classes"] = "the network's answer is a number"
     data = DataFacts(
-        np.bincount(_classes(start, train.y)),
+        np.bincount(np.zeros(0, np.int64) if all_classes is None else all_classes),
         (training.bits != training.bits[0]).any(axis=0),
-        _ceiling(training.bits, _classes(start, training.y)),
+        1.0 if classes is None else _ceiling(training.bits, classes),
         "training" if held_out is None else "held-out",
         len(judged.y),
     )
@@ -214,8 +218,13 @@ def gather(folder: Path) -> Evidence:
         return replace(evidence, data=data)
     judged_at = _judged_at(metrics, options)
     temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(judged_at))
-    facts = _measure(start, network, temperature, judged, None if held_out is None else training)
+    facts = measure(start, network, temperature, judged, None if held_out is None else training)
     return replace(evidence, data=data, network=facts, is_stale=_is_stale(folder, network))
+
+
+def standard_error(share: float, num: int) -> float:
+    """Of a share that was found on num rows; 0 of what is no share, an R^2 below 0."""
+    return math.sqrt(max(0.0, share * (1 - share)) / num)
 
 
 def _evidence(
@@ -291,9 +300,9 @@ def _reads(layer: Layer) -> int:
     return 2 * layer.num_candidates if isinstance(layer, LearnedGates) else 2
 
 
-def _classes(network: Network, y: npt.NDArray[Any]) -> Counts:
-    """Targets as numbers: classes, or the bits of the answer as one number."""
-    return _numbers(network.head.target_bits(y))
+def _classes(head: Head, y: npt.NDArray[Any]) -> Counts | None:
+    """Targets as classes, bits of the answer as one number; None where the answer is a number."""
+    return _numbers(head.target_bits(y)) if isinstance(head, (Bits, GroupSum)) else None
 
 
 def _numbers(bits: BitRows) -> Counts:
@@ -315,15 +324,19 @@ def _apply(layer: Layer, x: Array, mode: Mode, temperature: Array) -> Array:
     return layer(x, mode=mode, temperature=temperature)
 
 
-def _measure(
-    start: Network, network: Network, temperature: Array, judged: _Rows, training: _Rows | None
+def measure(
+    start: Network, network: Network, temperature: Array, judged: Rows, training: Rows | None
 ) -> NetworkFacts:
-    """Rounds layer after layer, from the inputs on, and measures each time."""
+    """Rounds layer after layer, from the inputs on, and measures each time.
+
+    start is the network before training; training has rows that it was trained on, where judged has
+    others.
+    """
     head, y = network.head, jnp.asarray(judged.y)
     live = _live(network)
     hard = jnp.asarray(judged.bits.T.astype(np.float32))
     scores = _scores(network, 0, hard, temperature)
-    accuracy_soft = float(head.is_correct(scores, y).mean())
+    accuracy_soft = float(head.merit(scores, y).mean())
     confidence = float(jax.nn.softmax(scores, axis=1).max(axis=1).mean())
     layers: list[LayerFacts] = []
     for i, (layer, before) in enumerate(zip(network.layers, start.layers, strict=True)):
@@ -338,18 +351,20 @@ def _measure(
                 live=float(live[i].mean()),
                 decided=float((layer.confidence(temperature) > 0.85).mean()),
                 changed=_changed(before, layer),
-                accuracy=float(head.is_correct(scores, y).mean()),
+                accuracy=float(head.merit(scores, y).mean()),
             )
         )
-    wanted = _classes(network, judged.y)
-    decided = _numbers(np.asarray(head.decide(scores)))
-    num = int(max(wanted.max(), decided.max())) + 1
+    num_outputs = network.layers[-1].num_outputs
+    wanted = decided = np.zeros(0, np.int64)
+    if (classes := _classes(head, judged.y)) is not None:
+        wanted, decided = classes, _numbers(np.asarray(head.decide(scores, num_outputs)))
+    num = 1 + int(max(wanted.max(initial=0), decided.max(initial=0)))
     if isinstance(head, GroupSum):
         num = head.num_classes
     accuracy_training = None
     if training is not None:
-        right = network.hard_bits(training.bits) == head.target_bits(training.y)
-        accuracy_training = float(right.all(axis=1).mean())
+        bits = network.hard_bits(training.bits)
+        accuracy_training = head.merit_of_bits(bits, training.y, num_outputs)
     body = sweep(strash(network.gates_circuit()))
     read = np.union1d(body.fanin.reshape(-1), body.outputs >> 1)
     return NetworkFacts(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gatewright.diagnosis.evidence import Evidence, LayerFacts, NetworkFacts
+from gatewright.diagnosis.evidence import Evidence, LayerFacts, NetworkFacts, standard_error
 from gatewright.diagnosis.finding import Finding
 
 #: Share of a layer's gates that never change: the few that are left cannot carry ten classes.
@@ -135,7 +135,7 @@ def check_gap(evidence: Evidence) -> Iterator[Finding]:
     assert evidence.data is not None
     gap = 100 * (network.accuracy_soft - network.accuracy_hard)
     soft = network.accuracy_soft
-    chance = 100 * math.sqrt(soft * (1 - soft) / evidence.data.num_judged)
+    chance = 100 * standard_error(soft, evidence.data.num_judged)
     if gap <= max(GAP, chance):
         return
     reached = [soft, *(layer.accuracy for layer in network.layers)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
-from gatewright.diagnosis.evidence import Evidence
+from gatewright.diagnosis.evidence import Evidence, standard_error
 from gatewright.diagnosis.finding import Finding
 
 #: Reports below which a run has no beginning, middle and end to compare: fifths of one each.
@@ -84,7 +84,7 @@ def check_overfitting(evidence: Evidence) -> Iterator[Finding]:
     assert evidence.network.accuracy_training is not None
     training, held_out = evidence.network.accuracy_training, evidence.network.accuracy_hard
     excess = 100 * (training - held_out)
-    chance = 200 * (held_out * (1 - held_out) / evidence.data.num_judged) ** 0.5
+    chance = 200 * standard_error(held_out, evidence.data.num_judged)
     if excess <= max(OVERFITTED, chance):
         return
     yield Finding(
