@@ -15,7 +15,8 @@ import pytest
 from gatewright import experiment, gates
 from gatewright.adam import Adam
 from gatewright.diagnosis import CHECKS, diagnose, examine
-from gatewright.diagnosis.evidence import DataFacts, Evidence, Rows, gather, measure
+from gatewright.diagnosis.evidence import DataFacts, Evidence, gather
+from gatewright.diagnosis.measures import Rows, measure
 from gatewright.errors import Diverged, InputError
 from gatewright.extraction import extract
 from gatewright.heads import Affine

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gatewright.diagnosis.evidence import Evidence, LayerFacts, NetworkFacts, standard_error
+from gatewright.diagnosis.evidence import Evidence, standard_error
 from gatewright.diagnosis.finding import Finding
+from gatewright.diagnosis.measures import LayerFacts, NetworkFacts
 
 #: Share of a layer's gates that never change: the few that are left cannot carry ten classes.
 DEAD = 0.9
