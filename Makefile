@@ -19,7 +19,7 @@ export GATEWRIGHT_DATA ?= $(abspath ../shared/data)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test lint format bench tools lock clean
+.PHONY: help install demo test lint format docs bench tools lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
@@ -42,6 +42,10 @@ format: $(INSTALLED) ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i cpp/* tests/cpp/*
+
+docs: $(INSTALLED) ## the guide, as HTML in build/docs; warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs build/docs
+	@echo "the guide is build/docs/index.html"
 
 bench: $(INSTALLED) ## run every benchmark, quickly, with results in runs/bench
 	mkdir -p runs/bench

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from examples import examples_of, run_commands, run_python
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    return [one.content for one in examples_of(README) if one.language == language]
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +22,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("newcomer")
 
 
-@pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    scripts = Path(sys.executable).parent
-    return {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
-
-
 def test_there_is_something_to_run() -> None:
     assert len(blocks("sh")) == 3
     assert len(blocks("python")) == 2
 
 
-def test_commands(folder: Path, environment: dict[str, str]) -> None:
+def test_commands(folder: Path) -> None:
     """In order, in one empty folder, each with exit code 0."""
     for block in blocks("sh"):
-        for line in block.splitlines():
-            done = subprocess.run(
-                ["bash", "-c", line],
-                cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
-            )  # fmt: skip
-            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        run_commands(block, folder)
     assert (folder / "build" / "life.c").exists()
 
 
@@ -51,13 +39,7 @@ def test_commands(folder: Path, environment: dict[str, str]) -> None:
     [(0, "equal on all 64 input rows (exhaustive)"), (1, "[[False  True]\n [ True  True]]")],
 )
 def test_python(folder: Path, which: int, says: str) -> None:
-    code = blocks("python")[which]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=folder, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert says in done.stdout
+    assert says in run_python(blocks("python")[which], folder)
 
 
 def test_links_lead_somewhere() -> None:

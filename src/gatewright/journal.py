@@ -12,7 +12,7 @@ import equinox as eqx
 import optax
 
 from gatewright import storage
-from gatewright.errors import InputError
+from gatewright.errors import Diverged, InputError
 from gatewright.network import Network
 
 
@@ -82,6 +82,8 @@ class Best:
 class Journal:
     """A run folder: metrics.jsonl, checkpoint.safetensors and, with patience, best.safetensors.
 
+    And diverged.json, where training ended so.
+
     Metrics newer than the checkpoint are dropped on resume, since those steps are run again.
     """
 
@@ -89,12 +91,14 @@ class Journal:
         self.metrics_path = folder / "metrics.jsonl"
         self.checkpoint_path = folder / "checkpoint.safetensors"
         self.best_path = folder / "best.safetensors"
+        self.divergence_path = folder / "diverged.json"
         storage.make_folder(folder)
 
     def open(
         self, network: Network, optimizer: optax.GradientTransformation, resume: bool
     ) -> State | None:
         """Start afresh, or return the checkpoint's state."""
+        self.divergence_path.unlink(missing_ok=True)
         if not resume or not self.checkpoint_path.exists():
             self.checkpoint_path.unlink(missing_ok=True)
             self.best_path.unlink(missing_ok=True)
@@ -111,6 +115,19 @@ class Journal:
     def record(self, metrics: Metrics) -> None:
         with self.metrics_path.open("a") as file:
             file.write(json.dumps({**asdict(metrics), "gap": metrics.gap}) + "\n")
+
+    def save_divergence(self, error: Diverged) -> None:
+        content = {"step": error.step, "says": str(error)}
+        storage.write_atomic(self.divergence_path, (json.dumps(content) + "\n").encode())
+
+    def divergence(self) -> str | None:
+        """What `save_divergence` kept, if the run ended so."""
+        try:
+            return str(json.loads(self.divergence_path.read_text())["says"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.divergence_path}: cannot be read ({error})") from error
 
     def save(self, state: State) -> None:
         storage.save_tree(
@@ -167,15 +184,16 @@ def _metrics_of(path: Path, metadata: dict[str, str]) -> Metrics:
 
 def last_metrics(folder: Path) -> Metrics:
     """The last metrics that a run folder holds; InputError where there are none."""
-    return _all_metrics(folder)[-1]
+    return all_metrics(folder)[-1]
 
 
 def best_metrics(folder: Path) -> Metrics:
     """Those of the first chunk with the highest hard accuracy: see `fit`'s patience."""
-    return max(_all_metrics(folder), key=lambda metrics: metrics.hard_accuracy)
+    return max(all_metrics(folder), key=lambda metrics: metrics.hard_accuracy)
 
 
-def _all_metrics(folder: Path) -> list[Metrics]:
+def all_metrics(folder: Path) -> list[Metrics]:
+    """Those of every chunk; InputError where there are none."""
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     lines = [line for line in lines if _step_of(line) < math.inf]

@@ -215,7 +215,7 @@ def fit(
     Raises:
         InputError: the checkpoint is of another network, or unreadable; patience without held-out
             rows, whose accuracy on the training rows would be no ground to stop.
-        Diverged: the loss is not finite; the last good checkpoint stays.
+        Diverged: the loss is not finite; the last good checkpoint stays, and diverged.json says so.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the state has been saved.
     """
     if patience is not None and (patience < 1 or options.get("held_out") is None):
@@ -243,7 +243,8 @@ def fit(
     saved_at = time.monotonic()
     is_cut = False
     with _deferred_interrupt() as is_interrupted:
-        for state in train(network, x, y, optimizer, steps=steps, start=start, **options):
+        states = train(network, x, y, optimizer, steps=steps, start=start, **options)
+        for state in _noted(states, journal):
             if progress is not None:
                 progress(state.metrics)
             if patience is not None:
@@ -364,6 +365,16 @@ def _diverged(step: int, what: str) -> Diverged:
         "(optax.clip_by_global_norm), a higher temperature, or activations='float32'; the last "
         "checkpoint is kept",
     )
+
+
+def _noted(states: Iterator[State], journal: Journal | None) -> Iterator[State]:
+    """The same; if training diverges, the run folder gets a note."""
+    try:
+        yield from states
+    except Diverged as error:
+        if journal is not None:
+            journal.save_divergence(error)
+        raise
 
 
 @contextmanager

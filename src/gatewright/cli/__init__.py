@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
     "predict": "what a model says of samples, one prediction a line",
     "show": "describe a circuit, or draw it",
     "bench": "how fast a circuit runs here, against the machine's limits",
-    "doctor": "say what this installation can do",
+    "doctor": "say what this installation can do, or what is wrong with a run",
 }
 
 

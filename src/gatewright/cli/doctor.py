@@ -1,4 +1,9 @@
-"""Say what this installation can do: versions, the native core, devices, the C compiler."""
+"""Say what this installation can do, or what is wrong with a run and what to try.
+
+Without RUN: versions, the native core, devices, the C compiler. With RUN, a run folder: each
+finding in plain words, with its place and a mend; the test rows are not read. Exit code 1 where a
+finding is a fault: there is no circuit, or one far from what its network or its rows promise.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,8 @@ from gatewright.errors import MissingTool
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    del parser, arguments
+    del arguments
+    parser.add_argument("run_folder", metavar="RUN", nargs="?", help="folder of a training run")
 
 
 def _training() -> str:
@@ -29,6 +35,8 @@ def _training() -> str:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.run_folder is not None:
+        return _diagnose(options)
     import jax
 
     devices = cast(Iterable[object], jax.devices())
@@ -50,3 +58,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{name + ':':17} {value}" for name, value in findings.items()))
     return 0
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    from gatewright.diagnosis import diagnose
+
+    diagnosis = diagnose(options.run_folder)
+    print(json.dumps(diagnosis.summary()) if options.json else diagnosis)
+    return 0 if diagnosis.is_healthy else 1
