@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstdint>
 #include <memory>
@@ -123,14 +124,20 @@ Labels labels_of(Engine& engine, const RowsOf<T>& given) {
   return Labels(data.release(), {given.shape(0)}, owner);
 }
 
-const gatewright::MachineCode* machine_code(const Engine& engine) {
-  return dynamic_cast<const gatewright::MachineCode*>(&engine.runner());
+const gatewright::MachineCode* machine_code(const gatewright::Runner* runner) {
+  return dynamic_cast<const gatewright::MachineCode*>(runner);
 }
 
-nb::bytes code_of(const Engine& engine) {
-  const auto* made = machine_code(engine);
-  if (made == nullptr || made->code() == nullptr) return nb::bytes("", 0);
-  return nb::bytes(reinterpret_cast<const char*>(made->code()), made->num_bytes());
+// Pairs of code and the bytes of the values that it works in: for many samples, and for few.
+std::vector<std::pair<nb::bytes, std::size_t>> code_of(const Engine& engine) {
+  std::vector<std::pair<nb::bytes, std::size_t>> found;
+  for (const auto* runner : {&engine.runner(), engine.narrow_runner()}) {
+    const auto* made = machine_code(runner);
+    if (made == nullptr || made->code() == nullptr) continue;
+    const auto* code = reinterpret_cast<const char*>(made->code());
+    found.emplace_back(nb::bytes(code, made->num_bytes()), made->block_bytes());
+  }
+  return found;
 }
 
 }  // namespace
@@ -147,10 +154,10 @@ void bind_engine(nb::module_& module) {
       .def("labels", &labels_of<std::uint8_t>, "rows"_a.noconvert())
       .def("labels", &labels_of<float>, "rows"_a.noconvert())
       .def("labels", &labels_of<double>, "rows"_a.noconvert())
-      .def("code", &code_of, "The machine code, or nothing.")
+      .def("code", &code_of)
       .def("loads_and_stores",
            [](const Engine& engine) {
-             const auto* made = machine_code(engine);
+             const auto* made = machine_code(&engine.runner());
              return made == nullptr ? std::pair<std::size_t, std::size_t>()
                                     : std::pair(made->num_loads, made->num_stores);
            })
