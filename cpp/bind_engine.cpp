@@ -7,11 +7,13 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
-#include <memory>
+#include <cstdlib>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "buffer.hpp"
 #include "engine.hpp"
 #include "machine_code.hpp"
 
@@ -32,11 +34,15 @@ using RowsOf = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::device::cpu>;
 using Packed = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
 using Labels = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>>;
 
+// Memory for a result. Rows of a large one are written a few lines at a time, and `malloc` is the
+// quicker for a small one.
 template <typename T>
-std::pair<std::unique_ptr<T[]>, nb::capsule> owned(std::size_t size) {
-  std::unique_ptr<T[]> data(new T[size]);
-  nb::capsule owner(data.get(), [](void* held) noexcept { delete[] static_cast<T*>(held); });
-  return {std::move(data), std::move(owner)};
+std::pair<T*, nb::capsule> owned(std::size_t size) {
+  constexpr std::size_t kLarge = std::size_t{1} << 21;
+  const std::size_t bytes = size * sizeof(T);
+  void* const held = bytes < kLarge ? std::malloc(bytes + 1) : gatewright::allocate_lines(bytes);
+  if (held == nullptr) throw std::bad_alloc();
+  return {static_cast<T*>(held), nb::capsule(held, [](void* it) noexcept { std::free(it); })};
 }
 
 [[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
@@ -81,9 +87,9 @@ Packed run(Engine& engine, const Words& words) {
   auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * words.shape(1));
   {
     const nb::gil_scoped_release release;
-    engine.run(words.data(), words.shape(1), data.get());
+    engine.run(words.data(), words.shape(1), data);
   }
-  return Packed(data.release(), {engine.num_outputs(), words.shape(1)}, owner);
+  return Packed(data, {engine.num_outputs(), words.shape(1)}, owner);
 }
 
 template <typename T>
@@ -107,9 +113,9 @@ Packed outputs_of(Engine& engine, const RowsOf<T>& given) {
   auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * num_words);
   {
     const nb::gil_scoped_release release;
-    engine.run<T>(rows, given.shape(0), data.get());
+    engine.run<T>(rows, given.shape(0), data);
   }
-  return Packed(data.release(), {engine.num_outputs(), num_words}, owner);
+  return Packed(data, {engine.num_outputs(), num_words}, owner);
 }
 
 template <typename T>
@@ -119,9 +125,9 @@ Labels labels_of(Engine& engine, const RowsOf<T>& given) {
   auto [data, owner] = owned<std::int64_t>(given.shape(0));
   {
     const nb::gil_scoped_release release;
-    engine.label<T>(rows, given.shape(0), data.get());
+    engine.label<T>(rows, given.shape(0), data);
   }
-  return Labels(data.release(), {given.shape(0)}, owner);
+  return Labels(data, {given.shape(0)}, owner);
 }
 
 const gatewright::MachineCode* machine_code(const gatewright::Runner* runner) {

@@ -89,7 +89,7 @@ class Compiled:
 
     def __call__(self, words: Words) -> Words:
         """Packed inputs uint64[num_inputs, W] -> packed outputs uint64[num_outputs, W]."""
-        ready = self._ready
+        ready = self._made.get(_forks[0]) or self._ready
         if ready.engine is not None:
             try:
                 return ready.engine.run(words)
