@@ -1,19 +1,26 @@
 """The engine beside the machine's limits, its own back ends, and difflogic's approach rebuilt.
 
 Random layered circuits of which every gate is live, their outputs XORed down to 64, and trained
-models (RUN: a run folder, a model file or BLIF). All take turns on one core, in one process; only
-the rows of two threads use two. A rate is a median of wall time, a ratio the median of the rounds'
-ratios. Nothing is timed before its answer was compared.
+models (RUN: a run folder, a model file or BLIF); rows of a table, and single samples. All take
+turns on one core, in one process; only the rows of two threads use two. A rate is a median of wall
+time, a ratio the median of the rounds' ratios. Nothing but single samples is timed before its
+answer was compared.
 """
 
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import gatewright as gw
 from gatewright import engine_speed as speed
+from gatewright.automata import life_circuit
+from gatewright.circuit import Circuit
+from gatewright.encode import Identity, Thermometer
 from gatewright.model import Model
 from gatewright.runs import load_model
 from lib.difflogic_c import Peer
@@ -71,6 +78,8 @@ def main() -> None:
     for source in given.runs:
         add(_images(Path(source).name, load_model(source), None, limit, given.quick, rounds))
     add(_images(label, voting, None, limit, given.quick, rounds))
+    add(_tables(rounds, seconds))
+    add(_single(speed.folded(net), voting, rounds, seconds))
     if given.quick:
         return
     layers = speed.layered(given.peer_width, 6, speed.NUM_PIXELS)
@@ -78,6 +87,39 @@ def main() -> None:
         peer = Peer(layers, speed.NUM_CLASSES, Path(folder), given.compile_seconds)
         label = f"6 x {given.peer_width:,} and a vote, beside the peer"
         add(_images(label, speed.classifier(layers), peer, limit, given.quick, rounds))
+
+
+def _tables(rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Rows of numbers to labels: 14 columns, 9 thresholds each, and 600 gates with a vote."""
+    layers = speed.layered(200, 3, 14 * 9)
+    circuit = layers.then(speed.vote(2, 100), "table")
+    rng = np.random.default_rng(0)
+    thresholds = np.sort(rng.normal(size=(14, 9)), axis=1).astype(np.float32)
+    model = Model(circuit, 2, Thermometer(thresholds, (14,)))
+    compiled = gw.compile(model, threads=1)
+    results: list[dict[str, Any]] = []
+    for dtype in ("float64", "float32"):
+        rows = rng.normal(size=(speed.MEMORY_ROWS, 14)).astype(dtype)
+        speed.require_labels({"table": compiled.predict}, model, rows[:1024])
+        found = speed.race([speed.on_rows("own", compiled, rows)], rounds, seconds)
+        name = f"table of 14 columns and 126 bits, {dtype}, from memory"
+        results.append(speed.row(name, "rows/s", found["own"]) | {"gates": circuit.num_gates})
+    return results
+
+
+def _single(net: Circuit, voting: Model, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Calls with one sample: packed words, and a row of bytes to its label."""
+    row = speed.samples_of(voting.encoder or Identity((0,)), 1)
+    predict = gw.compile(voting, threads=1).predict
+    calls = [speed.Contender(f"{NET} and a vote, a row of bytes", lambda: predict(row), 1)]
+    for name, circuit in (("a Life cell", life_circuit()), (NET, net)):
+        run, words = gw.compile(circuit, threads=1), speed.words_of(circuit, 1)
+        calls.append(speed.Contender(f"{name}, packed", partial(run, words), 1))
+    for call in calls:  # the second one makes code for few samples, and is no measure of the others
+        call.run()
+        call.run()
+    found = speed.race(calls, rounds, seconds)
+    return [speed.row(f"one sample, {name}", "calls/s", found[name]) for name in found]
 
 
 def _images(

@@ -4,13 +4,16 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstdint>
-#include <memory>
+#include <cstdlib>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "buffer.hpp"
 #include "engine.hpp"
 #include "machine_code.hpp"
 
@@ -31,11 +34,15 @@ using RowsOf = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::device::cpu>;
 using Packed = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
 using Labels = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>>;
 
+// Memory for a result. Rows of a large one are written a few lines at a time, and `malloc` is the
+// quicker for a small one.
 template <typename T>
-std::pair<std::unique_ptr<T[]>, nb::capsule> owned(std::size_t size) {
-  std::unique_ptr<T[]> data(new T[size]);
-  nb::capsule owner(data.get(), [](void* held) noexcept { delete[] static_cast<T*>(held); });
-  return {std::move(data), std::move(owner)};
+std::pair<T*, nb::capsule> owned(std::size_t size) {
+  constexpr std::size_t kLarge = std::size_t{1} << 21;
+  const std::size_t bytes = size * sizeof(T);
+  void* const held = bytes < kLarge ? std::malloc(bytes + 1) : gatewright::allocate_lines(bytes);
+  if (held == nullptr) throw std::bad_alloc();
+  return {static_cast<T*>(held), nb::capsule(held, [](void* it) noexcept { std::free(it); })};
 }
 
 [[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
@@ -80,9 +87,9 @@ Packed run(Engine& engine, const Words& words) {
   auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * words.shape(1));
   {
     const nb::gil_scoped_release release;
-    engine.run(words.data(), words.shape(1), data.get());
+    engine.run(words.data(), words.shape(1), data);
   }
-  return Packed(data.release(), {engine.num_outputs(), words.shape(1)}, owner);
+  return Packed(data, {engine.num_outputs(), words.shape(1)}, owner);
 }
 
 template <typename T>
@@ -106,9 +113,9 @@ Packed outputs_of(Engine& engine, const RowsOf<T>& given) {
   auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * num_words);
   {
     const nb::gil_scoped_release release;
-    engine.run<T>(rows, given.shape(0), data.get());
+    engine.run<T>(rows, given.shape(0), data);
   }
-  return Packed(data.release(), {engine.num_outputs(), num_words}, owner);
+  return Packed(data, {engine.num_outputs(), num_words}, owner);
 }
 
 template <typename T>
@@ -118,19 +125,25 @@ Labels labels_of(Engine& engine, const RowsOf<T>& given) {
   auto [data, owner] = owned<std::int64_t>(given.shape(0));
   {
     const nb::gil_scoped_release release;
-    engine.label<T>(rows, given.shape(0), data.get());
+    engine.label<T>(rows, given.shape(0), data);
   }
-  return Labels(data.release(), {given.shape(0)}, owner);
+  return Labels(data, {given.shape(0)}, owner);
 }
 
-const gatewright::MachineCode* machine_code(const Engine& engine) {
-  return dynamic_cast<const gatewright::MachineCode*>(&engine.runner());
+const gatewright::MachineCode* machine_code(const gatewright::Runner* runner) {
+  return dynamic_cast<const gatewright::MachineCode*>(runner);
 }
 
-nb::bytes code_of(const Engine& engine) {
-  const auto* made = machine_code(engine);
-  if (made == nullptr || made->code() == nullptr) return nb::bytes("", 0);
-  return nb::bytes(reinterpret_cast<const char*>(made->code()), made->num_bytes());
+// Pairs of code and the bytes of the values that it works in: for many samples, and for few.
+std::vector<std::pair<nb::bytes, std::size_t>> code_of(const Engine& engine) {
+  std::vector<std::pair<nb::bytes, std::size_t>> found;
+  for (const auto* runner : {&engine.runner(), engine.narrow_runner()}) {
+    const auto* made = machine_code(runner);
+    if (made == nullptr || made->code() == nullptr) continue;
+    const auto* code = reinterpret_cast<const char*>(made->code());
+    found.emplace_back(nb::bytes(code, made->num_bytes()), made->block_bytes());
+  }
+  return found;
 }
 
 }  // namespace
@@ -147,10 +160,10 @@ void bind_engine(nb::module_& module) {
       .def("labels", &labels_of<std::uint8_t>, "rows"_a.noconvert())
       .def("labels", &labels_of<float>, "rows"_a.noconvert())
       .def("labels", &labels_of<double>, "rows"_a.noconvert())
-      .def("code", &code_of, "The machine code, or nothing.")
+      .def("code", &code_of)
       .def("loads_and_stores",
            [](const Engine& engine) {
-             const auto* made = machine_code(engine);
+             const auto* made = machine_code(&engine.runner());
              return made == nullptr ? std::pair<std::size_t, std::size_t>()
                                     : std::pair(made->num_loads, made->num_stores);
            })

@@ -67,6 +67,17 @@ std::size_t bits_a_feature(const BitTable& table) {
   return bits;
 }
 
+// Where parts of kLanes features begin that cover those of which a bit is read.
+std::vector<std::size_t> parts_that_are_read(const std::vector<bool>& is_read, std::size_t bits) {
+  std::vector<std::size_t> begins;
+  for (std::size_t i = 0; i < is_read.size(); ++i) {
+    const std::size_t feature = i / bits;
+    const bool is_covered = !begins.empty() && feature < begins.back() + kLanes;
+    if (is_read[i] && !is_covered) begins.push_back(feature);
+  }
+  return begins;
+}
+
 }  // namespace
 
 void validate(const BitTable& table, std::size_t num_inputs) {
@@ -108,20 +119,25 @@ BitTests<T>::BitTests(const BitTable& table, const std::vector<bool>& is_read)
     return;
   }
   num_planes_ = a_feature;
+  const std::vector<std::size_t> begins = parts_that_are_read(is_read, num_planes_);
+  num_parts_ = begins.size();
   for (std::size_t plane = 0; plane < num_planes_; ++plane) {
-    for (std::size_t part = 0; part < num_parts(num_features_); ++part) {
+    std::size_t next = 0;  // the first feature that no earlier part has
+    for (const std::size_t begin : begins) {
       Part<T>& made = planes_.emplace_back();
-      made.first = first_of_part(part, num_features_);
-      for (std::size_t f = 0; f < kLanes; ++f) {
-        const std::size_t bit = (made.first + f) * num_planes_ + plane;
-        // A feature that an earlier part has is not taken again.
-        const bool is_own = made.first + f >= part * kLanes && made.first + f < num_features_;
-        if (is_own && is_read[bit]) {
-          set_test(table.kind[bit], table.limit[bit], made.test + f, made.limit + f);
-        } else {
-          made.test[f] = Test::unread;
-        }
+      // The last part begins earlier, so as to be whole.
+      made.first = std::min(begin, num_features_ - std::min(num_features_, kLanes));
+      const std::size_t end = std::min(made.first + kLanes, num_features_);
+      for (std::size_t feature = std::max(next, made.first); feature < end; ++feature) {
+        const std::size_t bit = feature * num_planes_ + plane, f = feature - made.first;
+        if (!is_read[bit]) continue;
+        Test test;
+        set_test(table.kind[bit], table.limit[bit], &test, made.limit + f);
+        made.is_read |= std::uint64_t{1} << f;
+        if (test != Test::over) made.is_fixed |= std::uint64_t{1} << f;
+        if (test == Test::always) made.fixed |= std::uint64_t{1} << f;
       }
+      next = end;
     }
   }
 }

@@ -32,11 +32,11 @@ class BitTests {
 
   // Valid while this lives.
   [[nodiscard]] Tests<T> view() const {
-    return {num_features_, planes_.data(), num_planes_, bits_.data(), bits_.size()};
+    return {num_features_, planes_.data(), num_planes_, num_parts_, bits_.data(), bits_.size()};
   }
 
  private:
-  std::size_t num_features_ = 0, num_planes_ = 0;
+  std::size_t num_features_ = 0, num_planes_ = 0, num_parts_ = 0;
   std::vector<Part<T>> planes_;
   std::vector<Bit<T>> bits_;
 };

@@ -14,20 +14,27 @@
 
 namespace gatewright {
 
+// Whole lines, or huge pages where it is that much; `std::free` frees them.
+inline void* allocate_lines(std::size_t size) {
+  constexpr std::size_t kHuge = std::size_t{1} << 21;
+  const std::size_t alignment = size >= kHuge ? kHuge : 64;
+  const std::size_t whole = (size + (size == 0) + alignment - 1) / alignment * alignment;
+  void* const held = std::aligned_alloc(alignment, whole);
+  if (held == nullptr) throw std::bad_alloc();
+#if defined(__linux__)
+  if (alignment == kHuge) madvise(held, whole, MADV_HUGEPAGE);  // it is no error if there are none
+#endif
+  return held;
+}
+
 template <typename T>
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t size) : size_(size) {
-    constexpr std::size_t kHuge = std::size_t{1} << 21;
-    const std::size_t alignment = size * sizeof(T) >= kHuge ? kHuge : 64;
-    const std::size_t bytes = (size * sizeof(T) + alignment - 1) / alignment * alignment;
-    if (bytes == 0) return;
-    data_.reset(static_cast<T*>(std::aligned_alloc(alignment, bytes)));
-    if (!data_) throw std::bad_alloc();
-#if defined(__linux__)
-    if (alignment == kHuge) madvise(data_.get(), bytes, MADV_HUGEPAGE);
-#endif
+    if (size == 0) return;
+    const std::size_t bytes = size * sizeof(T);
+    data_.reset(static_cast<T*>(allocate_lines(bytes)));
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
 

@@ -33,13 +33,13 @@ constexpr std::size_t kMaxPlanes = 8;
 
 constexpr std::size_t kWordsPacked = kPacked / 64;
 
-std::unique_ptr<Runner> make_machine_code(const Program& program) {
-  if (can_run(Isa::avx512)) {
-    return std::make_unique<MachineCode>(demand_order(cover(program)), Isa::avx512, kSegment);
-  }
-  if (can_run(Isa::avx2)) {
-    return std::make_unique<MachineCode>(demand_order(program), Isa::avx2, kSegment);
-  }
+// Samples of the narrowest vectors that there is machine code for, and calls with so few after
+// which it is made: one may be what was left of many.
+constexpr std::size_t kNarrowBytes = 16, kFewCalls = 2;
+
+Isa best_isa() {
+  if (can_run(Isa::avx512)) return Isa::avx512;
+  if (can_run(Isa::avx2)) return Isa::avx2;
   throw std::invalid_argument(
       "machine code is for x86-64 with AVX2 or AVX-512, on Linux; take the interpreter");
 }
@@ -72,7 +72,10 @@ Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
   const Program program = make_program(circuit);
   if (backend == Backend::machine_code) {
-    runner_ = make_machine_code(program);
+    isa_ = best_isa();
+    ordered_ = demand_order(isa_ == Isa::avx512 ? cover(program) : program);
+    runner_ =
+        std::make_unique<MachineCode>(ordered_, isa_, isa_ == Isa::avx512 ? 64 : 32, kSegment);
   } else {
     runner_ = std::make_unique<Interpreter>(program);
   }
@@ -100,45 +103,59 @@ Engine::Bytes Engine::allocate(std::size_t size) {
   return Bytes(static_cast<std::uint8_t*>(bytes));
 }
 
-// Calls prepare(first word, words, place), which fills the slots, runs them, and calls finish(first
-// word, words, place), for turns of whole blocks, the last one cut short.
+// What runs so many words: for one or two there is code of its own, once there have been some calls
+// of that kind.
+const Runner& Engine::runner_for(std::size_t num_words) {
+  const bool has_narrow = !ordered_.operations.empty() && can_be_narrow(isa_);
+  if (num_words > kNarrowBytes / 8 || !has_narrow) return *runner_;
+  if (!narrow_) {
+    if (++num_few_ < kFewCalls) return *runner_;
+    narrow_ = std::make_unique<MachineCode>(ordered_, isa_, kNarrowBytes, kSegment);
+  }
+  return *narrow_;
+}
+
+// Calls prepare(runner, first word, words, place), which fills the slots, runs them, and calls
+// finish with the same, for turns of whole blocks, the last one cut short.
 template <typename Prepare, typename Finish>
 void Engine::for_each_turn(std::size_t num_words, Prepare prepare, Finish finish) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const std::size_t block_words = runner_->vector_bytes() / 8;
+  const Runner& runner = runner_for(num_words);
+  const std::size_t block_words = runner.vector_bytes() / 8;
   const std::size_t turn_words = turn_blocks_ * block_words;
+  const auto turn = [&](std::size_t first, Place& place) {
+    if (!place.slots) place.slots = allocate(turn_blocks_ * runner_->block_bytes());
+    const std::size_t count = std::min(turn_words, num_words - first);
+    prepare(runner, first, count, place);
+    runner.run(place.slots.get(), (count + block_words - 1) / block_words);
+    finish(runner, first, count, place);
+  };
+  if (num_words <= turn_words) {  // not worth waking others
+    if (num_words > 0) turn(0, places_[0]);
+    return;
+  }
   std::atomic<std::size_t> next{0};
   std::vector<std::exception_ptr> failed(team_.size());
-  const auto work = [&](std::size_t member) {
+  team_.run([&](std::size_t member) {
     try {
-      Place& place = places_[member];
-      if (!place.slots) place.slots = allocate(turn_blocks_ * runner_->block_bytes());
       for (;;) {
         const std::size_t first = next.fetch_add(turn_words);
         if (first >= num_words) break;
-        const std::size_t count = std::min(turn_words, num_words - first);
-        prepare(first, count, place);
-        runner_->run(place.slots.get(), (count + block_words - 1) / block_words);
-        finish(first, count, place);
+        turn(first, places_[member]);
       }
     } catch (...) {
       failed[member] = std::current_exception();
     }
-  };
-  if (num_words <= turn_words) {
-    work(0);  // not worth waking others
-  } else {
-    team_.run(work);
-  }
+  });
   for (const std::exception_ptr& failure : failed) {
     if (failure) std::rethrow_exception(failure);
   }
 }
 
 // Inputs' rows of words, `stride` apart, into the slots of as many blocks as they take.
-void Engine::fill(const std::uint64_t* words, std::size_t stride, std::size_t count,
-                  std::uint8_t* slots) const {
-  const std::size_t size = runner_->vector_bytes(), block_words = size / 8;
+void Engine::fill(const Runner& runner, const std::uint64_t* words, std::size_t stride,
+                  std::size_t count, std::uint8_t* slots) const {
+  const std::size_t size = runner.vector_bytes(), block_words = size / 8;
   for (std::size_t first = 0; first < count; first += block_words) {
     const std::size_t own = std::min(block_words, count - first);
     for (const std::size_t input : read_inputs_) {
@@ -150,16 +167,16 @@ void Engine::fill(const std::uint64_t* words, std::size_t stride, std::size_t co
         std::memset(to + own * 8, 0, size - own * 8);
       }
     }
-    slots += runner_->block_bytes();
+    slots += runner.block_bytes();
   }
 }
 
 // An output's words of as many blocks as they take.
-void Engine::copy_output(std::size_t output, const std::uint8_t* slots, std::size_t count,
-                         std::uint64_t* result) const {
-  const std::size_t size = runner_->vector_bytes(), block_words = size / 8;
+void Engine::copy_output(const Runner& runner, std::size_t output, const std::uint8_t* slots,
+                         std::size_t count, std::uint64_t* result) const {
+  const std::size_t size = runner.vector_bytes(), block_words = size / 8;
   const std::uint64_t inverted = outputs_[output] & 1 ? ~std::uint64_t{0} : 0;
-  const std::int32_t slot = runner_->output_slots()[output];
+  const std::int32_t slot = runner.output_slots()[output];
   if (slot < 0) {
     std::fill_n(result, count, inverted);
     return;
@@ -168,7 +185,7 @@ void Engine::copy_output(std::size_t output, const std::uint8_t* slots, std::siz
   for (std::size_t first = 0; first < count; first += block_words) {
     const std::size_t own = std::min(block_words, count - first);
     std::memcpy(result + first, slots, own * 8);
-    slots += runner_->block_bytes();
+    slots += runner.block_bytes();
   }
   if (inverted) {
     for (std::size_t word = 0; word < count; ++word) result[word] = ~result[word];
@@ -178,12 +195,12 @@ void Engine::copy_output(std::size_t output, const std::uint8_t* slots, std::siz
 void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result) {
   for_each_turn(
       num_words,
-      [&](std::size_t first, std::size_t count, Place& place) {
-        fill(words + first, num_words, count, place.slots.get());
+      [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
+        fill(runner, words + first, num_words, count, place.slots.get());
       },
-      [&](std::size_t first, std::size_t count, Place& place) {
+      [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
         for (std::size_t k = 0; k < outputs_.size(); ++k) {
-          copy_output(k, place.slots.get(), count, result + k * num_words + first);
+          copy_output(runner, k, place.slots.get(), count, result + k * num_words + first);
         }
       });
 }
@@ -217,20 +234,20 @@ PackRows<T>* packer() {
 
 template <typename T, typename Finish>
 void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finish) {
-  const std::size_t block_words = runner_->vector_bytes() / 8;
   const Tests<T> tests = this->tests<T>().view();
   PackRows<T>* const pack = packer<T>();
   for_each_turn(
       (num_samples + 63) / 64,
-      [&](std::size_t first, std::size_t count, Place& place) {
-        if (!place.scratch) {
-          place.scratch = allocate(pack_scratch(num_features()));
-          if (block_words < kWordsPacked) place.words = allocate(num_inputs_ * kWordsPacked * 8);
+      [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
+        const std::size_t block_words = runner.vector_bytes() / 8;
+        if (!place.scratch) place.scratch = allocate(pack_scratch(num_features()));
+        if (!place.words && block_words < kWordsPacked) {
+          place.words = allocate(num_inputs_ * kWordsPacked * 8);
         }
         auto* const slots = reinterpret_cast<std::uint64_t*>(place.slots.get());
         for (std::size_t word = 0; word < count; word += kWordsPacked) {
           const std::size_t row = (first + word) * 64, own = std::min(kPacked, num_samples - row);
-          std::uint64_t* const block = slots + word / block_words * (runner_->block_bytes() / 8);
+          std::uint64_t* const block = slots + word / block_words * (runner.block_bytes() / 8);
           if (block_words >= kWordsPacked) {  // where they are to be
             pack(rows, row, own, tests, block + word % block_words, block_words,
                  place.scratch.get());
@@ -238,7 +255,7 @@ void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finis
           }
           auto* const words = reinterpret_cast<std::uint64_t*>(place.words.get());
           pack(rows, row, own, tests, words, kWordsPacked, place.scratch.get());
-          fill(words, kWordsPacked, std::min(kWordsPacked, count - word),
+          fill(runner, words, kWordsPacked, std::min(kWordsPacked, count - word),
                reinterpret_cast<std::uint8_t*>(block));
         }
       },
@@ -248,11 +265,13 @@ void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finis
 template <typename T>
 void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* result) {
   const std::size_t num_words = (num_samples + 63) / 64;
-  run_samples<T>(rows, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
-    for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      copy_output(k, place.slots.get(), count, result + k * num_words + first);
-    }
-  });
+  run_samples<T>(rows, num_samples,
+                 [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
+                   for (std::size_t k = 0; k < outputs_.size(); ++k) {
+                     copy_output(runner, k, place.slots.get(), count,
+                                 result + k * num_words + first);
+                   }
+                 });
 }
 
 template <typename T>
@@ -265,24 +284,26 @@ void Engine::label(const Rows& rows, std::size_t num_samples, std::int64_t* labe
     }
     return spread;
   }();
-  run_samples<T>(rows, num_samples, [&](std::size_t first, std::size_t count, Place& place) {
-    std::uint64_t planes[kMaxPlanes][kMaxBlocks * kSlotBytes / 8];
-    for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      copy_output(k, place.slots.get(), count, planes[k]);
-    }
-    const std::size_t begin = first * 64, end = std::min(num_samples, (first + count) * 64);
-    for (std::size_t s = begin; s < end; s += 8) {
-      const std::size_t word = s / 64 - first;
-      std::uint64_t eight = 0;
-      for (std::size_t k = 0; k < outputs_.size(); ++k) {
-        eight |= kSpread[planes[k][word] >> s % 64 & 0xFF] << k;
-      }
-      const std::size_t there = std::min<std::size_t>(8, end - s);
-      for (std::size_t i = 0; i < there; ++i) {
-        labels[s + i] = static_cast<std::int64_t>(eight >> 8 * i & 0xFF);
-      }
-    }
-  });
+  run_samples<T>(rows, num_samples,
+                 [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
+                   std::uint64_t planes[kMaxPlanes][kMaxBlocks * kSlotBytes / 8];
+                   for (std::size_t k = 0; k < outputs_.size(); ++k) {
+                     copy_output(runner, k, place.slots.get(), count, planes[k]);
+                   }
+                   const std::size_t begin = first * 64,
+                                     end = std::min(num_samples, (first + count) * 64);
+                   for (std::size_t s = begin; s < end; s += 8) {
+                     const std::size_t word = s / 64 - first;
+                     std::uint64_t eight = 0;
+                     for (std::size_t k = 0; k < outputs_.size(); ++k) {
+                       eight |= kSpread[planes[k][word] >> s % 64 & 0xFF] << k;
+                     }
+                     const std::size_t there = std::min<std::size_t>(8, end - s);
+                     for (std::size_t i = 0; i < there; ++i) {
+                       labels[s + i] = static_cast<std::int64_t>(eight >> 8 * i & 0xFF);
+                     }
+                   }
+                 });
 }
 
 template void Engine::run<std::uint8_t>(const Rows&, std::size_t, std::uint64_t*);

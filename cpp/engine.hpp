@@ -13,6 +13,8 @@
 
 #include "bit_table.hpp"
 #include "engine_kernels.hpp"
+#include "machine_code.hpp"
+#include "program.hpp"
 #include "runner.hpp"
 #include "simulate.hpp"
 #include "team.hpp"
@@ -46,6 +48,9 @@ class Engine {
   std::size_t num_operations() const { return num_operations_; }
   const Runner& runner() const { return *runner_; }
 
+  // What runs one or two words, or none yet.
+  const Runner* narrow_runner() const { return narrow_.get(); }
+
  private:
   // What a thread works in, aligned to pages.
   struct Free {
@@ -59,10 +64,11 @@ class Engine {
 
   template <typename Prepare, typename Finish>
   void for_each_turn(std::size_t num_words, Prepare prepare, Finish finish);
-  void fill(const std::uint64_t* words, std::size_t stride, std::size_t count,
+  const Runner& runner_for(std::size_t num_words);
+  void fill(const Runner& runner, const std::uint64_t* words, std::size_t stride, std::size_t count,
             std::uint8_t* slots) const;
-  void copy_output(std::size_t output, const std::uint8_t* slots, std::size_t count,
-                   std::uint64_t* result) const;
+  void copy_output(const Runner& runner, std::size_t output, const std::uint8_t* slots,
+                   std::size_t count, std::uint64_t* result) const;
   template <typename T, typename Finish>
   void run_samples(const Rows& rows, std::size_t num_samples, Finish finish);
   template <typename T>
@@ -76,8 +82,11 @@ class Engine {
   std::optional<BitTests<float>> of_floats_;
   std::optional<BitTests<double>> of_doubles_;
   std::vector<std::int32_t> outputs_;  // literals of the program
-  std::unique_ptr<Runner> runner_;
-  std::size_t turn_blocks_ = 1;  // blocks that are run together
+  Isa isa_ = Isa::avx2;
+  Program ordered_;  // what machine code is made of; empty with the interpreter
+  std::unique_ptr<Runner> runner_, narrow_;  // the same program, for many samples and for few
+  std::size_t num_few_ = 0;                  // calls with few
+  std::size_t turn_blocks_ = 1;              // blocks that are run together
   Team team_;
   std::vector<Place> places_;  // one a thread
   std::mutex mutex_;           // one call at a time

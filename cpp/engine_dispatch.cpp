@@ -33,6 +33,15 @@ bool can_run(Isa isa) {
 #endif
 }
 
+bool can_be_narrow(Isa isa) {
+#if defined(__x86_64__)
+  return isa == Isa::avx2 || __builtin_cpu_supports("avx512vl");
+#else
+  static_cast<void>(isa);
+  return false;
+#endif
+}
+
 const EngineKernels& engine_kernels() {
 #if defined(__x86_64__)
   if (is_wanted("avx512") && __builtin_cpu_supports("avx512bw") &&

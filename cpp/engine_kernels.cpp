@@ -70,32 +70,73 @@ void follow(const Step* step, const Run* runs, std::size_t num_runs, std::uint8_
 }
 
 template <typename T>
-const T* row_of(const Rows& rows, std::size_t row) {
+[[gnu::always_inline]] inline const T* row_of(const Rows& rows, std::size_t row) {
   return reinterpret_cast<const T*>(rows.first + static_cast<std::ptrdiff_t>(row) * rows.stride);
 }
 
-// octets[f]: bit k is whether feature first + f of row k is over its limit. The rows behind these
-// eight are asked for.
-template <typename T>
-[[gnu::always_inline]] inline void compare(const T* const (&rows)[8], std::ptrdiff_t stride,
-                                           const Part<T>& part, std::uint8_t* octets) {
+#if defined(__AVX512BW__)
+// Which of 64 features are over their limits.
+[[gnu::always_inline]] inline __mmask64 over(const std::uint8_t* x, const std::uint8_t* limit) {
+  return _mm512_cmpgt_epu8_mask(_mm512_loadu_si512(x), _mm512_loadu_si512(limit));
+}
+
+[[gnu::always_inline]] inline __mmask64 over(const float* x, const float* limit) {
+  __mmask64 found = 0;
+  for (std::size_t f = 0; f < kLanes; f += 16) {
+    found |= static_cast<__mmask64>(
+                 _mm512_cmp_ps_mask(_mm512_loadu_ps(x + f), _mm512_loadu_ps(limit + f), _CMP_GT_OQ))
+             << f;
+  }
+  return found;
+}
+
+[[gnu::always_inline]] inline __mmask64 over(const double* x, const double* limit) {
+  __mmask64 found = 0;
+  for (std::size_t f = 0; f < kLanes; f += 8) {
+    found |= static_cast<__mmask64>(
+                 _mm512_cmp_pd_mask(_mm512_loadu_pd(x + f), _mm512_loadu_pd(limit + f), _CMP_GT_OQ))
+             << f;
+  }
+  return found;
+}
+#endif
+
+// octets[f]: bit k is whether feature f of row(k), a pointer, is over its limit. The rows `ahead`
+// bytes on are asked for.
+template <typename T, typename RowAt>
+[[gnu::always_inline]] inline void compare(RowAt row, const T* limits, std::ptrdiff_t ahead,
+                                           std::uint8_t* octets) {
+  const auto ask = [ahead](const T* x) {
+    // Into the second cache: half the time of the first.
+    __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(x) + ahead, 0, 2);
+  };
+#if defined(__AVX512BW__)
+  __m512i found = _mm512_setzero_si512();
+#pragma GCC unroll 8
+  for (std::size_t k = 0; k < 8; ++k) {
+    const T* const x = row(k);
+    found = _mm512_mask_add_epi8(found, over(x, limits), found,
+                                 _mm512_set1_epi8(static_cast<char>(1U << k)));
+    for (std::size_t f = 0; f < kLanes; f += 64 / sizeof(T)) ask(x + f);
+  }
+  _mm512_storeu_si512(octets, found);
+#else
   constexpr std::size_t kSize = kVector / sizeof(T);
   using Octets [[gnu::vector_size(kSize)]] = std::int8_t;
   for (std::size_t f = 0; f < kLanes; f += kSize) {
     VectorOf<T> limit;
-    std::memcpy(&limit, part.limit + f, sizeof limit);
+    std::memcpy(&limit, limits + f, sizeof limit);
     Octets found = {};
     for (std::size_t k = 0; k < 8; ++k) {
       VectorOf<T> x;
-      std::memcpy(&x, rows[k] + part.first + f, sizeof x);
+      std::memcpy(&x, row(k) + f, sizeof x);
       const auto bit = static_cast<std::int8_t>(1U << k);
       found |= __builtin_convertvector(x > limit, Octets) & bit;
-      __builtin_prefetch(
-          reinterpret_cast<const std::uint8_t*>(rows[k] + part.first + f) + 8 * stride, 0,
-          2);  // into the second cache: half the time of the first
+      ask(row(k) + f);
     }
     std::memcpy(octets + f, &found, sizeof found);
   }
+#endif
 }
 
 // Two vectors' elements in turn, within each 128 bits as the instruction sets do it: those of the
@@ -128,7 +169,7 @@ template <typename T>
 constexpr std::size_t kTurned[8] = {0, 4, 2, 6, 1, 5, 3, 7};
 
 // Eight rows of kLanes octets become words: octet r of a word was in row kTurned[r].
-[[gnu::always_inline]] inline void gather_octets(std::uint8_t* octets) {
+[[gnu::always_inline]] inline void gather_octets(const std::uint8_t* octets, std::uint8_t* words) {
   for (std::size_t first = 0; first < kLanes; first += kVector) {
     VectorOf<std::uint8_t> rows[8];
     for (std::size_t r = 0; r < 8; ++r) {
@@ -138,7 +179,7 @@ constexpr std::size_t kTurned[8] = {0, 4, 2, 6, 1, 5, 3, 7};
     interleave_rows<std::uint16_t>(rows);
     interleave_rows<std::uint32_t>(rows);
     for (std::size_t r = 0; r < 8; ++r) {
-      std::memcpy(octets + r * kLanes + first, &rows[r], kVector);
+      std::memcpy(words + r * kLanes + first, &rows[r], kVector);
     }
   }
 }
@@ -185,50 +226,74 @@ constexpr std::size_t feature_at(std::size_t row, std::size_t word) {
   return own < 64 ? (std::uint64_t{1} << own) - 1 : ~std::uint64_t{0};
 }
 
-// One bit a feature. What the last eight rows lack is copies of the last one, and what a row lacks
-// to kLanes features zeros.
+constexpr std::size_t kPart = 8 * kLanes;  // bytes of 64 rows' bits
+
+// 64 rows' bits of 64 features, as words. Of the rows from `count` on they are anything.
+template <typename T>
+[[gnu::always_inline]] inline void pack_words(const Rows& rows, std::size_t first,
+                                              std::size_t count, const Part<T>& part,
+                                              std::uint8_t* words) {
+  const T* const x = row_of<T>(rows, first) + part.first;
+  alignas(64) std::uint8_t octets[kPart];
+  if (count >= 64 && rows.num_features >= kLanes) {
+#pragma GCC unroll 8
+    for (std::size_t octet = 0; octet < 8; ++octet) {
+      const auto at = [&](std::size_t k) {
+        return reinterpret_cast<const T*>(reinterpret_cast<const std::uint8_t*>(x) +
+                                          static_cast<std::ptrdiff_t>(8 * octet + k) * rows.stride);
+      };
+      compare<T>(at, part.limit, 64 * rows.stride, octets + kTurned[octet] * kLanes);
+    }
+  } else {
+    // What the last eight rows lack is copies of the last one, and what a row lacks zeros.
+    const std::size_t size = rows.num_features < kLanes ? rows.num_features : kLanes;
+    for (std::size_t octet = 0; 8 * octet < count && octet < 8; ++octet) {
+      T whole[8][kLanes] = {};
+      for (std::size_t k = 0; k < 8; ++k) {
+        const std::size_t row = 8 * octet + k < count ? 8 * octet + k : count - 1;
+        std::memcpy(whole[k], row_of<T>(rows, first + row) + part.first, size * sizeof(T));
+      }
+      compare<T>([&](std::size_t k) { return whole[k]; }, part.limit, 0,
+                 octets + kTurned[octet] * kLanes);
+    }
+  }
+  gather_octets(octets, words);
+}
+
+// One bit a feature, inputs `bits` apart.
 template <typename T>
 void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const Part<T>* parts,
-                std::size_t bits, std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
-  constexpr std::size_t kPart = 8 * kLanes;  // bytes of 64 rows' bits
-  const std::size_t size = rows.num_features, num = num_parts(size);
-  // Only the rows that are there: what the others' bits would be is cleared.
-  for (std::size_t octet = 0; octet < (count + 7) / 8; ++octet) {
-    const T* eight[8];
-    T whole[8][kLanes];
-    for (std::size_t k = 0; k < 8; ++k) {
-      const std::size_t row = 8 * octet + k < count ? 8 * octet + k : count - 1;
-      eight[k] = row_of<T>(rows, first + row);
-      if (size >= kLanes) continue;
-      std::memcpy(whole[k], eight[k], size * sizeof(T));
-      std::memset(whole[k] + size, 0, (kLanes - size) * sizeof(T));
-      eight[k] = whole[k];
-    }
-    std::uint8_t* place = scratch + octet / 8 * num * kPart + kTurned[octet % 8] * kLanes;
-    for (std::size_t part = 0; part < num; ++part, place += kPart) {
-      compare<T>(eight, rows.stride, parts[part], place);
+                std::size_t num, std::size_t bits, std::uint64_t* words, std::size_t stride,
+                std::uint8_t* scratch) {
+  for (std::size_t g = 0; 64 * g < count; ++g) {
+    for (std::size_t part = 0; part < num; ++part) {
+      if (parts[part].is_read == 0) continue;
+      pack_words<T>(rows, first + 64 * g, count - 64 * g, parts[part],
+                    scratch + (g * num + part) * kPart);
     }
   }
   for (std::size_t part = 0; part < num; ++part) {
-    for (std::size_t g = 0; g < (count + 63) / 64; ++g)
-      gather_octets(scratch + (g * num + part) * kPart);
+    const Part<T>& own = parts[part];
+    if (own.is_read == 0) continue;
+    std::uint64_t* const to = words + own.first * bits * stride;
     for (std::size_t row = 0; row < 8; ++row) {
       std::uint64_t held[8][8];
       for (std::size_t g = 0; g < 8; ++g) {
         std::memcpy(held[g], scratch + (g * num + part) * kPart + row * kLanes, kLanes);
       }
       transpose(held);
+#pragma GCC unroll 8
       for (std::size_t word = 0; word < 8; ++word) {
         const std::size_t f = feature_at(row, word);
-        const Test test = parts[part].test[f];
-        if (test == Test::unread) continue;
-        if (test == Test::always) std::memset(held[word], 0xFF, kLanes);
-        if (test == Test::never) std::memset(held[word], 0, kLanes);
-        if (count < kPacked) {
-          for (std::size_t i = 0; i < 8; ++i) held[word][i] &= there(count, i);
-        }
-        std::memcpy(words + (parts[part].first + f) * bits * stride, held[word], kLanes);
+        if (own.is_read >> f & 1) std::memcpy(to + f * bits * stride, held[word], kLanes);
       }
+    }
+    if (own.is_fixed == 0 && count == kPacked) continue;
+    for (std::size_t f = 0; f < kLanes; ++f) {
+      if (~own.is_read >> f & 1) continue;
+      std::uint64_t* const bit = to + f * bits * stride;
+      if (own.is_fixed >> f & 1) std::memset(bit, own.fixed >> f & 1 ? 0xFF : 0, kLanes);
+      for (std::size_t i = 0; i < 8; ++i) bit[i] &= there(count, i);
     }
   }
 }
@@ -344,7 +409,7 @@ void pack(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>
           std::uint64_t* words, std::size_t stride, std::uint8_t* scratch) {
   if (tests.num_planes == 0) return pack_bits<T>(rows, first, count, tests, words, stride, scratch);
   for (std::size_t plane = 0; plane < tests.num_planes; ++plane) {
-    pack_plane<T>(rows, first, count, tests.planes + plane * num_parts(rows.num_features),
+    pack_plane<T>(rows, first, count, tests.planes + plane * tests.num_parts, tests.num_parts,
                   tests.num_planes, words + plane * stride, stride, scratch);
   }
 }

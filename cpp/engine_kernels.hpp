@@ -40,21 +40,19 @@ enum class Test : std::uint8_t { unread, never, always, over, equal, missing };
 // Features taken together.
 constexpr std::size_t kLanes = 64;
 
-// Parts of kLanes features that a row has. The last one begins earlier, so as to be whole.
-constexpr std::size_t num_parts(std::size_t num_features) {
+// Parts of kLanes features that a row has at most.
+constexpr std::size_t most_parts(std::size_t num_features) {
   return (num_features + kLanes - 1) / kLanes;
 }
-constexpr std::size_t first_of_part(std::size_t part, std::size_t num_features) {
-  const std::size_t last = num_features > kLanes ? num_features - kLanes : 0;
-  return part * kLanes < last ? part * kLanes : last;
-}
 
-// One bit of each of the features `first` and on: never, always, over or unread.
+// One bit of each of the features `first` and on: bit f of `is_read` says whether the circuit reads
+// that of feature first + f, and of `is_fixed` whether all numbers pass the test, or none: then
+// `fixed` says which.
 template <typename T>
 struct Part {
   T limit[kLanes];
-  Test test[kLanes];
   std::size_t first;
+  std::uint64_t is_read, is_fixed, fixed;
 };
 
 template <typename T>
@@ -64,13 +62,13 @@ struct Bit {
   Test test;
 };
 
-// Either planes, num_parts(num_features) parts each, where every feature f has num_planes bits,
-// inputs f * num_planes + plane; or bits, in the order of their columns.
+// Either planes, num_parts parts each, where every feature f has num_planes bits, inputs
+// f * num_planes + plane; or bits, in the order of their columns.
 template <typename T>
 struct Tests {
   std::size_t num_features;
   const Part<T>* planes;
-  std::size_t num_planes;
+  std::size_t num_planes, num_parts;
   const Bit<T>* bits;
   std::size_t num_bits;
 };
@@ -88,7 +86,7 @@ using PackRows = void(const Rows& rows, std::size_t first, std::size_t count, co
 constexpr std::size_t kColumns = 8, kColumnSize = kPacked + 64;
 
 constexpr std::size_t pack_scratch(std::size_t num_features) {
-  return kLanes * kLanes * num_parts(num_features) + kColumns * kColumnSize * sizeof(double);
+  return kLanes * kLanes * most_parts(num_features) + kColumns * kColumnSize * sizeof(double);
 }
 
 struct EngineKernels {

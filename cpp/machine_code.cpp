@@ -31,7 +31,7 @@ struct Place {
 // Writes instructions; the address of the slots is in rdi.
 class Assembler {
  public:
-  explicit Assembler(Isa isa) : isa_(isa) {}
+  Assembler(Isa isa, std::size_t vector_bytes) : isa_(isa), vector_bytes_(vector_bytes) {}
 
   std::vector<Byte> bytes;
 
@@ -53,22 +53,22 @@ class Assembler {
   void put(int byte) { bytes.push_back(static_cast<Byte>(byte)); }
 
   // Intel's manual, volume 2, 2.7: register numbers have five bits, of which two are stored
-  // inverted in the prefix. Vectors of 512 bits of quadwords (W), no mask.
+  // inverted in the prefix. Quadwords (W), no mask; the length of vectors is in units of 128 bits.
   void evex(Byte opcode, int map, int reg, int source, Place place) {
     const int high = place.reg < 0 ? 0 : place.reg;
     put(0x62);
     put((~reg & 8) << 4 | (~high & 16) << 2 | (~high & 8) << 2 | (~reg & 16) | map);
     put(0x80 | (~source & 15) << 3 | 4 | 1);
-    put(0x40 | (~source & 16) >> 1);
-    operand(opcode, reg, place, 64);
+    put(static_cast<int>(vector_bytes_ / 32) << 5 | (~source & 16) >> 1);
+    operand(opcode, reg, place, vector_bytes_);
   }
 
-  // The same with registers of four bits and vectors of 256 bits.
+  // The same with registers of four bits, and vectors of 128 or 256 bits.
   void vex(Byte opcode, int reg, int source, Place place) {
     const int high = place.reg < 0 ? 0 : place.reg;
     put(0xC4);
     put((~reg & 8) << 4 | 0x40 | (~high & 8) << 2 | 1);
-    put((~source & 15) << 3 | 4 | 1);
+    put((~source & 15) << 3 | (vector_bytes_ == 32 ? 4 : 0) | 1);
     operand(opcode, reg, place, 1);
   }
 
@@ -87,6 +87,7 @@ class Assembler {
   }
 
   Isa isa_;
+  std::size_t vector_bytes_;
 };
 
 constexpr std::uint32_t kNever = std::numeric_limits<std::uint32_t>::max();
@@ -95,16 +96,16 @@ constexpr std::uint32_t kAtEnd = kNever - 1;
 // Keeps values in registers, those that are read the soonest (Belady's rule), the others in slots.
 class Allocator {
  public:
-  Allocator(const Program& program, Isa isa)
+  Allocator(const Program& program, Isa isa, std::size_t vector_bytes)
       : program_(program),
         readers_(readers(program)),
         next_(readers_.first.begin(), readers_.first.end() - 1),
         is_output_(program.num_values()),
         slot_(program.num_values(), kNone),
         reg_(program.num_values(), -1),
-        slot_bytes_(isa == Isa::avx512 ? 64 : 32),
+        slot_bytes_(vector_bytes),
         num_registers_(isa == Isa::avx512 ? 32 : 16),
-        out(isa) {
+        out(isa, vector_bytes) {
     held_.fill(kNone);
     for (const std::int32_t literal : program.outputs) {
       is_output_[static_cast<std::size_t>(literal >> 1)] = true;
@@ -363,8 +364,10 @@ class Allocator {
 
 }  // namespace
 
-MachineCode::MachineCode(const Program& program, Isa isa, std::size_t segment_size) : isa_(isa) {
-  Allocator allocator(program, isa);
+MachineCode::MachineCode(const Program& program, Isa isa, std::size_t vector_bytes,
+                         std::size_t segment_size)
+    : vector_bytes_(vector_bytes) {
+  Allocator allocator(program, isa, vector_bytes);
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     if (i % segment_size == 0) {
       if (i > 0) allocator.flush();
@@ -379,7 +382,7 @@ MachineCode::MachineCode(const Program& program, Isa isa, std::size_t segment_si
   num_slots_ = allocator.num_slots();
   num_loads = allocator.num_loads;
   num_stores = allocator.num_stores;
-  if (num_slots_ * vector_bytes() > std::numeric_limits<std::int32_t>::max()) {
+  if (num_slots_ * vector_bytes > std::numeric_limits<std::int32_t>::max()) {
     throw std::length_error("the circuit's values take more than 2 GB");
   }
   make_executable(allocator.out.bytes);

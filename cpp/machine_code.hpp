@@ -19,13 +19,14 @@ enum class Isa { avx2, avx512 };
 class MachineCode : public Runner {
  public:
   // `program` in an order of execution, with operations of up to three operands for AVX-512 and of
-  // two, as `make_program` makes them, for AVX2. Throws std::length_error where its values take
+  // two, as `make_program` makes them, for AVX2. Vectors are of 64 bytes (AVX-512 alone), 32 or 16
+  // (AVX-512 with VL). Throws std::length_error where its values take
   // more than 2 GB, std::invalid_argument where the system lets no memory be executed,
   // std::bad_alloc.
-  MachineCode(const Program& program, Isa isa, std::size_t segment_size);
+  MachineCode(const Program& program, Isa isa, std::size_t vector_bytes, std::size_t segment_size);
 
   void run(std::uint8_t* slots, std::size_t num_blocks) const override;
-  std::size_t vector_bytes() const override { return isa_ == Isa::avx512 ? 64 : 32; }
+  std::size_t vector_bytes() const override { return vector_bytes_; }
   std::size_t num_bytes() const override { return code_size_; }
 
   const std::uint8_t* code() const { return code_.get(); }
@@ -40,7 +41,7 @@ class MachineCode : public Runner {
   };
   void make_executable(const std::vector<std::uint8_t>& bytes);
 
-  Isa isa_;
+  std::size_t vector_bytes_;
   std::size_t code_size_ = 0;
   std::unique_ptr<std::uint8_t, Unmap> code_{nullptr, Unmap{0}};
   std::vector<std::size_t> entries_;
@@ -48,5 +49,8 @@ class MachineCode : public Runner {
 
 // Whether this machine runs such code, and GATEWRIGHT_ISA does not ask for another.
 bool can_run(Isa isa);
+
+// Whether it also has this set's instructions for vectors of 16 bytes.
+bool can_be_narrow(Isa isa);
 
 }  // namespace gatewright

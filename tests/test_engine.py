@@ -141,6 +141,30 @@ def test_auto_chooses_by_size_and_says_so() -> None:
     assert layered(MAX_JIT_GATES // 100 + 1, 100).num_gates > MAX_JIT_GATES
 
 
+@pytest.mark.parametrize(("isa", "backend"), HOW)
+def test_few_samples_at_a_time_are_run_as_many_are(
+    isa: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    for width, depth in ((1, 1), (30, 40), (700, 6)):
+        circuit = layered(width, depth)
+        made = gw.compile(circuit, backend, threads=2)
+        for num_words in (1, 1, 2, 40, 0, 1, 3, 2):
+            words = words_of(circuit, num_words, num_words)
+            np.testing.assert_array_equal(made(words), expected(circuit, words))
+        x = np.random.default_rng(0).integers(0, 2, (300, 40), dtype=np.uint8)
+        for count in (1, 128, 129, 1, 64):
+            np.testing.assert_array_equal(made.predict(x[:count]), circuit(x[:count]))
+
+
+def test_words_that_lie_otherwise_are_copied() -> None:
+    circuit = layered(5, 3)
+    words = words_of(circuit, 12)
+    made = gw.compile(circuit)
+    for some in (words[:, ::2], np.asfortranarray(words), words[:, 3:7]):
+        np.testing.assert_array_equal(made(some), expected(circuit, some))
+
+
 # From raw samples
 
 
@@ -453,23 +477,28 @@ def test_disassembled_it_reads_and_writes_slots_only(
 ) -> None:
     monkeypatch.setenv("GATEWRIGHT_ISA", isa)
     made = gw.compile(layered(900, 5), "jit", threads=1)
-    code = made._ready.engine.code()
-    (tmp_path / "code").write_bytes(code)
-    said = subprocess.run(
-        ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--no-show-raw-insn",
-         str(tmp_path / "code")],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    lines = re.findall(r"^ +[0-9a-f]+:\t(.*?) *$", said, re.MULTILINE)
-    assert len(lines) > 1000
-    num_bytes = made.about["value_bytes"]
-    for line in lines:
-        name, *operands = line.split(None, 1)
-        assert name in INSTRUCTIONS, line
-        for offset, base in re.findall(r"(?:0x([0-9a-f]+))?\((.*?)\)", "".join(operands)):
-            assert base == "%rdi", line
-            assert int(offset or "0", 16) < num_bytes, line
-    assert lines[-1] == "ret"
+    words = words_of(made.model.circuit, 2)
+    np.testing.assert_array_equal(made(words), made(words))  # code for few samples comes second
+    codes = made._ready.engine.code()
+    assert [num_bytes for _, num_bytes in codes] == [
+        made.about["value_bytes"], made.about["value_bytes"] * 16 // {"avx2": 32, "avx512": 64}[isa]
+    ]  # fmt: skip
+    for code, num_bytes in codes:
+        (tmp_path / "code").write_bytes(code)
+        said = subprocess.run(
+            ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--no-show-raw-insn",
+             str(tmp_path / "code")],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        lines = re.findall(r"^ +[0-9a-f]+:\t(.*?) *$", said, re.MULTILINE)
+        assert len(lines) > 1000
+        for line in lines:
+            name, *operands = line.split(None, 1)
+            assert name in INSTRUCTIONS, line
+            for offset, base in re.findall(r"(?:0x([0-9a-f]+))?\((.*?)\)", "".join(operands)):
+                assert base == "%rdi", line
+                assert int(offset or "0", 16) < num_bytes, line
+        assert lines[-1] == "ret"
 
 
 MAPPED = """

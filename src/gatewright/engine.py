@@ -45,6 +45,21 @@ BATCH_BITS = 1 << 26
 
 ALL_ONES = np.uint32(0xFFFF_FFFF)
 
+#: Numbers that the native core compares as they are.
+COMPARED = frozenset(map(np.dtype, ("uint8", "float32", "float64")))
+
+#: How many forks this process is away from the one that began: threads do not cross a fork, and
+#: what has them is not to be ended on its other side. To ask for the process is a system call.
+_forks = [0]
+
+
+def _forked() -> None:
+    _forks[0] += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
 Run = Callable[[Words], Words]
 
 
@@ -74,13 +89,19 @@ class Compiled:
 
     def __call__(self, words: Words) -> Words:
         """Packed inputs uint64[num_inputs, W] -> packed outputs uint64[num_outputs, W]."""
+        ready = self._made.get(_forks[0]) or self._ready
+        if ready.engine is not None:
+            try:
+                return ready.engine.run(words)
+            except (TypeError, ValueError):  # of another type or shape, or lies otherwise
+                pass
         circuit = self.model.circuit
         if words.ndim != 2 or words.shape[0] != circuit.num_inputs or words.dtype != np.uint64:
             raise InputError(
                 f"circuit {circuit.name} has {circuit.num_inputs} inputs; packed words are "
                 f"uint64[{circuit.num_inputs}, W], not {words.dtype}{list(words.shape)}"
             )
-        return self._ready.run(words)
+        return ready.run(words)
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Samples -> what `Model.predict` gives."""
@@ -128,12 +149,10 @@ class Compiled:
 
     @property
     def _ready(self) -> _Ready:
-        process = (
-            os.getpid()
-        )  # threads do not cross a fork, and what has them is not to be ended here
-        if process not in self._made:
-            self._made[process] = _MAKERS[self.backend](self.model.circuit, self)
-        return self._made[process]
+        found = self._made.get(_forks[0])
+        if found is None:
+            found = self._made[_forks[0]] = _MAKERS[self.backend](self.model.circuit, self)
+        return found
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -196,6 +215,9 @@ def _fits(circuit: Circuit) -> bool:
 
 def _comparable(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """As uint8, float32 or float64, which hold the same numbers; copied only where they must be."""
+    flags = rows.flags
+    if rows.dtype in COMPARED and flags.c_contiguous and flags.aligned:
+        return rows
     if rows.dtype == np.bool_:
         rows = rows.view(np.uint8)
     elif rows.dtype.name not in ("uint8", "float32", "float64"):
