@@ -194,7 +194,7 @@ def _of_objects(name: str, cells: Sequence[Any]) -> Column:
     texts: dict[str, int] = {}
     number_at = text_at = -1
     for row, cell in enumerate(cells):
-        if cell is None or cell != cell or type(cell).__name__ in ("NAType", "NaTType"):
+        if cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell:
             continue
         if isinstance(cell, str):
             values[row] = texts.setdefault(cell, len(texts))

@@ -278,5 +278,6 @@ def weighted_rows(
         total = np.diff(np.round(4 * len(order) * shares))
     if not total.sum():
         raise InputError("sample_weight is 0 of every row; give some row a weight")
-    times: npt.NDArray[np.int64] = total.astype(np.int64)
-    return np.repeat(order[is_new], times), np.repeat(np.arange(len(times)), times)
+    is_there = total > 0
+    times: npt.NDArray[np.int64] = total[is_there].astype(np.int64)
+    return np.repeat(order[is_new][is_there], times), np.repeat(np.arange(len(times)), times)

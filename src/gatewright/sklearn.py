@@ -281,7 +281,7 @@ class LogicClassifier(ClassifierMixin, _Logic):
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            held = f"one class only, {classes[0]!r}" if len(classes) else "0 sample(s)"
+            held = f"one class only, {classes.tolist()[0]!r}" if len(classes) else "0 sample(s)"
             raise InputError(f"y holds {held}; a classifier needs at least two classes")
         self.classes_ = classes
         weights = _weights(sample_weight, table)
