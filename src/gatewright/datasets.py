@@ -43,10 +43,15 @@ class DataSet:
 
 def fixed_split(x: npt.NDArray[Any], y: npt.NDArray[np.int32]) -> Splits:
     """Training and test rows of data without an official split: 20 % for the test, seed 0."""
-    order = np.random.default_rng(0).permutation(len(y))
-    is_test = np.zeros(len(y), bool)
-    is_test[order[: round(TEST_SHARE * len(y))]] = True
-    return Split(x[~is_test], y[~is_test]), Split(x[is_test], y[is_test])
+    return split_by(Split(x, y), 0)
+
+
+def split_by(rows: Split, seed: int) -> Splits:
+    """Training and test rows: 20 % for the test, chosen by the seed."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    is_test = np.zeros(len(rows), bool)
+    is_test[order[: round(TEST_SHARE * len(rows))]] = True
+    return rows[~is_test], rows[is_test]
 
 
 def _read_mnist(content: Mapping[str, bytes]) -> Splits:

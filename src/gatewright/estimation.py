@@ -53,7 +53,8 @@ class Plan:
     Attributes:
         widths: of its layers, all of which learn their wiring.
         steps: of BATCH_SIZE rows.
-        tau: in square roots of a group's size; of a number, by how much its range is wider.
+        tau: in square roots of a group's size; of a number, how wide the range of the outputs is in
+            ranges of the targets.
     """
 
     widths: tuple[int, ...]
@@ -92,7 +93,9 @@ class Problem:
         if self.num_classes is not None:
             return GroupSum(self.num_classes, tau * math.sqrt(width / self.num_classes))
         low, high = float(self.y.min()), float(self.y.max())
-        spare = (tau - 1) / 2 * (high - low) + 0.05
+        spare = (tau - 1) / 2 * (high - low)
+        if low == high:
+            spare = 0.5
         return Affine(low - spare, high + spare, spread=1.0)
 
 
@@ -107,8 +110,10 @@ def candidates(num_rows: int, num_classes: int | None) -> list[Plan]:
         Plan((width,), steps, 3.0),
     ]  # fmt: skip
     if num_classes is None:
-        plans = [replace(plan, tau=1.5 if plan.tau > 1 else 1.0) for plan in plans]
-        plans += [replace(plan, steps=plan.steps // 4) for plan in plans[:2]]
+        plans = [
+            Plan((width,), steps, 0.8), Plan((width, width), steps), Plan((width,), steps, 0.6),
+            Plan((width, width), steps, 1.5),
+        ]  # fmt: skip
     return plans
 
 

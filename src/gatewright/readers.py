@@ -22,15 +22,16 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples and their classes.
+    """Samples and their classes, or numbers.
 
     Attributes:
         x: [N, ...], one sample a row.
-        y: int32[N], the class of each sample, from 0.
+        y: int32[N], the class of each sample, from 0; of numbers float32[N].
     """
 
     x: Array
-    y: npt.NDArray[np.int32]
+    y: npt.NDArray[Any]
+    of_numbers: bool = False
 
     def __post_init__(self) -> None:
         x, y = np.asarray(self.x), np.asarray(self.y)
@@ -38,17 +39,21 @@ class Split:
             raise InputError(
                 f"Split: x is {list(x.shape)} and y is {list(y.shape)}; give one class a sample"
             )
-        if y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < 2**31):
+        if self.of_numbers:
+            if y.dtype.kind not in "iuf" or not np.isfinite(y).all():
+                raise InputError(f"Split: y is {y.dtype} {y[:3]}...; give finite numbers")
+        elif y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < 2**31):
             raise InputError(f"Split: y is {y.dtype} {y[:3]}...; classes are whole numbers from 0")
         object.__setattr__(self, "x", x)
-        object.__setattr__(self, "y", y.astype(np.int32, copy=False))
+        dtype = np.float32 if self.of_numbers else np.int32
+        object.__setattr__(self, "y", y.astype(dtype, copy=False))
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, rows: Any) -> Split:
         """The samples of a slice, a mask or an array of row numbers."""
-        return Split(self.x[rows], self.y[rows])
+        return Split(self.x[rows], self.y[rows], self.of_numbers)
 
 
 def read_idx(path: Path | str) -> Array:

@@ -313,8 +313,9 @@ class LogicClassifier(ClassifierMixin, _Logic):
 class LogicRegressor(RegressorMixin, _Logic):
     """A number from a circuit of logic gates: an affine function of how many outputs are 1.
 
-    The parameters and attributes are those of `LogicClassifier`, without classes; tau is by how
-    much the range that the outputs span is wider than the targets', 1 and 1.5 are tried.
+    The parameters and attributes are those of `LogicClassifier`, without classes; tau is how
+    wide the range of the outputs is in ranges of the targets: below 1 what is learnt keeps to the
+    middle. From 0.6 to 1.5 are tried.
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogicRegressor:

@@ -82,6 +82,13 @@ RECIPES: dict[str, tuple[str, str]] = {
     "mnist": ("mnist", "Mnist"),
     "fashion-8k": ("fashion_mnist", "Fashion8k"),
     "fashion": ("fashion_mnist", "Fashion"),
+    "monk1": ("uci", "Monk1"),
+    "monk2": ("uci", "Monk2"),
+    "monk3": ("uci", "Monk3"),
+    "adult": ("uci", "Adult"),
+    "breast-cancer": ("uci", "BreastCancer"),
+    "diabetes": ("regression", "Diabetes"),
+    "wine-alcohol": ("regression", "WineAlcohol"),
 }
 
 

@@ -24,6 +24,7 @@ from gatewright.recipes import Recipe
 if TYPE_CHECKING:
     import optax
 
+    from gatewright.heads import Head
     from gatewright.layers import Layer
     from gatewright.network import Network
 
@@ -204,7 +205,6 @@ class Classification(Recipe):
         return int(self._splits[0].y.max()) + 1
 
     def network(self) -> Network:
-        from gatewright.heads import GroupSum
         from gatewright.network import Network
 
         layers: list[Layer] = []
@@ -215,9 +215,13 @@ class Classification(Recipe):
             places = _places_of(layer, places)
             layers.append(layer)
             width = shape.width
+        return Network(*layers, head=self._head())
+
+    def _head(self) -> Head:
+        from gatewright.heads import GroupSum
+
         tau = "auto" if self.tau is None else self.tau
-        head = GroupSum(self._num_classes, tau, label_smoothing=self.label_smoothing)
-        return Network(*layers, head=head)
+        return GroupSum(self._num_classes, tau, label_smoothing=self.label_smoothing)
 
     def _layer(self, i: int, num_inputs: int, shape: LayerShape, places: Places) -> Layer:
         from gatewright.layers import Gates
