@@ -1,4 +1,4 @@
-"""Tables for `benchmarks/tables.py`: as people have them, with text, categories and missing values."""
+"""Tables for `benchmarks/tables.py`, as people have them: text, categories, missing values."""
 
 from __future__ import annotations
 
