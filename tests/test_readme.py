@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_there_is_something_to_run() -> None:
     assert len(blocks("sh")) == 3
-    assert len(blocks("python")) == 2
+    assert len(blocks("python")) == 3
 
 
 def test_commands(folder: Path) -> None:
@@ -36,7 +36,11 @@ def test_commands(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("which", "says"),
-    [(0, "equal on all 64 input rows (exhaustive)"), (1, "[[False  True]\n [ True  True]]")],
+    [
+        (0, "Circuit('classifier': 195 inputs, 2 outputs"),
+        (1, "equal on all 64 input rows (exhaustive)"),
+        (2, "[[False  True]\n [ True  True]]"),
+    ],
 )
 def test_python(folder: Path, which: int, says: str) -> None:
     assert says in run_python(blocks("python")[which], folder)
