@@ -33,7 +33,7 @@ class Result:
     """What came of a run.
 
     Attributes:
-        accuracy_soft, accuracy_hard: on the test rows, in percent.
+        accuracy_soft, accuracy_hard: on the test rows, in percent; of a regression R^2.
         gap: soft less hard, in points.
         loss: of the soft network on the test rows.
         gates: of the network's layers.
@@ -46,6 +46,7 @@ class Result:
         cpu_seconds, wall_seconds: of training, compilation and metrics on the way included;
             reading the data and what follows training are not.
         peak_rss_mb: the most memory that the process held, in 10^6 bytes.
+        measure: what the accuracies are: "accuracy", or "R^2".
     """
 
     recipe: str
@@ -65,14 +66,16 @@ class Result:
     cpu_seconds: float
     wall_seconds: float
     peak_rss_mb: float
+    measure: str = "accuracy"
 
     def summary(self) -> dict[str, Any]:
         """The run as JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
+        what = "% of the test rows right" if self.measure == "accuracy" else "% R^2 on test rows"
         return (
-            f"{self.recipe}, seed {self.seed}: {self.accuracy_hard:.2f} % of the test rows right "
+            f"{self.recipe}, seed {self.seed}: {self.accuracy_hard:.2f} {what} "
             f"(soft {self.accuracy_soft:.2f} %, gap {self.gap:+.2f}), {self.gates} gates, "
             f"{self.gates_swept} with the head after sweeping, decided {self.decided:.1%}; "
             f"{self.steps} steps in {self.wall_seconds:.0f} s, {self.cpu_seconds:.0f} s of CPU time"
@@ -133,6 +136,7 @@ def run(
         cpu_seconds=round(last.cpu_seconds, 3),
         wall_seconds=round(last.wall_seconds, 3),
         peak_rss_mb=round(_peak_rss() / 1e6, 1),
+        measure=recipe.measure,
     )
 
 

@@ -32,6 +32,8 @@ class Recipe:
         learning_rate: of the optimiser.
     """
 
+    #: What its accuracies are.
+    measure: ClassVar[str] = "accuracy"
     #: Fields that may change when a run is resumed.
     CHANGEABLE: ClassVar[tuple[str, ...]] = ("steps",)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Regression(Classification):
         room: by how much the numbers that the outputs span are wider than those to learn; below 1
             what is learnt keeps to the middle.
     """
+
+    measure: ClassVar[str] = "R^2"
 
     thermometer: str = "quantile:31"
     per_feature: bool = True
