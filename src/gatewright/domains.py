@@ -110,7 +110,7 @@ class Domain:
 
     def is_one(self, cells: Collection[int]) -> bool:
         """Whether the text has no "or" to be put into brackets."""
-        return self.kind == "bit" or len(self._parts(cells)) == 1
+        return " or " not in self.text(cells)
 
     def _parts(self, cells: Collection[int]) -> list[str]:
         if self.kind == "category":

@@ -22,9 +22,11 @@ from gatewright.rules import Explanation, witness
 Rows = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
 
-#: Rows whose columns are shuffled to see which matter, at most; and how often each is.
-MOST_ROWS = 10_000
+#: Rows whose columns are shuffled to see which matter, at most, and how often each is; of models of
+#: more than so many columns fewer rows, once.
+MOST_ROWS, MANY_ROWS = 10_000, 2_000
 SHUFFLES = 5
+MANY_COLUMNS = 64
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Change:
     Attributes:
         column: its number.
         cells: that the value may be in, for that answer.
-        value: the nearest of them: a number, a category, 0 or 1, or "missing".
+        value: the nearest of them: a number, a category, 0 or 1, "missing", or "another" where it
+            cannot be listed.
         answer: what the model then says.
     """
 
@@ -182,21 +185,23 @@ def _weights(
     explanation: Explanation, rows: Rows, labels: Labels | None, seed: int
 ) -> tuple[Weight, ...]:
     model, rng = explanation.model, np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(len(rows))[:MOST_ROWS])
+    is_wide = len(explanation.columns) > MANY_COLUMNS
+    shuffles = 1 if is_wide else SHUFFLES
+    chosen = np.sort(rng.permutation(len(rows))[: MANY_ROWS if is_wide else MOST_ROWS])
     rows = np.asarray(rows)[chosen]
     outputs = model.circuit(bits_of(model, rows))
     right = None if labels is None else number_of(outputs) == labels[chosen]
     found: list[Weight] = []
     for column in explanation.columns:
         changed = drop = 0.0
-        for _ in range(SHUFFLES):
+        for _ in range(shuffles):
             shuffled = rows.copy()
             shuffled[:, column] = rows[rng.permutation(len(rows)), column]
             others = model.circuit(bits_of(model, shuffled))
-            changed += float((others != outputs).any(axis=1).mean()) / SHUFFLES
+            changed += float((others != outputs).any(axis=1).mean()) / shuffles
             if labels is not None and right is not None:
                 is_right = number_of(others) == labels[chosen]
-                drop += float(right.mean() - is_right.mean()) / SHUFFLES
+                drop += float(right.mean() - is_right.mean()) / shuffles
         found.append(Weight(column, changed, None if labels is None else drop))
     return tuple(sorted(found, key=lambda one: (-(one.drop or 0), -one.changed, one.column)))
 
@@ -278,6 +283,8 @@ def _nearest(
     if domain.kind == "ordered":
         far = 1.0 if here == domain.missing else abs(cell - here) / max(1, domain.num_levels - 1)
         return domain.categories[cell], far
+    if not domain.limits:
+        return "another", 1.0
     # number: into the cell from above, to its upper limit; from below, just over its lower one
     is_from_above = here == domain.missing or cell < here
     if is_from_above and cell < len(domain.limits):

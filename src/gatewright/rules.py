@@ -39,8 +39,8 @@ from gatewright.verify import NotEquivalent, Proof, prove
 
 #: Combinations of cells that are tabulated, at most.
 MOST_POINTS = 1 << 18
-#: Gates of a class that is rewritten; of more nobody reads the formula.
-MOST_GATES = 3000
+#: Gates a line of the limit, at most, for a class to be rewritten; more would not come to so few.
+GATES_A_LINE = 25
 #: Seconds that a search for a smaller circuit may take, a class.
 SEARCH_SECONDS = 5.0
 
@@ -211,7 +211,8 @@ def _logic(
     used = inputs_read(small)
     columns = sorted({of_bit[bit] for bit in used})
     rules = _rules(small, used, columns, domains, limit, seed)
-    if rules is None and small.num_gates <= MOST_GATES:
+    may_be_read = small.num_gates <= GATES_A_LINE * limit
+    if rules is None and may_be_read:
         small = optimize(small, time_budget=SEARCH_SECONDS, seconds=seconds, seed=seed)
         if len(inputs_read(small)) < len(used):
             used = inputs_read(small)
@@ -222,7 +223,7 @@ def _logic(
         formula = joined("or", rules, domains)
         found = tuple(sorted(columns_of(formula)))
         return Logic(label, "rules", tuple(rules), {}, formula, found, *about)
-    spelt = nested(small, domains, limit) if small.num_gates <= MOST_GATES else None
+    spelt = nested(small, domains, limit) if may_be_read else None
     if spelt is None or 1 + len(spelt[0]) > limit:
         return Logic(label, "too large", (), {}, None, tuple(columns), *about)
     definitions, formula = spelt
@@ -277,10 +278,10 @@ def _rule(
 
 
 def _with_otherwise(model: Model, logics: list[Logic], domains: Sequence[Domain]) -> list[Logic]:
-    """The one class that is too large as what is left, where all others have rules."""
-    large = [i for i, logic in enumerate(logics) if logic.formula is None]
+    """The one class that has no rules as what is left, where all others have some."""
+    large = [i for i, logic in enumerate(logics) if logic.form != "rules"]
     others = [logic for logic in logics if logic.form == "rules"]
-    if model.num_classes is None or len(large) != 1 or len(others) != len(logics) - 1:
+    if model.num_classes is None or len(large) != 1 or len(logics) < 2:
         return logics
     rest = Not(joined("or", [rule for logic in others for rule in logic.rules], domains))
     (at,) = large

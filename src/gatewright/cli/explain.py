@@ -36,6 +36,11 @@ from gatewright.tables import TableEncoder, text_of
 MOST_COLUMNS = 20
 WIDTH = 100
 
+TOO_LARGE = (
+    "what is over the limit is no formula to read: raise --limit, or train fewer gates, "
+    "say LogicClassifier(widths=(12,), effort=3)"
+)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -90,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
     lines = [*_head(explanation, seen)]
     for i, logic in enumerate(explanation.logics):
         lines += ["", *_of_logic(explanation, logic, i, seen)]
+    if any(logic.formula is None for logic in explanation.logics):
+        lines += ["", *_wrapped(TOO_LARGE, "")]
     lines += ["", *_of_columns(explanation, seen)]
     if reason is not None and rows is not None:
         lines += ["", *_of_row(explanation, reason, rows)]
@@ -228,12 +235,8 @@ def _of_logic(
     if logic.form == "too large":
         return [
             f"{what}{counted}",
-            *_wrapped(
-                f"over {explanation.limit} lines: {logic.gates} gates read {logic.bits} bits of "
-                f"{len(logic.columns)} columns. Raise --limit, or train fewer gates: "
-                "LogicClassifier(widths=(12,), effort=3)",
-                "  ",
-            ),
+            f"  over {explanation.limit} lines: {logic.gates} gates read {logic.bits} bits of "
+            f"{len(logic.columns)} columns",
         ]
     lines = [f"{what} if{counted}"]
     if logic.form == "rules":
