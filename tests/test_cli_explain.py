@@ -107,6 +107,13 @@ def test_json_is_one_object_that_says_the_same(folder, capsys):
         "41 < age <= 60 and married = no": 2,
     }
     assert found["columns"] == ["age", "job", "married"]
+    weights = {one["column"]: one for one in found["weights"]}
+    assert set(weights) == {"age", "job", "married"}
+    assert all(0 <= one["changed"] <= 1 for one in weights.values())
+    text = explained(capsys, *arguments[:-1])
+    for one in weights.values():
+        shown = f"shuffled, {one['changed']:6.1%} of answers change, accuracy"
+        assert any(one["column"] in line and shown in line for line in text.splitlines())
     row = found["row"]
     assert (row["answer"], [rule["text"] for rule in row["rules"]]) == ("yes", ["job = none"])
     assert row["enough"] == [{"label": "yes", "facts": ["job = none"]}]

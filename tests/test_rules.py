@@ -324,6 +324,26 @@ def test_the_reason_of_a_row_is_true(model, seed):
         assert_change_is_true(model, explanation, table, rows, n)
 
 
+@given(fields("c0"), st.integers(0, 1000))
+def test_a_fact_tells_the_value_and_a_condition_that_it_meets(field, seed):
+    encoder = TableEncoder((field,))
+    model = Model(Builder([f"b{i}" for i in range(encoder.num_bits)]).build(), None, encoder)
+    (domain,) = domains_of(model)
+    table = random_table(encoder, 30, seed)
+    rows, rng = encoder.rows(table), np.random.default_rng(seed)
+    found = domain.cells_of(encoder(table))
+    for value, row, cell in zip(rows[:, 0], rows_of(table), found.tolist(), strict=True):
+        cells = {cell, *np.flatnonzero(rng.random(len(domain)) < 0.5).tolist()}
+        fact = domain.fact(value, cells)
+        if row["c0"] is None:
+            assert fact == "c0 is missing"
+            continue
+        shown = f"{row['c0']:g}" if field.kind == "number" else row["c0"]
+        said, _, condition = fact.partition(": ")
+        assert f"c0 = {shown}" in said
+        assert holds(condition or said.replace(f"c0 = {shown}", "c0"), row, {"c0": "always"})
+
+
 def assert_change_is_true(model, explanation, table, rows, n):
     change = why(explanation, rows, n).change
     names = list(table)

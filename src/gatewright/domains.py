@@ -167,23 +167,32 @@ class Domain:
         return text_of(float(str(value)))
 
     def fact(self, value: Any, cells: Collection[int]) -> str:
-        """A value and the condition that it meets: "age = 52 > 41", "5 < age = 12 <= 41"."""
-        shown, text = self.value(value), self.text(cells)
-        if self.kind == "bit":
-            return f"{self.name} = {shown}"
-        alone = f"{self.name} = {shown}"
+        """A value and the condition that it meets: "age = 52 > 41", "5 < age = 12 <= 41".
+
+        Of several ranges only that which holds the value is told.
+        """
+        shown = self.value(value)
         if shown == "missing":
             return f"{self.name} is missing"
-        if self.is_line and self.is_one(cells) and self.missing not in cells:
-            if text == alone or text.endswith("missing"):
+        alone = f"{self.name} = {shown}"
+        if self.is_line:
+            number = float(value)
+            cell = int(np.searchsorted(self.limits, number)) if self.limits else 0
+            runs = _runs({one for one in cells if one != self.missing})
+            first, last = next(run for run in runs if run[0] <= cell <= run[1])
+            if first == 0 and last == self.num_levels - 1:
                 return alone
-            before, _, after = text.partition(self.name)
-            return f"{before}{alone}{after}" if text.count(self.name) == 1 else f"{alone}: {text}"
-        return alone if text == alone else f"{alone}: {text}"
+            before, _, after = self._range(first, last).partition(self.name)
+            return alone if after.startswith(" = ") else f"{before}{alone}{after}"
+        text = self.text(cells)
+        return alone if self.kind == "bit" or text == alone else f"{alone}: {text}"
 
 
 def domains_of(model: Model, names: Sequence[str] | None = None) -> list[Domain]:
     """The columns of a model's samples, in the order of its encoder's `rows`.
+
+    A `Thermometer` has no bit for missing values: it puts them into the lowest cell. Its limits are
+    float32, and are told in as few digits as tell these apart.
 
     Args:
         names: of the columns where the encoder has none; default x0, x1, ..., and of bits the
