@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,3 +218,16 @@ def test_other_files_are_refused(tmp_path):
         Model.load(path)
     with pytest.raises(InputError, match="no such file"):
         Model.load(tmp_path / "gone.safetensors")
+
+
+def test_names_of_classes_are_kept_and_are_one_a_class(tmp_path):
+    model = replace(thermometer_model(), class_names=("none", "one", "two", "more"))
+    model.save(tmp_path / "m.safetensors")
+    assert Model.load(tmp_path / "m.safetensors").class_names == model.class_names
+    assert optimize(model).class_names == model.class_names
+    assert Model.from_bytes(thermometer_model().to_bytes()).class_names is None
+    for names in (("a", "b"), ("a", "b", "c", "c")):
+        with pytest.raises(InputError, match="give one for each of num_classes, 4"):
+            replace(model, class_names=names)
+    with pytest.raises(InputError, match="num_classes, None"):
+        Model(model.circuit, class_names=("a",))

@@ -42,22 +42,31 @@ class Model:
             None where each output is a bit of the answer.
         encoder: from samples to the circuit's input bits; None where samples are these bits.
         numbers: where the outputs are counts that mean numbers; None where they are not.
+        class_names: of the classes, all different, where they have names.
 
     Raises:
-        InputError: the encoder gives another number of bits than the circuit has inputs, or the
-            outputs are not what num_classes or numbers says.
+        InputError: the encoder gives another number of bits than the circuit has inputs, the
+            outputs are not what num_classes or numbers says, or the names not one a class.
     """
 
     circuit: Circuit
     num_classes: int | None = None
     encoder: Encoder | None = None
     numbers: Numbers | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.numbers is not None:
             if self.num_classes is not None:
                 raise InputError("a model's outputs are a class or numbers, not both")
             self.numbers.check(self.circuit.num_outputs)
+        if self.class_names is not None:
+            names = self.class_names
+            if len(names) != self.num_classes or len(set(names)) != len(names):
+                raise InputError(
+                    f"class_names are {len(set(names))} different ones; give one for each of "
+                    f"num_classes, {self.num_classes}"
+                )
         if self.encoder is not None and self.encoder.num_bits != self.circuit.num_inputs:
             raise InputError(
                 f"the encoder gives {self.encoder.num_bits} bits and circuit {self.circuit.name} "
@@ -96,6 +105,7 @@ class Model:
             "num_classes": self.num_classes,
             "encoder": None if self.encoder is None else self.encoder.about,
             "numbers": None if self.numbers is None else self.numbers.to_json(),
+            "class_names": self.class_names,
         }
         if self.encoder is not None:
             arrays |= {ENCODER + name: array for name, array in self.encoder.arrays.items()}
@@ -140,6 +150,8 @@ def _restored(arrays: dict[str, Any], metadata: dict[str, str], where: str) -> M
         encoder = None if described is None else restore(described, held)
         numbers = about.get("numbers")
         meaning = None if numbers is None else Numbers.of_json(numbers)
-        return Model(circuit, about["num_classes"], encoder, meaning)
+        names = about.get("class_names")
+        classes = None if names is None else tuple(map(str, names))
+        return Model(circuit, about["num_classes"], encoder, meaning, classes)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: a damaged Gatewright model ({error})") from error

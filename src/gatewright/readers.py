@@ -109,6 +109,26 @@ def read_csv(path: Path | str, target: str | None = None) -> Split:
     return Split(np.concatenate(features, axis=1), _classes([c.strip() for c in columns[label]]))
 
 
+def read_table_csv(path: Path | str) -> dict[str, list[str]]:
+    """The columns of a CSV file with a header line, as text, by name."""
+    lines = _csv_lines(path)
+    header = [name.strip() for name in lines[0][1]] if lines else []
+    if len(lines) < 2:
+        raise InputError(f"{path}: no samples; give a header line and a line a sample")
+    if len(set(header)) != len(header):
+        twice = next(name for i, name in enumerate(header) if name in header[:i])
+        raise InputError(f"{path}: two columns are named {twice!r}; rename one")
+    for number, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: line {number} has {len(cells)} cells and the header has {len(header)}"
+            )
+    columns = zip(*(cells for _, cells in lines[1:]), strict=True)
+    return {
+        name: [cell.strip() for cell in cells] for name, cells in zip(header, columns, strict=True)
+    }
+
+
 def parse_idx(content: bytes, name: str) -> Array:
     """The array of an IDX file's content; `name` is what errors call it."""
     if content[:2] == b"\x1f\x8b":

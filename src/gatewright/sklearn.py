@@ -31,7 +31,7 @@ from gatewright.model import Model
 from gatewright.network import Network
 from gatewright.passes import optimize
 from gatewright.readout import Numbers
-from gatewright.tables import TableEncoder, Unseen
+from gatewright.tables import TableEncoder, Unseen, text_of
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -291,7 +291,9 @@ class LogicClassifier(ClassifierMixin, _Logic):
         codes = codes.astype(np.int32)
         y_seen, counts, _ = self._fit(table, codes, len(classes), weights)
         self.temperature_ = estimation.temperature_for(y_seen, counts)
-        self.model_ = self._circuit(self._named(self.network_, "classifier"))
+        names = tuple(text_of(label) for label in classes.tolist())
+        named = replace(self._named(self.network_, "classifier"), class_names=names)
+        self.model_ = self._circuit(named)
         self._counts = self._circuit(_counting(self.network_, self.encoder_))
         self._say(f"{self.plan_}; {self.model_.circuit.num_gates} gates in the circuit")
         return self

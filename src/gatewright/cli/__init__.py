@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "prove": "prove that two circuits are equal, or show an input where they differ",
     "emit": "write a circuit as C, BLIF, DOT, ...",
     "predict": "what a model says of samples, one prediction a line",
+    "explain": "what a model decides, as rules over its columns, proved equal to the circuit",
     "show": "describe a circuit, or draw it",
     "bench": "how fast a circuit runs here, against the machine's limits",
     "doctor": "say what this installation can do, or what is wrong with a run",

@@ -1,4 +1,4 @@
-"""What a model says of samples: one prediction a line, a class number or the output bits.
+"""What a model says of samples: one prediction a line, a class or the output bits.
 
 MODEL is a run folder, a model file (.safetensors) or BLIF. INPUT is .npy, .npz (its array x, else
 its first), IDX (plain or gzipped), or text, also as - (stdin): a sample a line, its numbers between
@@ -13,6 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
@@ -65,12 +66,12 @@ def _predict(model: Model, source: str) -> Iterator[Predictions]:
                 return
     except OSError as error:
         raise InputError(f"{source}: cannot read this file ({error.strerror})") from error
-    samples = _as_samples(model, _array(path, start), source)
+    samples = as_samples(model, array_of(path, start), source)
     for first in range(0, len(samples), BATCH):
         yield _say(model, samples[first : first + BATCH], source)
 
 
-def _array(path: Path, start: bytes) -> Array:
+def array_of(path: Path, start: bytes) -> Array:
     """The array of a file that starts like .npy (mapped, not read), .npz or IDX."""
     if start.startswith(b"\x93NUM"):
         try:
@@ -85,7 +86,7 @@ def _array(path: Path, start: bytes) -> Array:
     return parse_idx(path.read_bytes(), str(path))
 
 
-def _as_samples(model: Model, array: Array, source: str) -> Array:
+def as_samples(model: Model, array: Array, source: str) -> Array:
     """The array as the model reads it; each sample may also be flat, its numbers in a row."""
     shape = _shape(model)
     if array.ndim < 2 or array.shape[1:] not in (shape, (math.prod(shape),)):
@@ -105,7 +106,7 @@ def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[Predi
     if not first:
         return
     if _is_word_of_bits(model, first[0][1]):
-        model = Model(model.circuit, model.num_classes)
+        model = replace(model, encoder=None)
         parse = _bits
     else:
         parse = _numbers
@@ -171,6 +172,8 @@ def _say(model: Model, samples: Array, source: str) -> Predictions:
         predicted = model.predict(samples)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    if model.class_names is not None:
+        return [model.class_names[number] for number in predicted.tolist()]
     if model.num_classes is not None:
         return cast(list[int], predicted.tolist())
     return ["".join("01"[bit] for bit in row) for row in predicted.astype(int).tolist()]
