@@ -15,6 +15,8 @@ from gatewright.cli import main
 from gatewright.cli import predict as command
 from gatewright.encode import Thermometer
 from gatewright.model import Model
+from gatewright.readout import Numbers
+from gatewright.tables import TableEncoder
 
 SHAPE = (2, 3)
 
@@ -222,3 +224,36 @@ def test_text_is_predicted_as_it_comes(folder, capsys, monkeypatch):
         assert batch == expected[2 * i : 2 * i + 2]
         assert len(taken) == 2 * i + 2
     assert len(taken) == len(x)
+
+
+TABLE = {
+    "age": np.array([41.0, 17, np.nan, 63]),
+    "job": np.array(["cook", 'a "b", c', "cook", None], object),
+}
+
+
+def table_model() -> Model:
+    """Number 2 where the job is cook, and 1 more where the age is missing."""
+    encoder = TableEncoder.fit(TABLE, bits=2)
+    builder = Builder(list(encoder.conditions))
+    for i, name in enumerate(("age is missing", "job = cook")):
+        builder.output(f"y{i}", builder.inputs[encoder.conditions.index(name)])
+    return Model(builder.build(), encoder=encoder, numbers=Numbers(1, 0.5, -1.0))
+
+
+def test_a_table_is_read_by_its_header(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "LINES", 2)
+    table_model().save("model.safetensors")
+    lines = ["job,more,age", "cook,x,41", '"a ""b"", c",y,17', "cook,z, ", " ,z,63", "cook,x,41.5"]
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    assert predicted(capsys, "model.safetensors", "t.csv") == ["0.0", "-1.0", "0.5", "-1.0", "0.0"]
+    np.save("t.npy", np.zeros((2, 3)))
+    for content, says in (
+        ("job,size\ncook,1\n", "column 'age' is missing; the header has job, size"),
+        ("job,age\ncook,old\n", "column 'age' holds 'old', which is not a number"),
+        ("job,age\ncook\n", "1 cells, and the header has 2"),
+        ("job,age\nbaker,1\n", "'job' is 'baker' in row 0, which it never was"),
+    ):
+        Path("t.csv").write_text(content)
+        assert_refused(capsys, "model.safetensors", "t.csv", says=says)

@@ -3,12 +3,14 @@
 MODEL is a run folder, a model file (.safetensors) or BLIF. INPUT is .npy, .npz (its array x, else
 its first), IDX (plain or gzipped), or text, also as - (stdin): a sample a line, its numbers between
 commas or spaces (a CSV file's header is passed over), or the circuit's input bits as one word of 0
-and 1.
+and 1. A model of a table with named columns takes them from a CSV file by its header; others in it
+are passed over, and an empty cell is a missing value.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import math
 import sys
@@ -25,6 +27,7 @@ from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.readers import parse_idx, read_npz
 from gatewright.runs import load_model
+from gatewright.tables import Field, TableEncoder
 
 Array = npt.NDArray[Any]
 Predictions = list[int] | list[str]
@@ -99,6 +102,15 @@ def as_samples(model: Model, array: Array, source: str) -> Array:
 
 
 def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[Predictions]:
+    encoder = model.encoder
+    file = iter(file)
+    if isinstance(encoder, TableEncoder) and encoder.named:
+        start = list(islice(file, 1))
+        header = next(csv.reader(_decoded(start, source)), list[str]())
+        if not all(map(_is_number, header)):
+            yield from _of_table(model, encoder, [name.strip() for name in header], file, source)
+            return
+        file = chain(start, file)
     lines = _lines(file, source)
     first = list(islice(lines, 1))
     if first and not any(map(_is_number, first[0][1])):  # a header
@@ -119,13 +131,59 @@ def _of_text(model: Model, file: Iterable[bytes], source: str) -> Iterator[Predi
         yield _say(model, np.stack(rows).reshape(-1, *shape), source)
 
 
+def _of_table(
+    model: Model, encoder: TableEncoder, header: list[str], file: Iterable[bytes], source: str
+) -> Iterator[Predictions]:
+    """Predictions of the rows behind a CSV file's header."""
+    missing = [name for name in encoder.names if name not in header]
+    if missing:
+        raise InputError(
+            f"{source}: column {missing[0]!r} is missing; the header has {', '.join(header)}"
+        )
+    places = [header.index(name) for name in encoder.names]
+    reader = csv.reader(_decoded(file, source))
+    while batch := list(islice(reader, LINES)):
+        rows = [row for row in batch if row]
+        line = reader.line_num + 1 - len(batch)
+        for row in rows:
+            if len(row) != len(header):
+                raise InputError(
+                    f"{source}: about line {line}: {len(row)} cells, and the header has "
+                    f"{len(header)}"
+                )
+        columns = {
+            field.name: _column(field, [row[place].strip() for row in rows], source)
+            for field, place in zip(encoder.fields, places, strict=True)
+        }
+        if rows:
+            yield _say(model, columns, source)
+
+
+def _column(field: Field, cells: list[str], source: str) -> Array:
+    held = [cell or None for cell in cells]
+    if any(isinstance(category, str) for category in field.categories):
+        return np.array(held, object)
+    try:
+        return np.array([np.nan if cell is None else float(cell) for cell in held])
+    except ValueError:
+        wrong = next(cell for cell in cells if cell and not _is_number(cell))
+        raise InputError(
+            f"{source}: column {field.name!r} holds {wrong!r}, which is not a number"
+        ) from None
+
+
 def _lines(file: Iterable[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
     """Numbers and cells of the lines that are not empty."""
+    for number, line in enumerate(_decoded(file, source), 1):
+        cells = line.replace(",", " ").replace(";", " ").split()
+        if cells:
+            yield number, cells
+
+
+def _decoded(file: Iterable[bytes], source: str) -> Iterator[str]:
     try:
-        for number, line in enumerate(file, 1):
-            cells = line.decode("utf-8-sig").replace(",", " ").replace(";", " ").split()
-            if cells:
-                yield number, cells
+        for line in file:
+            yield line.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(
             f"{source}: neither text nor .npy, .npz or IDX; give samples in one of these"
@@ -167,7 +225,7 @@ def _shape(model: Model) -> tuple[int, ...]:
     return (model.circuit.num_inputs,) if model.encoder is None else model.encoder.shape
 
 
-def _say(model: Model, samples: Array, source: str) -> Predictions:
+def _say(model: Model, samples: Any, source: str) -> Predictions:
     try:
         predicted = model.predict(samples)
     except InputError as error:
@@ -176,4 +234,7 @@ def _say(model: Model, samples: Array, source: str) -> Predictions:
         return [model.class_names[number] for number in predicted.tolist()]
     if model.num_classes is not None:
         return cast(list[int], predicted.tolist())
+    if model.numbers is not None:
+        rows: list[list[float]] = predicted.reshape(len(predicted), -1).tolist()
+        return [" ".join(map(repr, row)) for row in rows]
     return ["".join("01"[bit] for bit in row) for row in predicted.astype(int).tolist()]
