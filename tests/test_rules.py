@@ -363,9 +363,11 @@ def assert_change_is_true(model, explanation, table, rows, n):
         return str(outputs @ [1, 2])
 
     if change is not None:
-        value = (
-            "zz" if change.value == "another" and model.encoder.unseen == "ignore" else change.value
-        )
+        kind, value = model.encoder.fields[change.column].kind, change.value
+        if value == "another" and kind == "number":
+            value = 0.0
+        elif value == "another" and model.encoder.unseen == "ignore":
+            value = "zz"
         if value != "another":
             assert answer(change.column, value) == change.answer != why(explanation, rows, n).answer
     for column, field in enumerate(model.encoder.fields):
