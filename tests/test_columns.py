@@ -127,3 +127,5 @@ def test_short_numbers_are_short():
     assert short_between(41.0, 44.0) == 42
     assert short_between(0.12345, 0.98765) == 0.6
     assert short_between(1.1, 1.5) == 1.3
+    assert short_between(0.94, 1.0) == 0.97  # not 1, which is not below
+    assert short_between(1.0, 1.0 + 2**-52) == 1.0
