@@ -252,7 +252,7 @@ def test_a_table_is_read_by_its_header(tmp_path, capsys, monkeypatch):
     for content, says in (
         ("job,size\ncook,1\n", "column 'age' is missing; the header has job, size"),
         ("job,age\ncook,old\n", "column 'age' holds 'old', which is not a number"),
-        ("job,age\ncook\n", "1 cells, and the header has 2"),
+        ("job,age\ncook\n", "t.csv: line 2 has 1 cells and the header has 2"),
         ("job,age\nbaker,1\n", "'job' is 'baker' in row 0, which it never was"),
     ):
         Path("t.csv").write_text(content)

@@ -138,7 +138,9 @@ def test_the_kernel_does_what_is_written_by_hand(case: Case, threads: int) -> No
 def test_sixteen_bits_lose_little(activations: str, case: Case) -> None:
     expected = by_hand(case)
     loss, _, gradients = step_of(case, activations=activations)
-    assert loss == pytest.approx(expected.loss, abs=5e-3, rel=5e-3)
+    # A number may be far off, and its loss then large.
+    is_number = isinstance(case.network.head, Affine)
+    assert loss == pytest.approx(expected.loss, abs=5e-3, rel=5e-3 if is_number else None)
     close_enough(gradients, expected.gradients)
 
 

@@ -111,13 +111,13 @@ def test_the_same_seed_gives_the_same_whatever_the_threads():
 
 def test_warm_start_goes_on():
     x, y = load_iris(return_X_y=True)
-    found = LogicClassifier(**QUICK | {"steps": 20}, warm_start=True).fit(x, y)
+    found = LogicClassifier(**QUICK | {"steps": 40}, warm_start=True).fit(x, y)
     before = np.asarray(found.network_.layers[0].parameters).copy()
     encoder = found.encoder_
     found.fit(x, y)
     assert found.encoder_ is encoder
     assert (np.asarray(found.network_.layers[0].parameters) != before).any()
-    assert found.score(x, y) > 0.85
+    assert found.score(x, y) > 0.9
 
 
 def test_weights_and_imbalance():

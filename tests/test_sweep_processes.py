@@ -100,8 +100,7 @@ def test_two_commands_share_a_storage_and_make_no_trial_too_many(
 def test_a_killed_worker_costs_its_trial_and_nothing_else(rows: Path, tmp_path: Path) -> None:
     url = url_of(tmp_path)
     more = ("--search", "learning_rate=0.05,0.2", "--workers", 2)
-    endless = ("--steps", 10_000_000, "--chunk", 500)
-    command = [*COMMAND, *arguments(rows, tmp_path, *more, how=endless)]
+    command = [*COMMAND, *arguments(rows, tmp_path, *more, how=LONG)]
     with subprocess.Popen(
         command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:
@@ -120,6 +119,9 @@ def test_a_killed_worker_costs_its_trial_and_nothing_else(rows: Path, tmp_path: 
     assert "Traceback" not in said
     found = json.loads((tmp_path / "sweep.json").read_text())
     assert [trial["state"] for trial in found["trials"]] == ["lost", "lost"]
+    given = arguments(rows, tmp_path, *more[:2], "--trials", 1, "--resume", "--json", how=LONG)
+    found = only_json(in_process(*given))
+    assert [trial["state"] for trial in found["trials"]] == ["lost", "lost", "complete"]
 
 
 def test_an_interrupted_sweep_of_one_process_is_saved(rows: Path, tmp_path: Path) -> None:

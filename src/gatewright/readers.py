@@ -93,11 +93,7 @@ def read_csv(path: Path | str, target: str | None = None) -> Split:
         )
     if target is not None and target not in header:
         raise InputError(f"{path}: no column {target!r}; its columns are {', '.join(header)}")
-    for number, cells in lines[1:]:
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path}: line {number} has {len(cells)} cells and the header has {len(header)}"
-            )
+    _check_widths(path, lines)
     numbers = [number for number, _ in lines[1:]]
     columns = list(zip(*(cells for _, cells in lines[1:]), strict=True))
     label = len(header) - 1 if target is None else header.index(target)
@@ -118,15 +114,21 @@ def read_table_csv(path: Path | str) -> dict[str, list[str]]:
     if len(set(header)) != len(header):
         twice = next(name for i, name in enumerate(header) if name in header[:i])
         raise InputError(f"{path}: two columns are named {twice!r}; rename one")
-    for number, cells in lines[1:]:
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path}: line {number} has {len(cells)} cells and the header has {len(header)}"
-            )
+    _check_widths(path, lines)
     columns = zip(*(cells for _, cells in lines[1:]), strict=True)
     return {
         name: [cell.strip() for cell in cells] for name, cells in zip(header, columns, strict=True)
     }
+
+
+def _check_widths(path: Path | str, lines: list[tuple[int, list[str]]]) -> None:
+    """InputError where a line has not as many cells as the first."""
+    width = len(lines[0][1])
+    for number, cells in lines[1:]:
+        if len(cells) != width:
+            raise InputError(
+                f"{path}: line {number} has {len(cells)} cells and the header has {width}"
+            )
 
 
 def parse_idx(content: bytes, name: str) -> Array:

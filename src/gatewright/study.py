@@ -97,7 +97,9 @@ def open_study(plan: Plan, resume: bool) -> optuna.Study:
 
 def trials_of(study: optuna.Study) -> tuple[Trial, ...]:
     """All trials, in the order in which they began."""
-    shown = (_trial_of(one) for one in study.get_trials(deepcopy=False))
+    begun = [one for one in study.get_trials(deepcopy=False) if one.datetime_start is not None]
+    begun.sort(key=lambda one: (one.datetime_start, one.number))  # numbers are of drawing up
+    shown = (_trial_of(one) for one in begun)
     return tuple(trial for trial in shown if trial is not None)
 
 

@@ -134,7 +134,7 @@ def _employ(
         context.Process(target=_worker, args=(plan, number, report, os.getpid()), daemon=True)
         for number in range(workers)
     ]
-    with _interruptible():
+    with _interrupts() as interrupted:
         try:
             with _ignored_interrupt():  # each inherits it: the parent says when to end
                 for process in processes:
@@ -144,7 +144,10 @@ def _employ(
             }
             num_dead = 0
             while left:
-                for sentinel in wait(list(left)):
+                ready = wait([interrupted, *left])
+                if interrupted in ready:
+                    raise KeyboardInterrupt
+                for sentinel in ready:
                     number, process = left.pop(sentinel)
                     process.join()
                     if process.exitcode:
@@ -178,18 +181,25 @@ def _cause(code: int) -> str:
 
 
 @contextmanager
-def _interruptible() -> Generator[None]:
-    """SIGTERM ends the block as SIGINT does."""
+def _interrupts() -> Generator[int]:
+    """A file descriptor to wait for, of which there is something to read after SIGINT or SIGTERM.
 
-    def interrupt(number: int, frame: Any) -> None:
+    What a handler raises is lost where Python is in a callback, say of its garbage collector.
+    """
+    reads, writes = os.pipe()
+
+    def note(number: int, frame: Any) -> None:
         del number, frame
-        raise KeyboardInterrupt
+        os.write(writes, b"!")
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield reads
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        os.close(reads)
+        os.close(writes)
 
 
 @contextmanager

@@ -324,7 +324,8 @@ def _soft_scores(
 def _hard_accuracy(fused: Fused, feed: Feed, head: Head) -> float:
     """Mean merit of the hard network's decisions: those of its netlist, by test."""
     scores = fused.scores(feed.words(slice(None)), 1.0, is_hard=True)
-    return float(head.merit(jnp.asarray(scores), jnp.asarray(feed.targets)).mean())
+    merit = np.asarray(head.merit(jnp.asarray(scores), jnp.asarray(feed.targets)), np.float64)
+    return float(merit.mean())
 
 
 @eqx.filter_jit

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright.cli.fields import natural, positive
-from gatewright.cli.predict import array_of, as_samples
+from gatewright.cli.predict import array_of, as_samples, column_of, places_of
 from gatewright.errors import InputError
 from gatewright.evidence import Cover, Evidence, Reason, evidence, why
 from gatewright.formula import conditions_of
@@ -137,23 +137,18 @@ def _of_csv(model: Model, source: str, target: str | None) -> Table:
         labels = _labels(model, columns.pop(target), f"{source}: column {target!r}")
     encoder = model.encoder
     if isinstance(encoder, TableEncoder):
-        names = encoder.names if encoder.named else list(columns)
-        texts = {
-            name
-            for name, field in zip(names, encoder.fields, strict=False)
-            if any(isinstance(one, str) for one in field.categories)
-        }
-        held = {
-            name: _cells(columns[name], is_text=name in texts) for name in names if name in columns
-        }
+        cells = list(columns.values())
         if encoder.named:
-            return Table(_rows(model, held, source), None, labels)
-        if len(held) != len(encoder.fields):
+            cells = [cells[place] for place in places_of(encoder, list(columns), source)]
+        if len(cells) != len(encoder.fields):
             raise InputError(
-                f"{source}: {len(held)} columns; the model reads {len(encoder.fields)}"
+                f"{source}: {len(cells)} columns; the model reads {len(encoder.fields)}"
                 " (--target takes one out)"
             )
-        held = dict(zip(encoder.names, held.values(), strict=True))
+        held = {
+            field.name: column_of(field, column, source)
+            for field, column in zip(encoder.fields, cells, strict=True)
+        }
         return Table(_rows(model, held, source), None, labels)
     if encoder is None and set(model.circuit.input_names) <= set(columns):
         columns = {name: columns[name] for name in model.circuit.input_names}
@@ -171,15 +166,6 @@ def _rows(model: Model, samples: Any, source: str) -> npt.NDArray[Any]:
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     return np.asarray(samples)
-
-
-def _cells(cells: Sequence[str], *, is_text: bool) -> npt.NDArray[Any]:
-    """A column as numbers, where all are, or as text; empty cells are missing values."""
-    held = [cell if cell.strip() else None for cell in cells]
-    if not is_text:
-        with suppress(ValueError):
-            return np.array([np.nan if one is None else float(one) for one in held])
-    return np.array(held, object)
 
 
 def _numbers(cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:

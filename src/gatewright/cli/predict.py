@@ -135,38 +135,42 @@ def _of_table(
     model: Model, encoder: TableEncoder, header: list[str], file: Iterable[bytes], source: str
 ) -> Iterator[Predictions]:
     """Predictions of the rows behind a CSV file's header."""
+    places = places_of(encoder, header, source)
+    reader = csv.reader(_decoded(file, source))
+    numbered = ((reader.line_num + 1, row) for row in reader if row)
+    while batch := list(islice(numbered, LINES)):
+        for line, row in batch:
+            if len(row) != len(header):
+                raise InputError(
+                    f"{source}: line {line} has {len(row)} cells and the header has {len(header)}"
+                )
+        lines = f"{source}: lines {batch[0][0]} to {batch[-1][0]}"
+        columns = {
+            field.name: column_of(field, [row[place] for _, row in batch], lines)
+            for field, place in zip(encoder.fields, places, strict=True)
+        }
+        yield _say(model, columns, lines)
+
+
+def places_of(encoder: TableEncoder, header: Sequence[str], source: str) -> list[int]:
+    """Where in a header the table's columns are; InputError where one is missing."""
     missing = [name for name in encoder.names if name not in header]
     if missing:
         raise InputError(
             f"{source}: column {missing[0]!r} is missing; the header has {', '.join(header)}"
         )
-    places = [header.index(name) for name in encoder.names]
-    reader = csv.reader(_decoded(file, source))
-    while batch := list(islice(reader, LINES)):
-        rows = [row for row in batch if row]
-        line = reader.line_num + 1 - len(batch)
-        for row in rows:
-            if len(row) != len(header):
-                raise InputError(
-                    f"{source}: about line {line}: {len(row)} cells, and the header has "
-                    f"{len(header)}"
-                )
-        columns = {
-            field.name: _column(field, [row[place].strip() for row in rows], source)
-            for field, place in zip(encoder.fields, places, strict=True)
-        }
-        if rows:
-            yield _say(model, columns, source)
+    return [header.index(name) for name in encoder.names]
 
 
-def _column(field: Field, cells: list[str], source: str) -> Array:
-    held = [cell or None for cell in cells]
+def column_of(field: Field, cells: Sequence[str], source: str) -> Array:
+    """A table's column from the cells of a CSV file; empty ones are missing values."""
+    held = [cell.strip() or None for cell in cells]
     if any(isinstance(category, str) for category in field.categories):
         return np.array(held, object)
     try:
         return np.array([np.nan if cell is None else float(cell) for cell in held])
     except ValueError:
-        wrong = next(cell for cell in cells if cell and not _is_number(cell))
+        wrong = next(cell for cell in held if cell is not None and not _is_number(cell))
         raise InputError(
             f"{source}: column {field.name!r} holds {wrong!r}, which is not a number"
         ) from None

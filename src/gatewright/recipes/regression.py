@@ -12,14 +12,14 @@ import numpy as np
 from gatewright.datasets import split_by
 from gatewright.errors import InputError, MissingTool
 from gatewright.readers import Split
-from gatewright.recipes.classification import Classification
+from gatewright.recipes.table import Table
 
 if TYPE_CHECKING:
     from gatewright.heads import Head
 
 
 @dataclass(frozen=True)
-class Regression(Classification):
+class Regression(Table):
     """A column of numbers from the others; accuracies are R^2 in percent. A seed splits anew.
 
     Attributes:
@@ -33,14 +33,8 @@ class Regression(Classification):
     thermometer: str = "quantile:31"
     per_feature: bool = True
     layers: str = "L600:16"
-    init: str = "gaussian"
-    learning_rate: float = 0.05
-    final_temperature: float = 0.05
-    anneal: float = 0.4
-    held_out: int = 0
     batch_size: int = 128
     steps: int = 500
-    threads: int = 1
     groups: int = 1
     room: float = 0.8
 

@@ -13,24 +13,18 @@ import numpy as np
 from gatewright import data
 from gatewright.datasets import split_by
 from gatewright.readers import Split
-from gatewright.recipes.classification import Classification
+from gatewright.recipes.table import Table
 
 
 @dataclass(frozen=True)
-class _Table(Classification):
-    """Bits of a table's columns, and layers that learn their wiring."""
+class _Bits(Table):
+    """The data's columns are bits."""
 
     thermometer: str = "0.5"
-    init: str = "gaussian"
-    learning_rate: float = 0.05
-    final_temperature: float = 0.05
-    anneal: float = 0.4
-    held_out: int = 0
-    threads: int = 1
 
 
 @dataclass(frozen=True)
-class Monk1(_Table):
+class Monk1(_Bits):
     """MONK-1: head and body of one shape, or a red jacket; 124 rows to learn it from."""
 
     data_set: str = "monk1"
@@ -39,7 +33,7 @@ class Monk1(_Table):
 
 
 @dataclass(frozen=True)
-class Monk2(_Table):
+class Monk2(_Bits):
     """MONK-2: exactly two of six attributes have their first value. Four layers, weight decay."""
 
     data_set: str = "monk2"
@@ -52,7 +46,7 @@ class Monk2(_Table):
 
 
 @dataclass(frozen=True)
-class Monk3(_Table):
+class Monk3(_Bits):
     """MONK-3: like the others a rule, but 5 % of the training rows are wrong: a high tau."""
 
     data_set: str = "monk3"
@@ -62,7 +56,7 @@ class Monk3(_Table):
 
 
 @dataclass(frozen=True)
-class Adult(_Table):
+class Adult(_Bits):
     """Who earns over 50,000 dollars: 30,162 rows."""
 
     data_set: str = "adult"
@@ -73,7 +67,7 @@ class Adult(_Table):
 
 
 @dataclass(frozen=True)
-class BreastCancer(_Table):
+class BreastCancer(_Bits):
     """Whether a cancer came back (Ljubljana); 20 % of the rows judge, others with each seed."""
 
     data_set: str = "breast-cancer"
