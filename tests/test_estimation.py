@@ -11,6 +11,7 @@ from gatewright.estimation import (
     folds_of,
     temperature_for,
     weighted_rows,
+    within,
 )
 from gatewright.heads import Affine
 from gatewright.tables import TableEncoder
@@ -53,23 +54,47 @@ def test_larger_tables_get_larger_networks_for_longer():
 def test_what_is_learnt_was_judged_on_rows_not_seen():
     problem = problem_of(300)  # noise: what is seen is learnt by heart, what is not is guessed
     plans = [Plan((300,), 300), Plan((300,), 200)]
-    network, plan, (y, counts) = estimation.learn(problem, plans, seconds=100)
-    assert plan in plans
-    assert len(y) == 300
-    seen = (counts.argmax(axis=1) == y).mean()
+    learnt = estimation.learn(problem, plans, seconds=100)
+    assert learnt.plan in plans
+    assert not learnt.is_cut
+    assert len(learnt.y) == 300
+    seen = (learnt.counts.argmax(axis=1) == learnt.y).mean()
     assert seen < 0.5
-    own = estimation.counts_of(network, problem.encoder, problem.rows)
+    own = estimation.counts_of(learnt.network, problem.encoder, problem.rows)
     assert (own.argmax(axis=1) == problem.y).mean() > 0.7
 
 
 def test_time_cuts_folds_then_plans_then_steps():
-    problem, said = problem_of(300), []
     plans = [Plan((30,), 200), Plan((30,), 100)]
-    one = plans[0].seconds / estimation.PLANNED
-    estimation.learn(problem, plans, seconds=3 * one, say=said.append)
-    assert len(said) == 2
-    _, plan, _ = estimation.learn(problem, plans, seconds=0.5 * one, say=said.append)
-    assert plan.steps < 200
+    one = plans[0].seconds
+    assert within(plans, 5, 100 * one) == (plans, 5)
+    assert within(plans, 5, 4 * one) == (plans, 2)
+    assert within(plans, 5, 1.9 * one) == (plans[:1], 1)
+    (cut,), folds = within(plans, 5, 0.901 * one)
+    assert (cut.widths, cut.steps, folds) == ((30,), 100, 1)
+
+
+def test_where_time_is_short_less_is_tried_and_the_cut_is_told(monkeypatch):
+    problem = problem_of(300)
+    plans = [Plan((30,), 2000), Plan((30,), 2001), Plan((30,), 2002)]
+    said: list[str] = []
+    assert not estimation.learn(problem, plans, seconds=1000, say=said.append).is_cut
+    assert len(said) == 3
+    # A machine as much slower: the clock goes ahead with each trial.
+    clock = {"now": 0.0}
+    trial = estimation._trial
+
+    def slow(*arguments):
+        clock["now"] += 40
+        return trial(*arguments)
+
+    monkeypatch.setattr(estimation.time, "monotonic", lambda: clock["now"])
+    monkeypatch.setattr(estimation, "_trial", slow)
+    said.clear()
+    learnt = estimation.learn(problem, plans, seconds=500, say=said.append)
+    assert len(said) == 2  # 200 each, and a fifth of that for the training
+    assert not learnt.is_cut
+    assert estimation.learn(problem, plans, seconds=150).is_cut
 
 
 def test_a_temperature_makes_the_classes_likeliest():

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from gatewright import rules
 from gatewright.circuit import Builder, Circuit
-from gatewright.covers import cover
-from gatewright.domains import domains_of
 from gatewright.encode import Identity, Thermometer
 from gatewright.errors import InputError
-from gatewright.evidence import bits_of, evidence, why
-from gatewright.formula import Always, Condition, Joined, Named, Not
 from gatewright.model import Model
 from gatewright.passes import optimize
 from gatewright.readout import Numbers
 from gatewright.rules import Explanation, Logic, explain, prove_formula
+from gatewright.rules.covers import cover
+from gatewright.rules.domains import domains_of
+from gatewright.rules.evidence import bits_of, evidence, why
+from gatewright.rules.formula import Always, Condition, Joined, Named, Not
 from gatewright.tables import Field, TableEncoder
 from gatewright.verify import NotEquivalent, Undecided
 from random_circuits import large

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_classification, make_friedman1
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -132,7 +133,8 @@ def test_weights_and_imbalance():
 
 def test_time_decides_what_is_tried():
     x, y = load_iris(return_X_y=True)
-    hurried = LogicClassifier(fit_seconds=0.02, random_state=0).fit(x, y)
+    with pytest.warns(ConvergenceWarning, match="fit_seconds=0.02 were over before training was"):
+        hurried = LogicClassifier(fit_seconds=0.02, random_state=0).fit(x, y)
     patient = LogicClassifier(fit_seconds=600, random_state=0, steps=60)
     assert hurried.plan_.steps < 400
     said: list[str] = []

@@ -394,6 +394,23 @@ def test_an_interrupt_from_outside_saves_and_the_run_continues_bit_for_bit(tmp_p
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+def test_a_signal_that_is_ignored_stays_so():
+    """As the workers of a sweep ignore what a terminal sends to all of its processes."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    seen: list[int] = []
+
+    def progress(metrics):
+        seen.append(metrics.step)
+        signal.raise_signal(signal.SIGINT)
+
+    try:
+        fit(network_of(), X, Y, optax.sgd(0.1), steps=15, chunk=5, progress=progress)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [5, 10, 15]
+
+
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
     """Saving after every chunk, so that most kills fall into a save."""
     step = 0

@@ -117,6 +117,24 @@ def candidates(num_rows: int, num_classes: int | None) -> list[Plan]:
     return plans
 
 
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What came of `learn`.
+
+    Attributes:
+        network: trained on all rows by the plan.
+        y, counts: targets and counts (`counts_of`) of rows that a network of the plan had not seen;
+            where nothing was tried, of all rows.
+        is_cut: whether the time was over before training was.
+    """
+
+    network: Network
+    plan: Plan
+    y: npt.NDArray[Any]
+    counts: npt.NDArray[np.float64]
+    is_cut: bool
+
+
 def learn(
     problem: Problem,
     plans: Sequence[Plan],
@@ -124,49 +142,63 @@ def learn(
     seconds: float,
     start: Network | None = None,
     say: Say | None = None,
-) -> tuple[Network, Plan, tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
-    """The network of the best plan, the plan, and targets and counts of rows that it had not seen.
+) -> Learnt:
+    """The network of the plan that is best on held-out rows.
 
     Args:
-        seconds: what all of it may take; what is tried is cut down to that.
+        seconds: what all of it may take. What is tried is cut down to what should take PLANNED of
+            that. Where this machine is slower than SECONDS_A_GATE, less is tried, and training ends
+            with the time: only then does the result depend on the machine.
         start: a network to train on, of the first plan's shape: nothing is tried then.
     """
-    deadline = time.monotonic() + seconds
+    begin = time.monotonic()
+    deadline = begin + seconds
     folds = folds_of(problem)
-    budget = PLANNED * seconds * problem.threads
-    plans = list(plans)
-
-    def cost(plans: Sequence[Plan], num: int) -> float:
-        share = 0.0 if len(plans) == 1 and not num else num * (1 - 1 / max(2, len(folds)))
-        return sum(plan.seconds for plan in plans) * share + max(plan.seconds for plan in plans)
-
-    num_folds = len(folds)
-    while cost(plans, num_folds) > budget and (num_folds > 1 or len(plans) > 1):
-        if num_folds > 1:
-            num_folds -= 1
-        else:
-            plans.pop()
-    longest = cost(plans, 1)
-    if longest > budget:
-        shorter = max(20, int(plans[0].steps * budget / longest))
-        plans = [replace(plan, steps=min(plan.steps, shorter)) for plan in plans]
-    best, seen = plans[0], None
-    if len(plans) > 1 or start is None:
-        tried: list[tuple[float, Plan, Any]] = []
-        for plan in plans if start is None else plans[:1]:
-            trials = [_trial(problem, plan, fold, deadline) for fold in folds[:num_folds]]
-            merit = float(np.mean([trial[0] for trial in trials]))
-            held = tuple(np.concatenate([trial[1][i] for trial in trials]) for i in (0, 1))
-            tried.append((merit, plan, held))
-            if say is not None:
-                say(f"{plan}: {merit:.4f} on held-out rows")
-        _, best, seen = max(tried, key=lambda one: one[0])
-    network = start or network_of(problem, best)
+    plans, num_folds = within(plans, len(folds), PLANNED * seconds * problem.threads)
+    tried: list[tuple[float, Plan, tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]] = []
+    done = 0.0
+    for plan in plans if start is None else ():
+        passed = time.monotonic() - begin
+        ahead = num_folds * plan.seconds + max(one.seconds for one in plans)
+        if tried and passed + ahead * passed / done > seconds:
+            break  # what is left is for the training to come
+        trials = [_trial(problem, plan, fold, deadline) for fold in folds[:num_folds]]
+        done += num_folds * plan.seconds
+        merit = float(np.mean([trial[0] for trial in trials]))
+        held = [np.concatenate([trial[1][i] for trial in trials]) for i in (0, 1)]
+        tried.append((merit, plan, (held[0], held[1])))
+        if say is not None:
+            say(f"{plan}: {merit:.4f} on held-out rows")
+    plan = max(tried, key=lambda one: one[0])[1] if tried else plans[0]
+    network = start or network_of(problem, plan)
     everything = np.arange(len(problem.rows))
-    trained = train_on(problem, network, best.steps, everything, deadline)
-    if seen is None:
-        seen = problem.y, counts_of(trained, problem.encoder, problem.rows)
-    return trained, best, seen
+    network = train_on(problem, network, plan.steps, everything, deadline)
+    is_cut = time.monotonic() > deadline
+    seen = next((held for _, one, held in tried if one is plan), None)
+    y, counts = seen or (problem.y, counts_of(network, problem.encoder, problem.rows))
+    return Learnt(network, plan, y, counts, is_cut)
+
+
+def within(plans: Sequence[Plan], num_folds: int, seconds: float) -> tuple[list[Plan], int]:
+    """The plans and folds of trials that, with the training to come, should take so long at most.
+
+    Folds go first, then plans from the last one, then steps.
+    """
+    kept, folds = list(plans), num_folds
+
+    def cost() -> float:
+        each = [plan.seconds for plan in kept]
+        return folds * (1 - 1 / max(2, num_folds)) * sum(each) + max(each)
+
+    while cost() > seconds and (folds > 1 or len(kept) > 1):
+        if folds > 1:
+            folds -= 1
+        else:
+            kept.pop()
+    if cost() > seconds:
+        steps = max(20, int(kept[0].steps * seconds / cost()))
+        kept = [replace(plan, steps=min(plan.steps, steps)) for plan in kept]
+    return kept, folds
 
 
 def folds_of(problem: Problem) -> list[npt.NDArray[np.bool_]]:

@@ -15,6 +15,7 @@ What `fit` leaves is a circuit, which is what predicts.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -35,6 +36,7 @@ from gatewright.tables import TableEncoder, Unseen, text_of
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils import check_random_state
     from sklearn.utils.class_weight import compute_sample_weight
     from sklearn.utils.multiclass import check_classification_targets
@@ -111,8 +113,8 @@ class _Logic(BaseEstimator):
 
     def _fit(
         self, x: Any, y: npt.NDArray[Any], num_classes: int | None, weights: Floats | None
-    ) -> tuple[npt.NDArray[Any], Floats, tuple[float, float]]:
-        """Fit encoder and network: targets and counts of rows it had not seen, y's mean and spread.
+    ) -> tuple[estimation.Learnt, tuple[float, float]]:
+        """Fit encoder and network; and y's mean and spread.
 
         Rows of weight 0 are as if they were not there.
         """
@@ -160,11 +162,17 @@ class _Logic(BaseEstimator):
         plans = [self.plan_] if goes_on else self._plans(len(chosen), num_classes)
         self._say(f"{len(y)} rows, {self.encoder_.num_bits} bits of {values.shape[1]} columns")
         left = self.fit_seconds - (time.monotonic() - begin)
-        self.network_, self.plan_, seen = estimation.learn(
-            problem, plans, seconds=left, start=start, say=self._say
-        )
+        learnt = estimation.learn(problem, plans, seconds=left, start=start, say=self._say)
+        self.network_, self.plan_ = learnt.network, learnt.plan
         self.n_iter_ = self.plan_.steps
-        return *seen, (mean, spread)
+        if learnt.is_cut:
+            warnings.warn(
+                f"fit_seconds={self.fit_seconds} were over before training was; give more, or "
+                "fewer steps or widths",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return learnt, (mean, spread)
 
     def _plans(self, num_rows: int, num_classes: int | None) -> list[estimation.Plan]:
         plans = estimation.candidates(num_rows, num_classes)
@@ -227,7 +235,8 @@ class LogicClassifier(ClassifierMixin, _Logic):
         steps: of training; None: by the number of rows.
         tau: of the votes, in square roots of a class's votes: higher learns less by heart. None:
             1 and 3 are tried on held-out rows.
-        fit_seconds: what training may take. It decides what is tried; training also ends at it.
+        fit_seconds: what training may take. It decides what is tried; training also ends at it,
+            with a ConvergenceWarning.
         effort: of the circuit's optimisation, 0 to 3.
         class_weight: "balanced", or a weight for each class.
         warm_start: whether `fit` trains the network on that it has.
@@ -289,8 +298,8 @@ class LogicClassifier(ClassifierMixin, _Logic):
             of_class = compute_sample_weight(self.class_weight, labels)
             weights = of_class if weights is None else weights * of_class
         codes = codes.astype(np.int32)
-        y_seen, counts, _ = self._fit(table, codes, len(classes), weights)
-        self.temperature_ = estimation.temperature_for(y_seen, counts)
+        learnt, _ = self._fit(table, codes, len(classes), weights)
+        self.temperature_ = estimation.temperature_for(learnt.y, learnt.counts)
         names = tuple(text_of(label) for label in classes.tolist())
         named = replace(self._named(self.network_, "classifier"), class_names=names)
         self.model_ = self._circuit(named)
@@ -339,7 +348,7 @@ class LogicRegressor(RegressorMixin, _Logic):
             what = "NaN" if np.isnan(numbers[at]) else "infinity (inf)"
             raise InputError(f"y contains {what} in row {at}; give finite numbers")
         weights = _weights(sample_weight, table)
-        _, _, (mean, spread) = self._fit(table, numbers, None, weights)
+        _, (mean, spread) = self._fit(table, numbers, None, weights)
         model = self._named(self.network_, "regressor")
         assert model.numbers is not None
         scaled = Numbers(1, model.numbers.scale * spread, mean + model.numbers.offset * spread)

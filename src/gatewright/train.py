@@ -383,7 +383,7 @@ def _deferred_interrupt() -> Generator[Callable[[], bool]]:
     """Hold back SIGINT and SIGTERM until the block is left; a second one strikes at once.
 
     Gives the question whether one came, to be asked afterwards too. Only in the main thread, where
-    Python delivers signals.
+    Python delivers signals; one that is ignored stays so.
     """
     received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -396,7 +396,8 @@ def _deferred_interrupt() -> Generator[Callable[[], bool]]:
             raise KeyboardInterrupt
         received.set()
 
-    previous = {s: signal.signal(s, receive) for s in (signal.SIGINT, signal.SIGTERM)}
+    heard = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
+    previous = {s: signal.signal(s, receive) for s in heard}
     try:
         yield received.is_set
     finally:

@@ -24,11 +24,11 @@ import numpy.typing as npt
 from gatewright.cli.fields import natural, positive
 from gatewright.cli.predict import array_of, as_samples, column_of, places_of
 from gatewright.errors import InputError
-from gatewright.evidence import Cover, Evidence, Reason, evidence, why
-from gatewright.formula import conditions_of
 from gatewright.model import Model
 from gatewright.readers import read_npz, read_table_csv
 from gatewright.rules import LIMIT, Explanation, Logic, explain, labels_of
+from gatewright.rules.evidence import Cover, Evidence, Reason, evidence, why
+from gatewright.rules.formula import conditions_of
 from gatewright.runs import load_model
 from gatewright.tables import TableEncoder, text_of
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from gatewright import gates
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
-from gatewright.domains import Domain
+from gatewright.rules.domains import Domain
 
 #: Letters of a formula at most; a longer one gets a name and is used by that.
 MOST_LETTERS = 160

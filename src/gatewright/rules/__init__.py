@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
-from gatewright.covers import Cube, cover
-from gatewright.domains import Domain, domains_of
 from gatewright.errors import InputError
-from gatewright.formula import (
+from gatewright.model import Model
+from gatewright.passes import optimize
+from gatewright.rules.covers import Cube, cover
+from gatewright.rules.domains import Domain, domains_of
+from gatewright.rules.formula import (
     Always,
     Condition,
     Definitions,
@@ -33,8 +35,6 @@ from gatewright.formula import (
     nested,
     text,
 )
-from gatewright.model import Model
-from gatewright.passes import optimize
 from gatewright.verify import NotEquivalent, Proof, prove
 
 #: Combinations of cells that are tabulated, at most.

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright.circuit import Bits
-from gatewright.domains import Domain
-from gatewright.formula import Formula, circuit_of
 from gatewright.model import Model
 from gatewright.rules import Explanation, witness
+from gatewright.rules.domains import Domain
+from gatewright.rules.formula import Formula, circuit_of
 
 Rows = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
