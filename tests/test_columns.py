@@ -30,6 +30,15 @@ def forms() -> dict[str, object]:
         "dictionary": pa.table(
             {"age": ages, "job": pa.array(jobs).dictionary_encode(), "old": old}
         ),
+        "unsigned": pa.table(
+            {
+                "age": ages,
+                "job": pa.DictionaryArray.from_arrays(
+                    pa.array([1, None, 0, 1], pa.uint8()), ["cook", "baker"]
+                ),
+                "old": old,
+            }
+        ),
         "mapping": {"age": np.array(ages, object), "job": np.array(jobs, object), "old": old},
     }
 

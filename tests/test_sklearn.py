@@ -56,6 +56,11 @@ def test_a_table_of_all_kinds_is_learnt():
     assert found.classes_.tolist() == ["no", "yes"]
     arrow = pa.Table.from_pandas(table)
     np.testing.assert_array_equal(found.predict(arrow), found.predict(table))
+    with pytest.raises(InputError, match="column 'age' is missing"):
+        found.predict(arrow.drop_columns(["age"]))
+    of_arrow = clone(found).fit(arrow, y)
+    assert of_arrow.feature_names_in_.tolist() == ["age", "job", "size", "pay"]
+    np.testing.assert_array_equal(of_arrow.predict(table), of_arrow.predict(arrow))
     columns = {name: table[name] if name == "size" else table[name].to_numpy() for name in table}
     columns["size"] = table["size"].astype(object).to_numpy()
     again = clone(found).set_params(ordered={"size": ["s", "m", "l"]}).fit(columns, y)

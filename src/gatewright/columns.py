@@ -118,6 +118,14 @@ class Column:
         return row, held[0 if np.isnan(self.values[row]) else int(self.values[row])]
 
 
+def names_of(x: Any) -> list[str] | None:
+    """The names of a table's columns; None where it has none, or is no table."""
+    if isinstance(x, Mapping):
+        return [str(name) for name in x]  # pyright: ignore[reportUnknownVariableType]
+    found = getattr(x, "column_names", getattr(x, "columns", None))  # Arrow's, or a frame's
+    return None if found is None else [str(name) for name in found]
+
+
 def read_table(x: Any, names: Sequence[str] | None = None) -> tuple[list[Column], bool]:
     """The columns of a table, and whether it names them.
 
@@ -251,7 +259,8 @@ def _of_arrow(x: Any) -> Iterator[Column]:
     for name in table.column_names:
         column = table.column(name).combine_chunks()
         if types.is_dictionary(column.type):
-            codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            signed = column.indices.cast(pa.int64())  # they may be unsigned
+            codes = signed.fill_null(-1).to_numpy(zero_copy_only=False)
             ordered = bool(column.type.ordered)
             yield _of_categories(name, codes, column.dictionary.to_pylist(), ordered)
         elif types.is_boolean(column.type) or types.is_integer(column.type) or types.is_floating(

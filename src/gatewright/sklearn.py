@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import estimation
-from gatewright.columns import read_table
+from gatewright.columns import names_of, read_table
 from gatewright.errors import InputError, MissingTool
 from gatewright.extraction import extract
 from gatewright.heads import GroupSum
@@ -101,14 +101,16 @@ class _Logic(BaseEstimator):
 
     def _table(self, x: Any, *, reset: bool) -> Any:
         """The table, its columns' number and names seen to be those of `fit`."""
-        if hasattr(x, "__dataframe__") or hasattr(x, "iloc") or isinstance(x, Mapping):
-            table: Any = x
-        else:
-            table = x if hasattr(x, "toarray") else np.asarray(x)
-        if not isinstance(table, Mapping) and len(getattr(table, "shape", ())) == 2:
+        if names_of(x) is not None and not hasattr(
+            x, "iloc"
+        ):  # scikit-learn reads no names of these
+            if reset:
+                self.feature_names_in_ = np.array(names_of(x), object)
+                self.n_features_in_ = len(self.feature_names_in_)
+            return x
+        table: Any = x if hasattr(x, "toarray") or hasattr(x, "iloc") else np.asarray(x)
+        if len(table.shape) == 2:
             validate_data(self, table, reset=reset, skip_check_array=True)
-        elif reset and isinstance(table, Mapping):
-            self.n_features_in_ = len(table)
         return table
 
     def _fit(
