@@ -122,6 +122,10 @@ def test_warm_start_goes_on():
     encoder = found.encoder_
     found.fit(x, y)
     assert found.encoder_ is encoder
+    with pytest.raises(InputError, match=r"goes on with the classes \[0, 1, 2\]; y has \[0, 1\]"):
+        found.fit(x[:100], y[:100])
+    with pytest.raises(ValueError, match="X has 3 features, but LogicClassifier is expecting 4"):
+        found.fit(x[:, :3], y)
     assert (np.asarray(found.network_.layers[0].parameters) != before).any()
     assert found.score(x, y) > 0.9
 

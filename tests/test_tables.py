@@ -95,6 +95,10 @@ def test_learned_thresholds_go_where_the_classes_part():
     x = rng.random((3000, 2))
     encoder = TableEncoder.fit(x, (x[:, 0] > 0.83).astype(int), bits=2, how="learned")
     assert min(abs(t - 0.83) for t in encoder.fields[0].thresholds) < 0.06
+    empty = np.column_stack([x, np.full(3000, np.nan), np.ones(3000)])  # nothing to learn there
+    again = TableEncoder.fit(empty, (x[:, 0] > 0.83).astype(int), bits=2, how="learned")
+    assert again.fields[:2] == encoder.fields
+    assert [field.thresholds for field in again.fields[2:]] == [(), ()]
     plain = TableEncoder.fit(x, bits=2)
     assert min(abs(t - 0.83) for t in plain.fields[0].thresholds) > 0.1
 

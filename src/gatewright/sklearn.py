@@ -14,7 +14,6 @@ What `fit` leaves is a circuit, which is what predicts.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -95,18 +94,22 @@ class _Logic(BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether `fit` trains on what is there."""
+        return self.warm_start and hasattr(self, "network_")
+
     def _say(self, text: str) -> None:
         if self.verbose:
             print(f"{type(self).__name__}: {text}", flush=True)
 
     def _table(self, x: Any, *, reset: bool) -> Any:
         """The table, its columns' number and names seen to be those of `fit`."""
-        if names_of(x) is not None and not hasattr(
-            x, "iloc"
-        ):  # scikit-learn reads no names of these
+        names = None if hasattr(x, "iloc") else names_of(x)
+        if names is not None:  # of a table whose names scikit-learn does not read
             if reset:
-                self.feature_names_in_ = np.array(names_of(x), object)
-                self.n_features_in_ = len(self.feature_names_in_)
+                self.feature_names_in_ = np.array(names, object)
+                self.n_features_in_ = len(names)
             return x
         table: Any = x if hasattr(x, "toarray") or hasattr(x, "iloc") else np.asarray(x)
         if len(table.shape) == 2:
@@ -120,8 +123,6 @@ class _Logic(BaseEstimator):
 
         Rows of weight 0 are as if they were not there.
         """
-        begin = time.monotonic()
-        goes_on = self.warm_start and hasattr(self, "network_")
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         if not self.fit_seconds > 0:
@@ -138,13 +139,15 @@ class _Logic(BaseEstimator):
             columns, y, weights = [column.take(kept) for column in columns], y[kept], weights[kept]
         if not len(y):
             raise InputError("sample_weight is 0 in every row; give some row a weight")
-        if not goes_on:
+        if not self._goes_on:
             most = (31 if len(labels) >= 2000 else 15) if self.bits == "auto" else int(self.bits)
             self.encoder_ = TableEncoder.of_columns(
                 shown, labels, named=named, bits=most, how=self.thresholds,
                 categorical=self.categorical, ordered=self.ordered,
                 unseen=self.unseen,  # pyright: ignore[reportArgumentType]  (it checks)
             )  # fmt: skip
+        else:
+            self.encoder_.check(columns, named)
         values = self.encoder_.values(columns)
         if self.encoder_.num_bits == 0:
             raise InputError(
@@ -160,11 +163,12 @@ class _Logic(BaseEstimator):
             self.encoder_.of_numbers, np.ascontiguousarray(values[chosen]), targets, num_classes,
             groups, seed, _threads(self.n_jobs),
         )  # fmt: skip
-        start = self.network_ if goes_on else None
-        plans = [self.plan_] if goes_on else self._plans(len(chosen), num_classes)
+        start = self.network_ if self._goes_on else None
+        plans = [self.plan_] if self._goes_on else self._plans(len(chosen), num_classes)
         self._say(f"{len(y)} rows, {self.encoder_.num_bits} bits of {values.shape[1]} columns")
-        left = self.fit_seconds - (time.monotonic() - begin)
-        learnt = estimation.learn(problem, plans, seconds=left, start=start, say=self._say)
+        learnt = estimation.learn(
+            problem, plans, seconds=self.fit_seconds, start=start, say=self._say
+        )
         self.network_, self.plan_ = learnt.network, learnt.plan
         self.n_iter_ = self.plan_.steps
         if learnt.is_cut:
@@ -285,7 +289,7 @@ class LogicClassifier(ClassifierMixin, _Logic):
         Raises:
             InputError: a ValueError that names the column, the row and the mend.
         """
-        table = self._table(X, reset=True)
+        table = self._table(X, reset=not self._goes_on)
         if y is None:
             raise InputError("LogicClassifier requires y to be passed, but the target y is None")
         labels = column_or_1d(y, warn=True)
@@ -294,6 +298,11 @@ class LogicClassifier(ClassifierMixin, _Logic):
         if len(classes) < 2:
             held = f"one class only, {classes.tolist()[0]!r}" if len(classes) else "0 sample(s)"
             raise InputError(f"y holds {held}; a classifier needs at least two classes")
+        if self._goes_on and not np.array_equal(classes, self.classes_):
+            raise InputError(
+                f"warm_start goes on with the classes {self.classes_.tolist()}; y has "
+                f"{classes.tolist()}: give the same, or fit another estimator"
+            )
         self.classes_ = classes
         weights = _weights(sample_weight, table)
         if self.class_weight is not None:
@@ -337,7 +346,7 @@ class LogicRegressor(RegressorMixin, _Logic):
         Raises:
             InputError: a ValueError that names the column, the row and the mend.
         """
-        table = self._table(X, reset=True)
+        table = self._table(X, reset=not self._goes_on)
         if y is None:
             raise InputError("LogicRegressor requires y to be passed, but the target y is None")
         numbers = column_or_1d(y, warn=True)

@@ -151,7 +151,9 @@ class TableEncoder(Encoder):
     def _learned(self, rows: Doubles, y: npt.NDArray[Any]) -> TableEncoder:
         from gatewright.thresholds import learn  # JAX: not to be loaded for the others
 
-        chosen = [i for i, field in enumerate(self.fields) if field.kind == "number"]
+        chosen = [
+            i for i, field in enumerate(self.fields) if field.kind == "number" and field.thresholds
+        ]
         most = max((len(self.fields[i].thresholds) for i in chosen), default=0)
         if not most:
             return self
@@ -160,9 +162,7 @@ class TableEncoder(Encoder):
         start = np.stack(
             [
                 np.pad(limits, (0, most - len(limits)), mode="edge")
-                if limits
-                else np.full(most, x[:, k].max())
-                for k, limits in enumerate(self.fields[i].thresholds for i in chosen)
+                for limits in (self.fields[i].thresholds for i in chosen)
             ]
         )
         fields = list(self.fields)
@@ -239,6 +239,11 @@ class TableEncoder(Encoder):
         if isinstance(x, np.ndarray) and self._is_ready(cast(npt.NDArray[Any], x)):
             return cast(npt.NDArray[Any], x)
         columns, named = read_table(x, self.names)
+        self.check(columns, named)
+        return self.values(columns)
+
+    def check(self, columns: Sequence[Column], named: bool) -> None:
+        """InputError where columns that have been read are others, or in other places."""
         if named and self.named and [c.name for c in columns] != self.names:
             raise InputError(self._misnamed([column.name for column in columns]))
         if len(columns) != len(self.fields):
@@ -246,7 +251,6 @@ class TableEncoder(Encoder):
                 f"the table has {len(columns)} columns, and had {len(self.fields)} when the "
                 f"encoder was fitted: {', '.join(self.names)}"
             )
-        return self.values(columns)
 
     def _is_ready(self, x: npt.NDArray[Any]) -> bool:
         """Whether an array needs no look at its columns: all numbers, here and there."""
