@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import wiring
+from gatewright.affine import Affine
 from gatewright.errors import InputError
 from gatewright.fused import FORMS
-from gatewright.heads import Affine, GroupSum
+from gatewright.heads import GroupSum
 from gatewright.layers import Gates, Layer
 from gatewright.learned import LearnedGates
 from gatewright.network import Network

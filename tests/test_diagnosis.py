@@ -14,12 +14,12 @@ import pytest
 
 from gatewright import experiment, gates
 from gatewright.adam import Adam
+from gatewright.affine import Affine
 from gatewright.diagnosis import CHECKS, diagnose, examine
 from gatewright.diagnosis.evidence import DataFacts, Evidence, gather
 from gatewright.diagnosis.measures import Rows, measure
 from gatewright.errors import Diverged, InputError
 from gatewright.extraction import extract
-from gatewright.heads import Affine
 from gatewright.journal import Journal, State, last_metrics, load_network, partition
 from gatewright.layers import Gates
 from gatewright.network import Network

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gatewright import estimation
+from gatewright.affine import Affine
 from gatewright.estimation import (
     Plan,
     Problem,
@@ -13,7 +14,6 @@ from gatewright.estimation import (
     weighted_rows,
     within,
 )
-from gatewright.heads import Affine
 from gatewright.tables import TableEncoder
 
 

@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 from gate_chains import Answer, Case, by_hand, random_case, trained_arrays, with_arrays
 from gatewright import data, layer_calls, native
 from gatewright.adam import Adam, AdamState
+from gatewright.affine import Affine
 from gatewright.encode import Identity
 from gatewright.errors import Diverged, InputError
 from gatewright.feed import Feed
 from gatewright.fused import FORMS, STORAGES, Fused, storage_of, why_not
-from gatewright.heads import Affine, Bits, GroupSum, classes_of
+from gatewright.heads import Bits, GroupSum, Sums
 from gatewright.journal import State, partition
 from gatewright.layers import Gates
 from gatewright.learned import LearnedGates
@@ -675,18 +676,13 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
         patch.setattr(native, "load", Recorder)
         fused_of(case, activations=activations, threads=threads)
     head, batch = case.network.head, len(case.y) // steps
-    num_outputs = case.network.layers[-1].num_outputs
-    if isinstance(head, Affine):
-        num, tau, smoothing = head.groups, head.tau(num_outputs), 0.0
-    else:
-        assert isinstance(head, GroupSum)
-        num, smoothing = head.num_classes, head.label_smoothing
-        tau = float(head.tau_of(num_outputs // num))
+    assert isinstance(head, Sums)
+    tau = float(head.tau_of(case.network.layers[-1].num_outputs // head.num_groups))
     words = words_of(case)[: batch * steps]
     rows = [
-        [len(case.network.layers), num, STORAGES.index(activations), threads],
+        [len(case.network.layers), head.num_groups, STORAGES.index(activations), threads],
         [batch, steps, words.shape[1], case.temperature],
-        [tau, smoothing],
+        [tau, head.smoothing],
     ]
     values = iter(captured["values"])
     for i, wiring in enumerate(captured["wirings"]):
@@ -696,12 +692,15 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
         rows += [wiring.tolist(), next(values).ravel().tolist()]
         rows += [next(values).ravel().tolist()] if k else []
     y = case.y[: batch * steps]
-    targets = [] if y.ndim == 1 else y.ravel().tolist()
-    labels, weights = classes_of(y).tolist(), []
-    if isinstance(head, Affine):
-        targets, weights = ((y - head.low) / head.spread).tolist(), head.weights.tolist()
-        labels = [0] * len(y)
-    rows += [words.ravel().tolist(), labels, [len(targets), *targets], [len(weights), *weights]]
+    labels, reals = head.kernel_targets(y)
+    targets = [] if reals is None else reals.ravel().tolist()
+    weights = [] if head.weights is None else head.weights.tolist()
+    rows += [
+        words.ravel().tolist(),
+        labels.tolist(),
+        [len(targets), *targets],
+        [len(weights), *weights],
+    ]
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 

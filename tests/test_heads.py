@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gatewright.affine import Affine
 from gatewright.circuit import all_inputs, unpack
 from gatewright.errors import InputError
-from gatewright.heads import Affine, Bits, GroupSum, Head
+from gatewright.heads import Bits, GroupSum, Head
 
 
 def votes_of(num_classes: int, size: int) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gatewright.affine import Affine
 from gatewright.errors import InputError
 from gatewright.experiment import run
-from gatewright.heads import Affine
 from gatewright.model import Model
 from gatewright.recipes import recipe
 from gatewright.recipes.regression import Diabetes, WineAlcohol

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from gatewright import schedules
 from gatewright.adam import Adam
+from gatewright.affine import Affine
 from gatewright.circuit import pack, unpack
 from gatewright.encode import Encoder
 from gatewright.errors import InputError
-from gatewright.heads import Affine, GroupSum
+from gatewright.heads import GroupSum, Sums
 from gatewright.layers import Layer
 from gatewright.learned import LearnedGates
 from gatewright.network import Network
@@ -245,8 +246,8 @@ def train_on(
 
 def counts_of(network: Network, encoder: Encoder, rows: Rows) -> npt.NDArray[np.float64]:
     """Ones a group of the hard network's outputs, [N, groups]."""
-    head = network.head
-    groups = head.num_classes if isinstance(head, GroupSum) else 1
+    assert isinstance(network.head, Sums)
+    groups = network.head.num_groups
     body = network.gates_circuit()
     bits = unpack(body.simulate(pack(encoder.encode(rows))), len(rows))
     return bits.reshape(len(rows), groups, -1).sum(axis=2, dtype=np.float64)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatewright.affine import Affine
 from gatewright.encode import Encoder
 from gatewright.errors import InputError
-from gatewright.heads import Affine, GroupSum
+from gatewright.heads import GroupSum
 from gatewright.model import Model
 from gatewright.network import Network
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gatewright import native
 from gatewright.adam import Adam, AdamState
 from gatewright.errors import InputError
-from gatewright.heads import Affine, GroupSum, classes_of
+from gatewright.heads import GroupSum, Sums
 from gatewright.journal import partition
 from gatewright.layers import Gates, Layer
 from gatewright.learned import LearnedGates
@@ -60,7 +60,7 @@ def why_not(network: Network, optimizer: object = None, loss: object = None) -> 
         return "the optimiser is not gatewright.Adam"
     if loss is not None:
         return "the loss is not the head's own"
-    if not isinstance(network.head, GroupSum | Affine):
+    if not isinstance(network.head, Sums):
         return f"the head is {type(network.head).__name__}, not GroupSum or Affine"
     if isinstance(network.head, GroupSum) and network.head.log_tau is not None:
         return "tau is learned"
@@ -141,7 +141,7 @@ class Fused:
                 layer.num_candidates if isinstance(layer, LearnedGates) else 0 for layer in layers
             ],
             wirings=[_wiring(layer) for layer in layers],
-            num_classes=_num_groups(_head(network)),
+            num_classes=_head(network).num_groups,
             storage=STORAGES.index(storage_of(activations)),
             threads=num_threads(threads),
         )
@@ -170,13 +170,7 @@ class Fused:
             step: steps of Adam taken before.
         """
         head = _head(self._network)
-        labels, weights = np.zeros(len(words), np.int32), None
-        if isinstance(head, Affine):
-            weights = head.weights
-            reals: Floats | None = ((targets - head.low) / head.spread).astype(np.float32)[:, None]
-        else:
-            labels = classes_of(targets).astype(np.int32)
-            reals = None if targets.ndim == 1 else targets.astype(np.float32, copy=False)
+        labels, reals = head.kernel_targets(targets)
         return self._trainer.run(
             rows=words,
             labels=labels,
@@ -185,22 +179,18 @@ class Fused:
             temperatures=temperatures,
             first_step=step,
             tau=_tau(self._network),
-            smoothing=0.0 if isinstance(head, Affine) else head.label_smoothing,
+            smoothing=head.smoothing,
             b1=adam.b1,
             b2=adam.b2,
             epsilon=adam.epsilon,
             weight_decay=adam.weight_decay,
-            weights=weights,
+            weights=head.weights,
         )
 
     def scores(self, words: Words, temperature: float, *, is_hard: bool = False) -> Floats:
         """Scores [N, s] of the soft network, or hard, on packed rows uint64[N, W]."""
         sums = self._trainer.sums(rows=words, temperature=temperature, is_hard=is_hard)
-        scores = sums / np.float32(_tau(self._network))
-        head = _head(self._network)
-        if not isinstance(head, Affine):
-            return scores
-        return (head.low + head.spread * (scores @ head.weights)[:, None]).astype(np.float32)
+        return _head(self._network).scores_of(sums / np.float32(_tau(self._network)))
 
     def network(self) -> Network:
         """The network as it is now."""
@@ -263,17 +253,11 @@ def _wiring(layer: Layer) -> npt.NDArray[np.int32]:
     return np.ascontiguousarray(layer.fanin).reshape(-1)
 
 
-def _head(network: Network) -> GroupSum | Affine:
-    assert isinstance(network.head, GroupSum | Affine)
+def _head(network: Network) -> Sums:
+    assert isinstance(network.head, Sums)
     return network.head
 
 
-def _num_groups(head: GroupSum | Affine) -> int:
-    return head.groups if isinstance(head, Affine) else head.num_classes
-
-
 def _tau(network: Network) -> float:
-    head, num_outputs = _head(network), network.layers[-1].num_outputs
-    if isinstance(head, Affine):
-        return head.tau(num_outputs)
-    return float(head.tau_of(num_outputs // head.num_classes))
+    head = _head(network)
+    return float(head.tau_of(network.layers[-1].num_outputs // head.num_groups))

@@ -24,7 +24,7 @@ from gatewright import layer_calls
 from gatewright.adam import Adam, AdamState, rate_at
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused
-from gatewright.heads import Affine
+from gatewright.heads import Sums
 from gatewright.journal import State, partition
 from gatewright.network import Network
 
@@ -88,8 +88,7 @@ def native_stepper(
             adam,
         )
         trained = fused.network()
-        is_number = isinstance(network.head, Affine)
-        soft = 1 - float(losses[-1]) if is_number else float(num_right[-1]) / batch
+        soft = cast(Sums, network.head).step_merit(float(losses[-1]), float(num_right[-1]) / batch)
         after = temperature_at(temperature, jnp.asarray(step + count))
         leaves = jax.tree_util.tree_leaves(partition(trained)[0])
         return Result(

@@ -23,7 +23,7 @@ class Regression(Table):
     """A column of numbers from the others; accuracies are R^2 in percent. A seed splits anew.
 
     Attributes:
-        groups: of the outputs, each counting twice the one before; see `gatewright.heads.Affine`.
+        groups: of the outputs, each counting twice the one before; see `gatewright.affine.Affine`.
         room: by how much the numbers that the outputs span are wider than those to learn; below 1
             what is learnt keeps to the middle.
     """
@@ -46,7 +46,7 @@ class Regression(Table):
         return train, None, test
 
     def _head(self) -> Head:
-        from gatewright.heads import Affine
+        from gatewright.affine import Affine
 
         y = self._splits[0].y
         low, high = float(y.min()), float(y.max())
