@@ -98,7 +98,7 @@ NB_MODULE(_native, module) {
   module.def("simulate_nodes", &simulate_nodes, "num_inputs"_a, "fanin"_a.noconvert(),
              "table"_a.noconvert(), "words"_a.noconvert(), "Values of all nodes.");
   module.def("instruction_set", &gatewright::instruction_set,
-             "The widest instruction set in use: AVX-512, AVX2 or portable.");
+             "The widest instruction set in use: AVX-512, AVX2, NEON or portable.");
   bind_augment(module);
   bind_engine(module);
   bind_training(module);

@@ -146,6 +146,8 @@ const char* instruction_set() {
 #if GATEWRIGHT_IS_MULTIVERSION
   if (__builtin_cpu_supports("avx512f")) return "AVX-512";
   if (__builtin_cpu_supports("avx2")) return "AVX2";
+#elif defined(__ARM_NEON)
+  return "NEON";
 #endif
   return "portable";
 }

@@ -42,8 +42,8 @@ void simulate(const CircuitView& circuit, std::size_t num_words, const std::uint
 void simulate_nodes(const CircuitView& circuit, std::size_t num_words, const std::uint64_t* words,
                     std::uint64_t* result);
 
-// The widest instruction set that this build can use on this machine: "AVX-512", "AVX2" or
-// "portable".
+// The widest instruction set that this build can use on this machine: "AVX-512", "AVX2",
+// "NEON" or "portable".
 [[nodiscard]] const char* instruction_set();
 
 }  // namespace gatewright

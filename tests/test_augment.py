@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from hypothesis import strategies as st
 from gatewright import augment, data, native
 from gatewright.augment import Augment, augment_numpy
 from gatewright.errors import InputError
-
-HERE = Path(__file__).parent
+from native_programs import Machine, machines
 
 ALL = Augment(
     rotate=180, shear=0.5, scale=0.4, shift=3, elastic=2, elastic_grid=5, crop=3, flip=True
@@ -273,17 +271,10 @@ def test_numpy_runs_where_the_native_core_is_turned_off(without_native: None) ->
     np.testing.assert_array_equal(ALL(images, rows, 8), augment_numpy(ALL, images, rows, 8))
 
 
-@pytest.mark.needs_tool("g++")
-def test_the_core_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    program = tmp_path / "test_augment"
-    core = HERE.parent / "cpp"
-    flags = ["-std=c++20", "-O1", "-g", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion"]
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = [HERE / "cpp" / "test_augment.cpp", core / "augment.cpp"]
-    subprocess.run(
-        ["g++", *flags, "-Werror", *sanitize, f"-I{core}", *map(str, sources), "-o", str(program)],
-        check=True,
-    )
+@machines("address,undefined")
+def test_the_core_is_clean(machine: Machine, tmp_path: Path) -> None:
+    flags = ("-O1", "-ffp-contract=off", "-Wconversion", "-Werror")
+    program = machine.build("test_augment", ["augment"], tmp_path, *flags)
     random = np.random.default_rng(0)
     cases: list[bytes] = []
     expected: list[bytes] = []
@@ -314,8 +305,5 @@ def test_the_core_is_clean_under_sanitizers(tmp_path: Path) -> None:
         ]
         expected.append(augment_numpy(warp, images, rows, seed, 10 * seed).tobytes())
     (tmp_path / "cases").write_bytes(b"".join(cases))
-    run = subprocess.run(
-        [program, tmp_path / "cases", tmp_path / "results"], capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stderr
+    machine.run(program, tmp_path / "cases", tmp_path / "results")
     assert (tmp_path / "results").read_bytes() == b"".join(expected)

@@ -20,6 +20,7 @@ from gatewright.encode import BitTable, Encoder, Identity, Thermometer
 from gatewright.engine import MAX_JIT_GATES, Compiled, compiled
 from gatewright.errors import InputError, MissingTool
 from gatewright.model import Model
+from native_programs import Machine, machines
 from random_circuits import built_circuits, large, raw_circuits
 
 HERE = Path(__file__).parent
@@ -518,31 +519,12 @@ def test_no_page_is_writable_and_executable() -> None:
     assert printed(MAPPED) == "False True\n"
 
 
-@pytest.mark.needs_tool("g++")
-def test_the_engine_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    program, core = tmp_path / "test_engine", HERE.parent / "cpp"
-    names = ("program", "cover", "machine_code", "interpreter", "engine", "engine_dispatch")
-    names = (*names, "bit_table", "simulate", "trail", "team")
-    sources = [core / f"{name}.cpp" for name in names]
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = ["-std=c++20", "-O1", "-g1", "-Wall", "-Wextra", *sanitize, f"-I{core}"]
-    machine = subprocess.run(["uname", "-m"], capture_output=True, text=True, check=True).stdout
-    targets = {"portable": []}
-    if machine.strip() == "x86_64":
-        avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
-        targets |= {"avx2": ["-mavx2"], "avx512": avx512}
-    objects: list[str] = []
-    for target, extra in targets.items():
-        objects.append(str(tmp_path / f"{target}.o"))
-        kernel = [str(core / "engine_kernels.cpp"), f"-DGATEWRIGHT_TARGET={target}"]
-        command = ["g++", *flags, *extra, "-Wno-psabi", "-c", *kernel, "-o", objects[-1]]
-        subprocess.run(command, check=True)
-    main = str(HERE / "cpp" / "test_engine.cpp")
-    command = ["g++", *flags, main, *map(str, sources), *objects, "-o", str(program), "-pthread"]
-    subprocess.run(command, check=True)
-    said = subprocess.run([str(program)], capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stderr[-3000:]
-    assert re.fullmatch(r"\d+ circuits, 0 wrong\n", said.stdout)
+@machines("address,undefined")
+def test_the_engine_is_clean(machine: Machine, tmp_path: Path) -> None:
+    sources = ["program", "cover", "machine_code", "interpreter", "engine", "engine_dispatch"]
+    sources += ["bit_table", "simulate", "trail", "team"]
+    program = machine.build("test_engine", sources, tmp_path, "-O1", kernels="engine_kernels")
+    assert re.fullmatch(r"\d+ circuits, 0 wrong\n", machine.run(program))
 
 
 def test_unpacked_words_are_the_rows() -> None:

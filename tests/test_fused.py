@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -35,8 +33,7 @@ from gatewright.learned import LearnedGates
 from gatewright.luts import Luts
 from gatewright.network import Network
 from gatewright.train import fit, kernel_of, train
-
-HERE = Path(__file__).parent
+from native_programs import Machine, machines
 
 #: The storages of sixteen bits that this machine has.
 SIXTEEN_BITS = ["bfloat16", *(["float16"] if storage_of("auto") == "float16" else [])]
@@ -704,41 +701,10 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 
-def build(folder: Path, sanitizer: str) -> Path:
-    """tests/cpp/test_trainer.cpp with the training core, all its instruction sets."""
-    core = HERE.parent / "cpp"
-    flags = ["-std=c++20", "-O0", "-g1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
-    flags += ["-DGATEWRIGHT_AVX512FP16"] if platform.machine() in ("x86_64", "AMD64") else []
-    avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
-    targets = {
-        "portable": [],
-        "avx2": ["-mavx2", "-mfma"],
-        "avx512": avx512,
-        "avx512fp16": [*avx512, "-mavx512fp16"],
-    }
-    commands = {  # dispatch.cpp wants all that the architecture has
-        f"kernels_{name}": [str(core / "kernels.cpp"), f"-DGATEWRIGHT_TARGET={name}", *options]
-        for name, options in targets.items()
-        if name == "portable" or platform.machine() in ("x86_64", "AMD64")
-    }
-    sources = [core / f"{name}.cpp" for name in ("trainer", "layer", "trail", "team", "dispatch")]
-    for source in [*sources, HERE / "cpp" / "test_trainer.cpp"]:
-        commands[source.stem] = [str(source)]
-    compilers = [
-        subprocess.Popen(["g++", *flags, f"-I{core}", "-c", *rest, "-o", str(folder / f"{name}.o")])
-        for name, rest in commands.items()
-    ]
-    assert [compiler.wait() for compiler in compilers] == [0] * len(compilers)
-    program = folder / "test_trainer"
-    objects = [str(folder / f"{name}.o") for name in commands]
-    subprocess.run(["g++", *flags, *objects, "-pthread", "-o", str(program)], check=True)
-    return program
-
-
-@pytest.mark.needs_tool("g++")
-@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
-def test_the_kernel_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
-    program = build(tmp_path, sanitizer)
+@machines("address,undefined", "thread")
+def test_the_kernel_is_clean(machine: Machine, tmp_path: Path) -> None:
+    sources = ["trainer", "layer", "trail", "team", "dispatch"]
+    program = machine.build("test_trainer", sources, tmp_path, "-O0", kernels="kernels")
     rng = np.random.default_rng(1)
     cases: list[tuple[str, str, Any]] = []
     for seed in range(16):
@@ -747,18 +713,13 @@ def test_the_kernel_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) ->
         mode = str(rng.choice(["training", "soft", "straight_through"]))
         case = random_case(seed, num_inputs, hidden, int(rng.integers(2, 5)), batch, 0.7, mode)
         activations = ("bfloat16", "float32", "float32", SIXTEEN_BITS[-1])[seed % 4]
-        text = as_text(case, activations, 3 if seed % 2 or "thread" in sanitizer else 1, 1)
+        text = as_text(case, activations, 3 if seed % 2 or machine.name == "thread" else 1, 1)
         cases.append((activations, text, by_hand(case)))
-    for name in instruction_sets() if "address" in sanitizer else ["portable"]:
+    for name in instruction_sets() if "address" in machine.name else ["portable"]:
         here = [case for case in cases if case[0] != "float16" or name == "avx512"]
         (tmp_path / "cases").write_text("\n".join(text for _, text, _ in here))
-        run = subprocess.run(
-            [program, tmp_path / "cases", tmp_path / "results"],
-            env=os.environ | {"GATEWRIGHT_ISA": name},
-            capture_output=True,
-            text=True,
-        )
-        assert run.returncode == 0, run.stderr
+        environment = os.environ | {"GATEWRIGHT_ISA": name}
+        machine.run(program, tmp_path / "cases", tmp_path / "results", env=environment)
         lines = iter((tmp_path / "results").read_text().splitlines())
         for activations, _, answer in here:
             loss, right, _ = (np.array(next(lines).split(), np.float64) for _ in range(3))

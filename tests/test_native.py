@@ -13,8 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewright import native
-
-HERE = Path(__file__).parent
+from native_programs import Machine, machines
 
 Arrays = dict[str, Any]
 
@@ -56,7 +55,9 @@ def fresh_load() -> Iterator[None]:
 
 def test_the_native_core_is_built() -> None:
     assert native.load() is not None
-    assert native.describe() in ("native (AVX-512)", "native (AVX2)", "native (portable)")
+    assert native.describe() in {
+        f"native ({name})" for name in ("AVX-512", "AVX2", "NEON", "portable")
+    }
 
 
 @given(circuits)
@@ -190,17 +191,10 @@ def test_a_missing_extension_warns_once_and_works() -> None:
     assert run.stderr.count(native.NOT_BUILT) == 1
 
 
-@pytest.mark.needs_tool("g++")
-def test_the_core_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    program = tmp_path / "test_simulate"
-    core = HERE.parent / "cpp"
-    flags = ["-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    sources = [HERE / "cpp" / "test_simulate.cpp", core / "simulate.cpp"]
-    subprocess.run(
-        ["g++", *flags, *sanitize, f"-I{core}", *map(str, sources), "-o", str(program)], check=True
-    )
-
+@machines("address,undefined")
+def test_the_core_is_clean(machine: Machine, tmp_path: Path) -> None:
+    flags = ("-O1", "-Wconversion", "-Werror")
+    program = machine.build("test_simulate", ["simulate"], tmp_path, *flags)
     random = np.random.default_rng(0)
     circuits: list[Arrays] = []
     expected: list[str] = []
@@ -220,10 +214,7 @@ def test_the_core_is_clean_under_sanitizers(tmp_path: Path) -> None:
         else:
             expected += [" ".join(map(str, row)) for row in rows]
     (tmp_path / "circuits").write_text("\n".join(map(as_text, circuits)))
-    run = subprocess.run(
-        [program, tmp_path / "circuits", tmp_path / "results"], capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stderr
+    machine.run(program, tmp_path / "circuits", tmp_path / "results")
     results = (tmp_path / "results").read_text().splitlines()
     assert [line.rstrip() for line in results] == expected
     assert any(line.startswith("invalid") for line in expected)
