@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import feather, ipc, parquet
 
 from gatewright.circuit import Builder
 from gatewright.cli import main
-from gatewright.cli import predict as command
 from gatewright.encode import Thermometer
 from gatewright.model import Model
 from gatewright.readout import Numbers
+from gatewright.rows import batch
+from gatewright.rows import text as lines_of_text
 from gatewright.tables import TableEncoder
 
 SHAPE = (2, 3)
@@ -51,6 +54,11 @@ def idx(x: np.ndarray) -> bytes:
     )
 
 
+def lists(x: np.ndarray) -> pa.Array:
+    """A column of lists of the samples' numbers."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), x[0].size)
+
+
 def csv(x: np.ndarray, header: str = "", separator: str = ",") -> str:
     return header + "".join(separator.join(map(str, row)) + "\n" for row in x.reshape(len(x), -1))
 
@@ -75,9 +83,18 @@ def assert_refused(capsys: pytest.CaptureFixture[str], *arguments: object, says:
     assert says in line
 
 
-@pytest.mark.parametrize("batch", [4096, 7])
-def test_every_kind_of_file_gives_the_models_predictions(folder, capsys, monkeypatch, batch):
-    monkeypatch.setattr(command, "BATCH", batch)
+def write_arrow(folder: Path, table: pa.Table) -> None:
+    parquet.write_table(table, folder / "x.parquet", row_group_size=13)
+    with ipc.new_file(folder / "x.arrow", table.schema) as file:
+        file.write_table(table, max_chunksize=17)
+    with ipc.new_stream(folder / "x.arrows", table.schema) as stream:
+        stream.write_table(table, max_chunksize=17)
+
+
+@pytest.mark.parametrize("size", [4096, 7])
+def test_every_kind_of_file_gives_the_models_predictions(folder, capsys, monkeypatch, size):
+    monkeypatch.setattr(batch, "ROWS", size)
+    monkeypatch.setattr(lines_of_text, "BLOCK", 20 * size)
     x, model = images(), count_model()
     expected = [str(c) for c in model.predict(x)]
     assert len(set(expected)) > 4
@@ -90,9 +107,19 @@ def test_every_kind_of_file_gives_the_models_predictions(folder, capsys, monkeyp
     (folder / "x.csv").write_text(csv(x))
     (folder / "header.csv").write_text("\ufeff" + csv(x, "a,b,c,d,e,f\n"), encoding="utf-8")
     (folder / "x.txt").write_text("\n" + csv(x, separator=" ") + "\n")
+    np.savez(folder / "columns.npz", x=np.asfortranarray(x))
+    np.save(folder / "columns.npy", np.asfortranarray(x.reshape(len(x), -1).astype(">f4")))
+    (folder / "x.csv.gz").write_bytes(gzip.compress(csv(x).encode()))
     (folder / "bits.txt").write_text(words(model.encoder(x)))
+    (folder / "spaced.txt").write_text("\n" + words(model.encoder(x)).replace("\n", " \n"))
+    (folder / "odd.csv").write_text(csv(x).replace(",", " , +"))
+    numbers = x.reshape(len(x), -1)
+    write_arrow(folder, pa.table({"image": lists(x), "label": ["?"] * len(x)}))
+    feather.write_feather(
+        pa.table(dict(zip("abcdef", numbers.T, strict=True))), folder / "z.feather"
+    )
     files = [path for path in sorted(folder.iterdir()) if path.suffix != ".safetensors"]
-    assert len(files) == 10
+    assert len(files) == 19
     for path in files:
         assert predicted(capsys, folder / "model.safetensors", path) == expected, path.name
 
@@ -166,7 +193,7 @@ def test_the_real_command_reads_blif_and_standard_input(tmp_path):
         ("x.txt", "010101010101\n0101\n", "x.txt: line 2 is not a word of 12 bits"),
         ("x.txt", "010101010101\n010101010102\n", "x.txt: line 2 is not a word of 12 bits"),
         ("x.txt", "0101\n", "x.txt: line 1 has 1 values; the model reads 6 numbers"),
-        ("x.bin", b"\xff\xfe\xfd\xfc", "x.bin: neither text nor .npy, .npz or IDX"),
+        ("x.bin", b"\xff\xfe\xfd\xfc", "x.bin: neither text nor .npy, .npz, IDX"),
         ("x.npy", b"\x93NUMPY\x01\x00", "x.npy: not a whole .npy file"),
         ("x.npz", b"PK\x03\x04rest", "x.npz: not a whole .npz file"),
         ("x.gz", b"\x1f\x8bnone", "x.gz: not a whole gzip file"),
@@ -207,23 +234,22 @@ def test_what_is_not_there_is_refused(folder, capsys, monkeypatch):
     assert_refused(capsys, "model.safetensors", "empty.npz", says="empty.npz: holds no array")
 
 
-def test_text_is_predicted_as_it_comes(folder, capsys, monkeypatch):
-    """A batch is written before the next one is read."""
-    monkeypatch.setattr(command, "LINES", 2)
+def piped(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gatewright", "predict", *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def test_text_is_predicted_as_it_comes(folder):
+    """What has come is answered before there is more, or an end."""
     x = images(6)
-
-    taken: list[bytes] = []
-
-    def lines():
-        for line in csv(x).splitlines(keepends=True):
-            taken.append(line.encode())
-            yield taken[-1]
-
-    expected = count_model().predict(x).tolist()
-    for i, batch in enumerate(command._of_text(count_model(), lines(), "x")):
-        assert batch == expected[2 * i : 2 * i + 2]
-        assert len(taken) == 2 * i + 2
-    assert len(taken) == len(x)
+    process = piped(folder, "model.safetensors", "-")
+    for line, expected in zip(csv(x).splitlines(), count_model().predict(x), strict=True):
+        process.stdin.write(line.encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == f"{expected}\n".encode()
+    assert process.communicate() == (b"", b"")
 
 
 TABLE = {
@@ -243,17 +269,21 @@ def table_model() -> Model:
 
 def test_a_table_is_read_by_its_header(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "LINES", 2)
+    monkeypatch.setattr(lines_of_text, "LINES", 2)
     table_model().save("model.safetensors")
     lines = ["job,more,age", "cook,x,41", '"a ""b"", c",y,17', "cook,z, ", " ,z,63", "cook,x,41.5"]
     Path("t.csv").write_text("\n".join(lines) + "\n")
     assert predicted(capsys, "model.safetensors", "t.csv") == ["0.0", "-1.0", "0.5", "-1.0", "0.0"]
-    np.save("t.npy", np.zeros((2, 3)))
+    monkeypatch.setattr(lines_of_text, "LINES", 20)
     for content, says in (
         ("job,size\ncook,1\n", "column 'age' is missing; the header has job, size"),
-        ("job,age\ncook,old\n", "column 'age' holds 'old', which is not a number"),
+        (
+            "job,age\ncook,1\n\ncook,\ncook,old\n",
+            "t.csv: column 'age' holds 'old' in line 5, which",
+        ),
         ("job,age\ncook\n", "t.csv: line 2 has 1 cells and the header has 2"),
-        ("job,age\nbaker,1\n", "'job' is 'baker' in row 0, which it never was"),
+        ("job,age\nbaker,1\n", "t.csv: column 'job' is 'baker' in line 2, which it never was"),
+        ('job,age\n"a ""b"", c",1\n"co\nok",1\n', "column 'job' is 'co\\nok' in line 4, which"),
     ):
         Path("t.csv").write_text(content)
         assert_refused(capsys, "model.safetensors", "t.csv", says=says)

@@ -16,13 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gatewright.errors import InputError
+from gatewright import arrow
+from gatewright.errors import BadCell, InputError
 
 Values = npt.NDArray[np.float64]
 Category = str | float
 
 
 class WrongType(InputError, TypeError):
+    """A table is none, or a category is neither a number nor text."""
+
+
+class WrongCell(BadCell, WrongType):
     """A cell is neither a number nor text."""
 
 
@@ -56,16 +61,16 @@ class Column:
         """The values of a column of numbers, seen to be finite or NaN."""
         if self.categories is not None:
             row, what = self._first()
-            raise InputError(
-                f"column {self.name!r} holds {what!r} in row {row}, and held numbers when the "
-                "encoder was fitted; give numbers, or fit again"
-            )
+            raise BadCell(
+                f"column {self.name!r} holds {what!r}", row,
+                ", and held numbers when the encoder was fitted; give numbers, or fit again",
+            )  # fmt: skip
         at = np.flatnonzero(np.isinf(self.values))
         if len(at):
-            raise InputError(
-                f"column {self.name!r} is infinite (inf) in row {at[0]}; give finite numbers, or "
-                "NaN for a missing one"
-            )
+            raise BadCell(
+                f"column {self.name!r} is infinite (inf)", int(at[0]),
+                "; give finite numbers, or NaN for a missing one",
+            )  # fmt: skip
         return self.values
 
     def codes(self, categories: Sequence[Category], *, ignore: bool = False) -> Values:
@@ -78,10 +83,11 @@ class Column:
         found: Values = places[index]
         if not ignore and (found == -1).any():
             row = int(np.argmax(found == -1))
-            raise InputError(
-                f"column {self.name!r} is {held[index[row]]!r} in row {row}, which it never was "
-                "when the encoder was fitted; give a known category, or fit with unseen='ignore'"
-            )
+            raise BadCell(
+                f"column {self.name!r} is {held[index[row]]!r}", row,
+                ", which it never was when the encoder was fitted; give a known category, or fit "
+                "with unseen='ignore'",
+            )  # fmt: skip
         return found
 
     def as_categories(self) -> Column:
@@ -211,22 +217,25 @@ def _of_objects(name: str, cells: Sequence[Any]) -> Column:
             values[row] = float(cell)
             number_at = row
         else:
-            raise WrongType(
-                f"column {name!r} holds {type(cell).__name__} in row {row}: argument must be a "
-                "string or a number"
-            )
+            raise WrongCell(
+                f"column {name!r} holds {type(cell).__name__}", row,
+                ": argument must be a string or a number",
+            )  # fmt: skip
         if min(number_at, text_at) >= 0:
             raise InputError(
                 f"column {name!r} mixes numbers ({cells[number_at]} in row {number_at}) and text "
                 f"({cells[text_at]!r} in row {text_at}); make it one of them"
             )
-    if not texts:
-        return Column(name, values)
+    return _of_texts(name, values, list(texts)) if texts else Column(name, values)
+
+
+def _of_texts(name: str, places: Values, texts: Sequence[str]) -> Column:
+    """A column of text from the place of each cell among the texts; these become sorted."""
     order = sorted(texts)
-    rank = np.empty(len(order) + 1)
-    rank[[texts[text] for text in order]] = np.arange(len(order))
-    rank[-1] = np.nan
-    index = np.where(np.isnan(values), len(order), values).astype(np.int64)
+    rank = np.full(len(order) + 1, np.nan)
+    number = {text: i for i, text in enumerate(order)}
+    rank[:-1] = [number[text] for text in texts]
+    index = np.where(np.isnan(places), len(order), places).astype(np.int64)
     return Column(name, rank[index], tuple(order))
 
 
@@ -250,10 +259,7 @@ def _of_pandas(frame: Any) -> Iterator[Column]:
 
 
 def _of_arrow(x: Any) -> Iterator[Column]:
-    try:
-        import pyarrow as pa
-    except ImportError:
-        raise InputError("reading an Arrow table takes pyarrow: pip install pyarrow") from None
+    pa = arrow.load("reading an Arrow table")
     types: Any = pa.types  # pyarrow has no types of its own
     table: Any = x if isinstance(x, pa.Table) else pa.table(x)
     for name in table.column_names:
@@ -267,6 +273,10 @@ def _of_arrow(x: Any) -> Iterator[Column]:
             column.type
         ):  # fmt: skip
             yield Column(name, column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        elif types.is_string(column.type) or types.is_large_string(column.type):
+            encoded = column.dictionary_encode()
+            places = encoded.indices.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            yield _of_texts(name, places, encoded.dictionary.to_pylist())
         elif types.is_temporal(column.type):
             raise InputError(
                 f"column {name!r} is of the type {column.type}; give numbers, say days since a date"

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from gatewright import arrow
 from gatewright.errors import InputError
 
 Array = npt.NDArray[Any]
@@ -131,8 +132,11 @@ class Encoder(ABC):
         return np.packbits(self._encode(rows), axis=1, bitorder="little")
 
     def rows(self, x: npt.ArrayLike) -> Array:
-        """Samples [N, *shape] -> [N, features], seen to be numbers that this encodes."""
-        samples = np.asarray(x)
+        """Samples [N, *shape] -> [N, features], seen to be numbers that this encodes.
+
+        They may be an Arrow table: a column of lists, or a column a feature.
+        """
+        samples = arrow.samples(x, self.shape) if arrow.is_table(x) else np.asarray(x)
         if samples.shape[1:] != self.shape or samples.ndim == 0:
             raise InputError(
                 f"{type(self).__name__}: samples are {samples.dtype}{list(samples.shape)}; "

@@ -5,7 +5,7 @@ The command line maps each class to an exit code; anything else is a defect, wit
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GatewrightError(Exception):
@@ -18,6 +18,26 @@ class InputError(GatewrightError, ValueError):
     """An argument, a file or a shape cannot be used."""
 
     exit_code = 2
+
+
+class BadCell(InputError):
+    """A cell of a table cannot be used.
+
+    Attributes:
+        row: its row, from 0, of the rows that were given.
+    """
+
+    def __init__(self, before: str, row: int, after: str = "", place: str = "") -> None:
+        super().__init__(f"{before} in {place or f'row {row}'}{after}")
+        self.row = row
+        self._said = before, row, after, place
+
+    def at(self, place: str) -> BadCell:
+        """The same error with its row called otherwise: "line 7"."""
+        return BadCell(*self._said[:3], place)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._said
 
 
 class MissingTool(GatewrightError, RuntimeError):

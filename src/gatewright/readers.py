@@ -140,12 +140,8 @@ def parse_idx(content: bytes, name: str) -> Array:
             raise InputError(
                 f"{name}: not a whole gzip file ({error}); copy or download it again"
             ) from error
-    types = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-    start = 4 + 4 * content[3] if len(content) > 3 else 4
-    if content[:2] != b"\0\0" or len(content) < start or content[2] not in types:
-        raise InputError(f"{name}: not an IDX file; IDX starts with 00 00, a type and a rank")
-    dtype = np.dtype(types[content[2]])
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", content[3], 4))
+    dtype, shape = idx_header(content, name)
+    start = 4 + 4 * len(shape)
     expected = start + math.prod(shape) * dtype.itemsize
     if len(content) != expected:
         raise InputError(
@@ -154,6 +150,16 @@ def parse_idx(content: bytes, name: str) -> Array:
         )
     values = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return values.astype(dtype.newbyteorder("="))
+
+
+def idx_header(content: bytes, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Type and shape of the array of IDX content, which need not be whole."""
+    types = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+    start = 4 + 4 * content[3] if len(content) > 3 else 4
+    if content[:2] != b"\0\0" or len(content) < start or content[2] not in types:
+        raise InputError(f"{name}: not an IDX file; IDX starts with 00 00, a type and a rank")
+    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", content[3], 4))
+    return np.dtype(types[content[2]]), shape
 
 
 def parse_cifar10(content: bytes, name: str) -> Split:

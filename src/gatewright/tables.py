@@ -15,9 +15,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from gatewright import arrow
 from gatewright.columns import Column, read_table, short_between
 from gatewright.encode import BitTable, Bools, Encoder, quantile_thresholds, uniform_thresholds
-from gatewright.errors import InputError
+from gatewright.errors import BadCell, InputError
 
 Doubles = npt.NDArray[np.float64]
 
@@ -238,6 +239,8 @@ class TableEncoder(Encoder):
         """
         if isinstance(x, np.ndarray) and self._is_ready(cast(npt.NDArray[Any], x)):
             return cast(npt.NDArray[Any], x)
+        if not self.named and arrow.is_table(x) and arrow.has_lists(x):
+            x = arrow.samples(x, self.shape)
         columns, named = read_table(x, self.names)
         self.check(columns, named)
         return self.values(columns)
@@ -282,10 +285,10 @@ class TableEncoder(Encoder):
             if not field.missing:
                 at = np.flatnonzero(np.isnan(found))
                 if len(at):
-                    raise InputError(
-                        f"column {field.name!r} has no value (NaN) in row {at[0]}, and had one in "
-                        "every row when the encoder was fitted; fill it in"
-                    )
+                    raise BadCell(
+                        f"column {field.name!r} has no value (NaN)", int(at[0]),
+                        ", and had one in every row when the encoder was fitted; fill it in",
+                    )  # fmt: skip
             values[:, i] = found
         return values
 

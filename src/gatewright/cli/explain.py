@@ -1,8 +1,8 @@
 """What a model decides, as rules that a person can read, each proved equal to the circuit.
 
 MODEL is a run folder, a model file (.safetensors) or BLIF. TABLE, if given, says how many rows each
-rule covers, and which columns matter: a CSV file with a header, or .npy, .npz (its array x, else
-its first) or IDX. Exit code 4: a proof took longer than --seconds.
+rule covers, and which columns matter: a CSV file with a header, Parquet or Arrow (with pyarrow),
+.npy, .npz (its array x, else its first) or IDX. Exit code 4: a proof took longer than --seconds.
 """
 
 from __future__ import annotations
@@ -13,24 +13,18 @@ import re
 import sys
 import textwrap
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from gatewright.cli.fields import natural, positive
-from gatewright.cli.predict import array_of, as_samples, column_of, places_of
 from gatewright.errors import InputError
-from gatewright.model import Model
-from gatewright.readers import read_npz, read_table_csv
-from gatewright.rules import LIMIT, Explanation, Logic, explain, labels_of
+from gatewright.rows.labelled import table_of
+from gatewright.rules import LIMIT, Explanation, Logic, explain
 from gatewright.rules.evidence import Cover, Evidence, Reason, evidence, why
 from gatewright.rules.formula import conditions_of
 from gatewright.runs import load_model
-from gatewright.tables import TableEncoder, text_of
 
 #: Columns that are listed, at most; and letters a line.
 MOST_COLUMNS = 20
@@ -42,21 +36,12 @@ TOO_LARGE = (
 )
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows as the model's encoder gives them, the names of their columns, and their classes."""
-
-    rows: npt.NDArray[Any]
-    names: list[str] | None
-    labels: npt.NDArray[np.int64] | None
-
-
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     del arguments
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("table", metavar="TABLE", nargs="?")
     parser.add_argument(
-        "--target", metavar="NAME", help="column of a CSV file, or array of an .npz, of the classes"
+        "--target", metavar="NAME", help="column, or array of an .npz, of the classes"
     )
     parser.add_argument(
         "--row", type=natural, metavar="N", help="why row N, from 0, got its answer"
@@ -73,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if options.table is None and (options.row is not None or options.target is not None):
         raise InputError("--row and --target are of a TABLE; give one")
     model = load_model(options.model)
-    table = None if options.table is None else _table(model, options.table, options.target)
+    table = None if options.table is None else table_of(model, options.table, options.target)
     if table is not None and options.row is not None and options.row >= len(table.rows):
         raise InputError(
             f"{options.table}: there is no row {options.row}; rows are 0 to {len(table.rows) - 1}"
@@ -102,97 +87,6 @@ def run(options: argparse.Namespace) -> int:
         lines += ["", *_of_row(explanation, reason, rows)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
-
-
-def _table(model: Model, source: str, target: str | None) -> Table:
-    """The rows of a file."""
-    path = Path(source)
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise InputError(f"{source}: cannot read this file ({error.strerror})") from error
-    if not start.startswith((b"\x93NUM", b"PK", b"\x1f\x8b", b"\0\0")):
-        return _of_csv(model, source, target)
-    samples = as_samples(model, array_of(path, start), source)
-    labels = None
-    if target is not None:
-        held = read_npz(path) if start.startswith(b"PK") else {}
-        if target not in held:
-            raise InputError(f"{source}: no array {target!r}; --target names one of an .npz file")
-        labels = _labels(model, held[target].reshape(-1).tolist(), f"{source}: array {target!r}")
-        if len(labels) != len(samples):
-            raise InputError(f"{source}: {len(samples)} samples and {len(labels)} in {target!r}")
-    return Table(_rows(model, samples, source), None, labels)
-
-
-def _of_csv(model: Model, source: str, target: str | None) -> Table:
-    columns = read_table_csv(source)
-    labels = None
-    if target is not None:
-        if target not in columns:
-            raise InputError(
-                f"{source}: no column {target!r}; its columns are {', '.join(columns)}"
-            )
-        labels = _labels(model, columns.pop(target), f"{source}: column {target!r}")
-    encoder = model.encoder
-    if isinstance(encoder, TableEncoder):
-        cells = list(columns.values())
-        if encoder.named:
-            cells = [cells[place] for place in places_of(encoder, list(columns), source)]
-        if len(cells) != len(encoder.fields):
-            raise InputError(
-                f"{source}: {len(cells)} columns; the model reads {len(encoder.fields)}"
-                " (--target takes one out)"
-            )
-        held = {
-            field.name: column_of(field, column, source)
-            for field, column in zip(encoder.fields, cells, strict=True)
-        }
-        return Table(_rows(model, held, source), None, labels)
-    if encoder is None and set(model.circuit.input_names) <= set(columns):
-        columns = {name: columns[name] for name in model.circuit.input_names}
-    numbers = [_numbers(cells, f"{source}: column {name!r}") for name, cells in columns.items()]
-    samples = as_samples(model, np.stack(numbers, axis=1), source)
-    return Table(_rows(model, samples, source), list(columns), labels)
-
-
-def _rows(model: Model, samples: Any, source: str) -> npt.NDArray[Any]:
-    try:
-        if model.encoder is not None:
-            return model.encoder.rows(samples)
-        if not np.isin(samples, (0, 1)).all():
-            raise InputError("bits are 0 or 1, and this model has no encoder of other values")
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    return np.asarray(samples)
-
-
-def _numbers(cells: Sequence[str], where: str) -> npt.NDArray[np.float64]:
-    for line, cell in enumerate(cells, 1):
-        try:
-            float(cell)
-        except ValueError:
-            raise InputError(f"{where}: row {line - 1} has {cell!r}, not a number") from None
-    return np.array(cells, np.float64)
-
-
-def _labels(model: Model, values: Sequence[Any], where: str) -> npt.NDArray[np.int64]:
-    """Classes by their names, or by their numbers."""
-    if model.num_classes is None and model.circuit.num_outputs != 1:
-        raise InputError(f"{where}: --target is of classes, or of one bit; this model has neither")
-    names = ["0", "1"] if model.num_classes is None else labels_of(model)
-    number_of = {name: number for number, name in enumerate(names)}
-    found: list[int] = []
-    for row, value in enumerate(values):
-        shown = value.strip() if isinstance(value, str) else text_of(value)
-        if shown not in number_of and isinstance(value, str):
-            with suppress(ValueError):
-                shown = text_of(float(value))
-        if shown not in number_of:
-            raise InputError(f"{where} is {value!r} in row {row}; classes are {', '.join(names)}")
-        found.append(number_of[shown])
-    return np.array(found, np.int64)
 
 
 def _head(explanation: Explanation, seen: Evidence | None) -> list[str]:

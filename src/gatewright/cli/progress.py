@@ -57,6 +57,33 @@ def training(num_steps: int, quiet: bool) -> Generator[Callable[[Metrics], None]
         yield show
 
 
+@contextmanager
+def reading(is_shown: bool) -> Generator[Callable[[int, float | None], None]]:
+    """Shows rows as they are done, in a terminal and nowhere else.
+
+    Gives the function to call with the rows so far and the share of the input that they were.
+    """
+    if not is_shown or not sys.stderr.isatty():
+        yield lambda rows, share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    start = time.monotonic()
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}")
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(rows: int, share: float | None) -> None:
+            seconds = time.monotonic() - start
+            said = f"{rows:,} rows, {rows / max(seconds, 1e-9):,.0f} rows/s"
+            if share:
+                said += f", {duration(seconds * (1 - share) / share)} left"
+            bar.update(task, description=said, completed=share, total=None if share is None else 1)
+
+        yield show
+
+
 class Pace:
     """Steps a second and the time left, in words, from the metrics of chunk after chunk.
 
