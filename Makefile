@@ -77,7 +77,7 @@ lock: ## make requirements.lock again, with the newest versions that fit
 
 clean: ## remove what the other targets made, runs/ excepted
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 # A virtual environment needs ensurepip, the native core Python.h: Debian packs both apart. As root
 # this installs them; otherwise it stops with the line to run, or goes on without the native core.

@@ -344,7 +344,40 @@ def test_it_is_pickled_small_and_runs_again() -> None:
     again = pickle.loads(pickle.dumps(made))
     assert (again.backend, again.threads) == (made.backend, 2)
     np.testing.assert_array_equal(again(words), made(words))
-    assert len(pickle.dumps(made)) < 3 * circuit.fanin.nbytes + 10_000
+    assert circuit.depth > 0  # what was counted is not sent
+    model = Model(circuit)
+    model.predict(np.zeros((3, circuit.num_inputs), bool))
+    for one in (made, model):
+        assert len(pickle.dumps(one)) < 1.05 * len(model.to_bytes())
+
+
+SENT = """
+import pickle, sys
+import numpy as np
+from gatewright import engine
+
+made = []
+def counted(maker):
+    return lambda *how: made.append(how) or maker(*how)
+engine._MAKERS.update({name: counted(maker) for name, maker in engine._MAKERS.items()})
+for name in ("model", "compiled"):
+    with open(sys.argv[1] + name, "rb") as file:
+        runs = pickle.load(file)
+    begun = len(made)
+    found = [runs.predict(np.full((40, 5), batch % 2)).sum() for batch in range(30)]
+    print(name, len(made) - begun, sum(map(int, found)))
+"""
+
+
+def test_in_another_process_it_is_made_once_not_once_a_batch(tmp_path: Path) -> None:
+    model = Model(layered(4, 2, 5))
+    rows = np.repeat(np.arange(30) % 2, 40)[:, None] * np.ones(5, int)
+    expected = int(model.predict(rows).sum())
+    for name, one in (("model", model), ("compiled", gw.compile(model))):
+        (tmp_path / name).write_bytes(pickle.dumps(one))
+    command = [sys.executable, "-c", SENT, f"{tmp_path}/"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == f"model 1 {expected}\ncompiled 1 {expected}\n"
 
 
 def printed(code: str) -> str:

@@ -22,7 +22,7 @@ s // 64.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -116,6 +116,10 @@ class Circuit:
     @property
     def num_inputs(self) -> int:
         return len(self.input_names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only the fields: levels and the like are counted again where they are asked for."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
     def num_outputs(self) -> int:

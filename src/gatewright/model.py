@@ -7,7 +7,7 @@ meaning.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ class Model:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != KEPT}
+        """Only the fields: what runs is made anew where it is called."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Samples -> bool[N, num_outputs], classes int64[N], or numbers float64[N] or [N, num].
