@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import feather, parquet
 
 from gatewright.circuit import Builder
 from gatewright.cli import main
@@ -93,6 +95,43 @@ def test_rows_are_counted_and_a_row_is_explained(capsys, folder):
     assert text == explained(
         capsys, "model.safetensors", "people.csv", "--target", "buys", "--row", "0"
     )
+
+
+def test_parquet_and_arrow_say_what_csv_says(capsys, folder):
+    table = pa.table({
+        "id": range(6), "age": [52, 52, None, 30, 61, 60],
+        "job": pa.array(["sales", "sales", "none", "admin", "sales", "admin"]).dictionary_encode(),
+        "married": ["no", "yes", "yes", "no", "no", "no"],
+        "buys": ["yes", "no", "yes", "yes", "no", "yes"],
+    })  # fmt: skip
+    arguments = ["--target", "buys", "--row", "2"]
+    expected = explained(capsys, "model.safetensors", "people.csv", *arguments)
+    parquet.write_table(table, "people.parquet")
+    feather.write_feather(table, "people.arrow")
+    for name in ("people.parquet", "people.arrow"):
+        assert explained(capsys, "model.safetensors", name, *arguments) == expected
+    says = "people.arrow: no column 'sells'; its columns are id, age, job, married, buys"
+    assert_refused(capsys, "model.safetensors", "people.arrow", "--target", "sells", says=says)
+    assert_refused(
+        capsys, "model.safetensors", "people.arrow", "--target", "job",
+        says="people.arrow: column 'job' is 'sales' in row 0; classes are no, yes",
+    )  # fmt: skip
+    parquet.write_table(table.drop_columns(["age"]), "people.parquet")
+    says = "people.parquet: column 'age' is missing; its columns are id, job, married, buys"
+    assert_refused(capsys, "model.safetensors", "people.parquet", says=says)
+
+
+def test_columns_of_numbers_keep_their_names_and_lists_have_none(capsys, folder):
+    builder = Builder(["a", "b"], "ages")
+    builder.output("y", builder.land(builder.inputs[0], builder.inputs[1]))
+    encoder = Thermometer(np.array([[2.0], [40.0]], np.float32), (2,))
+    Model(builder.build(), 2, encoder, class_names=("young", "old")).save("ages.safetensors")
+    parquet.write_table(pa.table({"size": [3, 1, 3], "age": [50.0, 50, 10]}), "x.parquet")
+    text = explained(capsys, "ages.safetensors", "x.parquet", "--row", "1")
+    assert "size > 2 and age > 40" in text
+    assert "row 1: young" in text
+    parquet.write_table(pa.table({"x": [[3.0, 50], [1, 50], [3, 10]]}), "x.parquet")
+    assert "x0 > 2 and x1 > 40" in explained(capsys, "ages.safetensors", "x.parquet")
 
 
 def test_json_is_one_object_that_says_the_same(folder, capsys):
