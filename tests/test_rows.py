@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import ipc, parquet
 
@@ -183,6 +183,10 @@ CELLS = st.one_of(
 )
 
 
+@example([["1-2", "1", "1"]], False)
+@example([["1", "1.2.3", "1"]], True)
+@example([["1", "1", "-"]], True)
+@example([["1", ".", "1"]], True)
 @given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=5), st.booleans())
 def test_plain_numbers_are_what_float_reads(rows, missing):
     """Or are left to what reads cell by cell, which must be so of whatever `float` refuses."""
