@@ -10,7 +10,7 @@ BIN := .venv/bin
 DEPENDENCIES := .venv/.dependencies
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*)
-TOOLS := clang graphviz berkeley-abc g++-aarch64-linux-gnu qemu-user
+TOOLS := clang graphviz berkeley-abc g++-aarch64-linux-gnu qemu-user gcc-arm-none-eabi qemu-system-arm
 APT := $(shell command -v apt-get)
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 

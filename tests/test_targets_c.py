@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.compiler import compile_program, compile_shared, find_compiler
-from gatewright.targets import c
+from gatewright.errors import InputError
+from gatewright.targets import c, c_table
+from gatewright.targets.c_order import arranged
 
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wpedantic") + (
+    "-Wshadow",
+    "-Wcast-qual",
+    "-Werror",
+)
+FORMS = ("straight", "table")
 SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 WORDS = ("", "WORD=uint8_t", "WORD=uint16_t", "WORD=uint32_t", "WORD=uint64_t") + (
     "VECTOR_BYTES=16",
@@ -91,10 +98,10 @@ def random_words(circuit: Circuit, seed: int = 0) -> np.ndarray:
     return rng.integers(0, 2**64, (circuit.num_inputs, 8), dtype=np.uint64)
 
 
-def check(circuits: list[Circuit], word: str, folder: Path, *flags: str) -> None:
+def check(circuits: list[Circuit], word: str, folder: Path, *flags: str, form: str) -> None:
     files: dict[str, bytes] = {}
     for circuit in circuits:
-        files |= c.write(circuit)
+        files |= c.write(circuit, form)
     path = compile_shared(files, (*STRICT, "-O1", *define(files, word), *flags), folder=folder)
     library = ctypes.CDLL(str(path))
     for seed, circuit in enumerate(circuits):
@@ -119,15 +126,16 @@ def batches(draw: st.DrawFn) -> list[Circuit]:
     ]
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("word", WORDS)
 @settings(
     deadline=None, max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(batch=batches())
 def test_library_agrees_with_simulation(
-    tmp_path_factory: pytest.TempPathFactory, word: str, batch: list[Circuit]
+    tmp_path_factory: pytest.TempPathFactory, word: str, form: str, batch: list[Circuit]
 ) -> None:
-    check(batch, word, tmp_path_factory.mktemp("batch"))
+    check(batch, word, tmp_path_factory.mktemp("batch"), form=form)
 
 
 @pytest.mark.parametrize("word", ["", "WORD=uint16_t", "VECTOR_BYTES=64"])
@@ -135,7 +143,49 @@ def test_parts_hand_values_on(word: str, tmp_path: Path) -> None:
     circuit = draw_deep_circuit(0, 1500)
     source = c.write(circuit)["deep.c"].decode()
     assert source.count("DEEP_PART void") > 3
-    check([circuit], word, tmp_path)
+    check([circuit], word, tmp_path, form="straight")
+
+
+@pytest.mark.parametrize(
+    ("num_inputs", "entry"),
+    [(1021, ("uint32_t", 1)), (1022, ("uint16_t", 3)), (16_381, ("uint16_t", 3)),
+     (16_382, ("uint32_t", 3))],
+)  # fmt: skip
+def test_tables_name_any_number_of_slots(
+    num_inputs: int, entry: tuple[str, int], tmp_path: Path
+) -> None:
+    """The most slots of each kind of entry, and one more."""
+    builder = Builder([f"x{i}" for i in range(num_inputs)], name="wide")
+    value = builder.lxor(*builder.inputs[:2])
+    for i, literal in enumerate(builder.inputs[:300] + builder.inputs[-300:]):
+        value = builder.gate((2, 8, 14, 6)[i % 4], value, literal)
+    for o, literal in enumerate((value, builder.lor(*builder.inputs[-2:]), FALSE ^ 1)):
+        builder.output(f"y{o}", literal)
+    for i, literal in enumerate(builder.inputs):
+        builder.output(f"x{i}", literal)
+    program = c_table.Program.of(arranged(builder.build()))
+    assert program.num_slots == num_inputs + 3
+    assert program.entry == entry
+    check([builder.build()], "", tmp_path, form="table")
+
+
+def test_a_table_takes_few_slots() -> None:
+    circuit = arranged(draw_deep_circuit(0, 8000))
+    assert c_table.Program.of(circuit).num_slots < 500
+
+
+def test_form_goes_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c, "MOST_STRAIGHT", 500)
+    for num_gates, form in ((300, "straight"), (900, "table")):
+        made = c.made(draw_deep_circuit(0, num_gates))
+        assert (made.form, made.about["form"]) == (form, form)
+        assert f"Form: {form}" in made.files["deep.h"].decode()
+        assert str(made).startswith(f"{form} form, {made.gates} gates;")
+    assert c.made(Builder(["a"], name="nothing").build(), "table").form == "straight"
+    with pytest.raises(InputError, match="auto, straight, table, not 'short'"):
+        c.made(draw_deep_circuit(0, 9), "short")
+    with pytest.raises(InputError, match="takes bits"):
+        c.made(draw_deep_circuit(0, 9), features="float")
 
 
 def test_slots_are_used_again() -> None:
@@ -150,8 +200,9 @@ def test_slots_are_used_again() -> None:
     assert num_slots(150) == 0
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("word", ["", "WORD=uint8_t", "VECTOR_BYTES=32"])
-def test_edges(word: str, tmp_path: Path) -> None:
+def test_edges(word: str, form: str, tmp_path: Path) -> None:
     nothing = Builder([], name="nothing").build()
     constants = Builder([], name="constants")
     constants.output("low", FALSE)
@@ -160,17 +211,21 @@ def test_edges(word: str, tmp_path: Path) -> None:
     for o, literal in enumerate([2, 4, 2, 5, 3, FALSE, 1]):
         wires.output(str(o), literal)
     blind = Builder(["a", "b"], name="blind").build()
-    circuits = [nothing, constants.build(), wires.build(), blind]
-    check(circuits, word, tmp_path / "library")
+    mixed = Builder(["a", "b"], name="mixed")
+    for o, literal in enumerate([FALSE, mixed.land(2, 4), 2, 5, 1, mixed.land(2, 4) ^ 1]):
+        mixed.output(str(o), literal)
+    circuits = [nothing, constants.build(), wires.build(), blind, mixed.build()]
+    check(circuits, word, tmp_path / "library", form=form)
     for circuit in circuits:
-        files = c.write(circuit)
+        files = c.write(circuit, form)
         flags = (*STRICT, *define(files, word))
         program = compile_program(files, flags, folder=tmp_path / circuit.name)
         rows = 1 << circuit.num_inputs
         assert run(program) == (0, f"{rows} vectors, 0 wrong\n")
 
 
-def test_names_that_c_does_not_take(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_names_that_c_does_not_take(form: str, tmp_path: Path) -> None:
     odd = [
         "int",
         "class",
@@ -186,7 +241,23 @@ def test_names_that_c_does_not_take(tmp_path: Path) -> None:
         "x0",
         "g0",
     ]
-    odd += ["zero", "lane", "first", "uint8_t", "_x", "linux", "printf", "size_t", "word", "s"]
+    odd += [
+        "values",
+        "to",
+        "code",
+        "value",
+        "i",
+        "zero",
+        "lane",
+        "first",
+        "uint8_t",
+        "_x",
+        "linux",
+        "printf",
+        "size_t",
+        "word",
+        "s",
+    ]
     circuits: list[Circuit] = []
     for name in odd:
         builder = Builder(['*/ "x', "/* ??/", "new\nline\\", "ü"], name=name)
@@ -196,9 +267,9 @@ def test_names_that_c_does_not_take(tmp_path: Path) -> None:
         circuits.append(builder.build())
     assert len({c.identifier(circuit.name) for circuit in circuits}) == len(odd)
     for flags in ((), ("-std=gnu17",)):
-        check(circuits, "", tmp_path / "".join(flags), *flags)
-    for circuit in circuits[::4] + circuits[-9:]:
-        program = compile_program(c.write(circuit), STRICT, folder=tmp_path / "program")
+        check(circuits, "", tmp_path / "".join(flags), *flags, form=form)
+    for circuit in circuits[::8] + circuits[-9::4]:
+        program = compile_program(c.write(circuit, form), STRICT, folder=tmp_path / "program")
         assert run(program) == (0, "16 vectors, 0 wrong\n")
 
 
@@ -263,20 +334,22 @@ def run(program: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("word", ["", "WORD=uint8_t", "VECTOR_BYTES=64"])
-def test_sanitizers_find_nothing(word: str, tmp_path: Path) -> None:
+def test_sanitizers_find_nothing(word: str, form: str, tmp_path: Path) -> None:
     for circuit in (draw_circuit(1, 9, 300, 5), draw_deep_circuit(2, 900)):
-        files = c.write(circuit)
+        files = c.write(circuit, form)
         flags = (*STRICT, *SANITIZE, *define(files, word))
         status, printed = run(compile_program(files, flags, folder=tmp_path))
         assert status == 0 and printed.endswith(" 0 wrong\n")
 
 
 @pytest.mark.needs_tool("clang")
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("word", WORDS)
-def test_clang_agrees_and_does_not_warn(word: str, tmp_path: Path) -> None:
+def test_clang_agrees_and_does_not_warn(word: str, form: str, tmp_path: Path) -> None:
     for circuit in (draw_circuit(1, 9, 300, 5), draw_deep_circuit(2, 900)):
-        files = c.write(circuit)
+        files = c.write(circuit, form)
         flags = (*STRICT, *define(files, word))
         status, printed = run(compile_program(files, flags, "clang", folder=tmp_path))
         assert status == 0 and printed.endswith(" 0 wrong\n")
@@ -322,7 +395,7 @@ def test_cpp_includes_the_header_and_links(tmp_path: Path) -> None:
 
 def test_compile_time_is_linear_in_gates(tmp_path: Path) -> None:
     def compile_seconds(num_gates: int) -> float:
-        files = c.write(draw_deep_circuit(5, num_gates))
+        files = c.write(draw_deep_circuit(5, num_gates), "straight")
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         compile_shared(files, ("-O1",), folder=tmp_path)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -332,8 +405,9 @@ def test_compile_time_is_linear_in_gates(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs_tool("nm")
-def test_no_writable_symbols(tmp_path: Path) -> None:
-    files = c.write(draw_deep_circuit(0, 1500))
+@pytest.mark.parametrize("form", FORMS)
+def test_no_writable_symbols(form: str, tmp_path: Path) -> None:
+    files = c.write(draw_deep_circuit(0, 1500), form)
     (tmp_path / "deep.h").write_bytes(files["deep.h"])
     (tmp_path / "deep.c").write_bytes(files["deep.c"])
     command = [*find_compiler(), "-O2", "-c", "deep.c"]

@@ -191,10 +191,12 @@ class Thermometer(Encoder):
     Attributes:
         thresholds: float32[bits] for all features, or float32[features, bits]; rising.
         shape: of one sample; its features are its entries in row-major order.
+        octets: whether it was fitted to uint8, so that samples can be taken to be that.
     """
 
     thresholds: Floats
     shape: tuple[int, ...]
+    octets: bool = False
 
     def __post_init__(self) -> None:
         thresholds = np.array(self.thresholds, np.float32)
@@ -233,9 +235,9 @@ class Thermometer(Encoder):
         `thresholds` are taken as they are instead, float[bits] or float[features, bits].
         """
         samples = np.asarray(x)
-        shape = samples.shape[1:]
+        shape, octets = samples.shape[1:], samples.dtype == np.uint8
         if thresholds is not None:
-            return Thermometer(np.asarray(thresholds, np.float32), shape)
+            return Thermometer(np.asarray(thresholds, np.float32), shape, octets)
         if bits < 1 or how not in HOW:
             raise InputError(
                 f"Thermometer: bits is {bits} and how {how!r}; "
@@ -259,7 +261,7 @@ class Thermometer(Encoder):
             if y is None:
                 raise InputError("Thermometer: how='learned' learns from labels; give y")
             placed = learn(placed.astype(np.float32), rows, y)
-        return Thermometer(placed.astype(np.float32), shape)
+        return Thermometer(placed.astype(np.float32), shape, octets)
 
     @property
     def bits(self) -> int:
@@ -276,7 +278,7 @@ class Thermometer(Encoder):
 
     @property
     def about(self) -> dict[str, Any]:
-        return {"kind": "thermometer", "shape": list(self.shape)}
+        return {"kind": "thermometer", "shape": list(self.shape), "octets": self.octets}
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -321,7 +323,7 @@ def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Encoder:
         if kind == "identity":
             return Identity(shape)
         if kind == "thermometer":
-            return Thermometer(arrays["thresholds"], shape)
+            return Thermometer(arrays["thresholds"], shape, bool(about.get("octets", False)))
         if kind == "table":
             from gatewright.tables import TableEncoder  # which is an Encoder
 

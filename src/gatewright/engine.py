@@ -272,14 +272,15 @@ void run_words(const word *in, size_t num_in, word *out, size_t num_out, size_t 
 def _c(circuit: Circuit, how: Compiled) -> _Ready:
     del how
     from gatewright.compiler import compile_shared
-    from gatewright.targets import TARGETS
+    from gatewright.targets import c
     from gatewright.targets.c_names import identifier
 
     driver = _DRIVER.replace("NAME", identifier(circuit.name))
     driver = driver.replace("NUM_IN", str(circuit.num_inputs))
     driver = driver.replace("NUM_OUT", str(circuit.num_outputs))
-    files = dict(TARGETS["c"].write(circuit)) | {"gatewright_driver.c": driver.encode()}
-    library = ctypes.CDLL(str(compile_shared(files, ("-O1",))))
+    word = f"-D{identifier(circuit.name).upper()}_WORD=uint64_t"
+    files = c.write(circuit, "straight") | {"gatewright_driver.c": driver.encode()}
+    library = ctypes.CDLL(str(compile_shared(files, ("-O1", word))))
 
     def run(words: Words) -> Words:
         words = np.ascontiguousarray(words)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
@@ -24,22 +25,24 @@ class Target:
 
     Attributes:
         name: what the user asks for.
-        write: a circuit to the files that hold it, file name -> content.
+        write: a circuit to the files that hold it, file name -> content; keywords are options.
         summary: one line for a list of targets.
         read: (content, the source's name for errors) to a circuit, or None where it has no reader.
         suffixes: of the files that `read` takes.
+        takes_models: whether `write` takes models too, encoder and head included.
     """
 
     name: str
-    write: Callable[[Circuit], Files]
+    write: Callable[..., Files]
     summary: str
     read: Callable[[bytes, str], Circuit] | None = None
     suffixes: tuple[str, ...] = ()
+    takes_models: bool = False
 
 
-def _deferred(module: str) -> Callable[[Circuit], Files]:
-    def write(circuit: Circuit) -> Files:
-        return import_module(f"gatewright.targets.{module}").write(circuit)
+def _deferred(module: str) -> Callable[..., Files]:
+    def write(subject: Any, **options: str) -> Files:
+        return import_module(f"gatewright.targets.{module}").write(subject, **options)
 
     return write
 
@@ -57,7 +60,12 @@ TARGETS: dict[str, Target] = {
             bristol.read,
             (".bristol", ".txt"),
         ),
-        Target("c", _deferred("c"), "portable bit-parallel C99, with a self-test"),
+        Target(
+            "c",
+            _deferred("c"),
+            "portable bit-parallel C99, with a self-test; encoder and head included",
+            takes_models=True,
+        ),
         Target("c-automaton", _deferred("c_automaton"), "C99 that steps a cellular automaton"),
         Target("dot", dot.write, "Graphviz text"),
     )
@@ -65,11 +73,18 @@ TARGETS: dict[str, Target] = {
 
 
 def write(
-    circuit_or_model: Circuit | HasCircuit, folder: str | os.PathLike[str], target: str = "c"
+    circuit_or_model: Circuit | HasCircuit,
+    folder: str | os.PathLike[str],
+    target: str = "c",
+    **options: str,
 ) -> list[Path]:
-    """Write a circuit, or a model's circuit, into a folder; the paths of the files.
+    """Write a circuit or a model into a folder; the paths of the files.
 
-    The folder is made where it is missing. A file is complete or not there at all.
+    Of a model all targets but "c" write the circuit alone. The folder is made where it is missing.
+    A file is complete or not there at all.
+
+    Args:
+        options: of "c": form and features, see `gatewright.targets.c.made`.
 
     Raises:
         InputError: there is no such target, the circuit cannot be spelled in it, or the folder
@@ -77,8 +92,16 @@ def write(
     """
     if target not in TARGETS:
         raise InputError(f"there is no target {target!r}; choose from {', '.join(TARGETS)}")
-    is_circuit = isinstance(circuit_or_model, Circuit)
-    files = TARGETS[target].write(circuit_or_model if is_circuit else circuit_or_model.circuit)
+    chosen = TARGETS[target]
+    if options and not chosen.takes_models:
+        raise InputError(f"target {target} has no option {next(iter(options))!r}; leave it out")
+    is_whole = chosen.takes_models or isinstance(circuit_or_model, Circuit)
+    subject = circuit_or_model if is_whole else cast(HasCircuit, circuit_or_model).circuit
+    return put(chosen.write(subject, **options), folder, target)
+
+
+def put(files: Files, folder: str | os.PathLike[str], target: str) -> list[Path]:
+    """Write what a target made of a circuit into a folder, as `write` does."""
     for name in files:
         if name.startswith(".") or "/" in name or "\0" in name:
             raise InputError(

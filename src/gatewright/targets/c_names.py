@@ -65,3 +65,12 @@ def comment(name: str) -> str:
     """The name as ASCII on one line that neither ends nor opens a C comment."""
     plain = name.encode("unicode_escape").decode("ascii")
     return plain.replace("*/", "*\\/").replace("/*", "/\\*").replace("??", "?\\?")
+
+
+def literal(text: str) -> str:
+    """The text, in UTF-8, as a C string: what is not plain is escaped in octal, as C reads it."""
+    plain = set(b" !#$%&'()*+,-./:;<=>@[]^_`{|}~") | set(
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    )
+    octets = (chr(octet) if octet in plain else f"\\{octet:03o}" for octet in text.encode())
+    return '"' + "".join(octets) + '"'
