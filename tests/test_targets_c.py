@@ -34,7 +34,7 @@ WORD_BYTES = dict(zip(WORDS, (8, 1, 2, 4, 8, 16, 32, 64), strict=True))
 
 
 def draw_circuit(
-    seed: int, num_inputs: int, num_gates: int, num_outputs: int, name: str = "random"
+    seed: int, num_inputs: int, num_gates: int, num_outputs: int, name: str = "drawn"
 ) -> Circuit:
     """Any valid arrays, not only canonical ones: constants, copies and repeated operands too."""
     rng = np.random.default_rng(seed)
@@ -252,6 +252,7 @@ def test_names_that_c_does_not_take(form: str, tmp_path: Path) -> None:
         "first",
         "uint8_t",
         "_x",
+        "random",
         "linux",
         "printf",
         "size_t",
@@ -365,10 +366,10 @@ def test_clang_agrees_and_does_not_warn(word: str, form: str, tmp_path: Path) ->
 )
 def test_words_that_cannot_be(defines: tuple[str, ...], message: str, tmp_path: Path) -> None:
     files = c.write(draw_circuit(0, 3, 9, 2))
-    flags = ["-U__GNUC__" if d == "U" else f"-DRANDOM_{d}" for d in defines]
+    flags = ["-U__GNUC__" if d == "U" else f"-DDRAWN_{d}" for d in defines]
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    command = [*find_compiler(), *flags, "-fsyntax-only", "random.c"]
+    command = [*find_compiler(), *flags, "-fsyntax-only", "drawn.c"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0 and message in done.stderr
 

@@ -99,15 +99,14 @@ def made(subject: Circuit | HasCircuit, form: str = "auto", features: str = "aut
 def _of_circuit(given: Circuit, form: str) -> Artefact:
     circuit = arranged(given)
     core = _Core.of(circuit, form)
-    size = core.size
     name = identifier(circuit.name)
     texts = {
         f"{name}.c": core.source,
-        f"{name}.h": core.header(size),
+        f"{name}.h": core.header,
         f"{name}_test.c": c_check.PROGRAM,
         f"{name}_vectors.h": c_check.vectors(given),
     }
-    return Artefact(_encoded(texts, name), core.form, circuit.num_gates, None, size)
+    return Artefact(_encoded(texts, name), core.form, circuit.num_gates, None, core.whole_size)
 
 
 def _of_model(model: Model, form: str, features: str) -> Artefact:
@@ -115,13 +114,14 @@ def _of_model(model: Model, form: str, features: str) -> Artefact:
     circuit = arranged(comparisons.circuit)
     comparisons = replace(comparisons, circuit=circuit)
     core = _Core.of(circuit, form)
-    size = core.size.with_model(comparisons, model)
+    num_values = core.num_values if core.form == "table" else circuit.num_inputs
+    size = core.size.with_model(comparisons, model, num_values)
     name = identifier(circuit.name)
     texts = {
         f"{name}.c": core.source,
-        f"{name}.h": core.header(core.size),
+        f"{name}.h": core.header,
         f"{name}_model.c": c_model.source(model, comparisons, core.form == "table"),
-        f"{name}_model.h": c_model_header.header(model, comparisons, _about(core, size)),
+        f"{name}_model.h": c_model_header.header(model, comparisons, _about(core.form, size)),
         f"{name}_test.c": c_model_check.program(model, comparisons.features),
         f"{name}_vectors.h": c_model_check.vectors(model, comparisons.features),
     }
@@ -142,6 +142,7 @@ class _Core:
 
     Attributes:
         num_values: words of its stack.
+        size: as estimated, of the table-driven form in place.
         source: the content of name.c.
     """
 
@@ -165,7 +166,13 @@ class _Core:
         text = _SOURCE_TOP + c_table.source(program, head)
         return _Core(circuit, "table", program.num_slots, Size.of_table(program), text)
 
-    def header(self, size: Size) -> str:
+    @property
+    def whole_size(self) -> Size:
+        """Of the function on its own."""
+        return self.size.with_values(self.num_values) if self.form == "table" else self.size
+
+    @property
+    def header(self) -> str:
         """The content of name.h."""
         circuit = self.circuit
         lists = ""
@@ -178,7 +185,7 @@ class _Core:
         is_table = self.form == "table"
         return (
             _HEADER.replace("@counts", f"{circuit.num_gates} gates")
-            .replace("@about", _about(self, size))
+            .replace("@about", _about(self.form, self.whole_size))
             .replace("@lists", lists)
             .replace("@num_inputs", str(circuit.num_inputs))
             .replace("@num_outputs", str(circuit.num_outputs))
@@ -189,9 +196,9 @@ class _Core:
         )
 
 
-def _about(core: _Core, size: Size) -> str:
+def _about(form: str, size: Size) -> str:
     """What a header says of form and size."""
-    lines = _FORMS[core.form] + size.comment
+    lines = _FORMS[form] + size.comment
     return "".join(f" * {line}\n" for line in lines.splitlines())
 
 

@@ -111,7 +111,8 @@ def _comparison(i: int, kind: int, limit: float, features: str) -> int | tuple[f
         with np.errstate(over="ignore"):
             rounded = np.float32(limit)
             # A number of float is over the limit where it is over the greatest that is not.
-            near = float(np.nextafter(rounded, np.float32(-np.inf)) if rounded > limit else rounded)
+            is_over = float(rounded) > limit
+            near = float(np.nextafter(rounded, np.float32(-np.inf)) if is_over else rounded)
         if kind == BitTable.EQUAL and near != limit:
             return FALSE
     if math.isinf(near):

@@ -67,7 +67,7 @@ def _encoder(comparisons: Comparisons) -> str:
             has_limit = kind != "missing"
             test = _GATHER.replace("@kind", kind).replace("@test", _TESTS[kind])
             text += test.replace("@limit", ", @feature limit" if has_limit else "")
-            call = f"@name_{kind}(&rows[{column}], num{limit if has_limit else ''})"
+            call = f"@name_{kind}(&rows[{column}], num{limit if has_limit else ''}, &in[i])"
             loops += _LOOP.format(at=at, end=at + num, call=call)
         at += num
     return text + _ENCODE.replace("@loops", loops)
@@ -126,8 +126,8 @@ typedef @name_word @name_lane;
 """
 
 _GATHER = """\
-/* Bit s: that of row s, for num rows. */
-static @name_word @name_@kind(const @feature *column, size_t num@limit) {
+/* Bit s becomes that of row s, for num rows. */
+static void @name_@kind(const @feature *column, size_t num@limit, @name_word *to) {
   @name_word bits = {0};
   for (size_t s = 0; s != num; ++s) {
     const @feature x = column[s * @NAME_NUM_FEATURES];
@@ -135,7 +135,7 @@ static @name_word @name_@kind(const @feature *column, size_t num@limit) {
     const @name_lane moved = (@name_lane)(bit << (s % @NAME_LANE_BITS));
     @NAME_LANE(bits, s) = (@name_lane)(@NAME_LANE(bits, s) | moved);
   }
-  return bits;
+  *to = bits;
 }
 
 """
@@ -149,7 +149,7 @@ _TESTS = {
 
 _LOOP = """\
   for (size_t i = {at}; i != {end}; ++i) {{
-    in[i] = {call};
+    {call};
   }}
 """
 

@@ -31,7 +31,7 @@ def vectors(model: Model, features: str) -> str:
     text = _TOP.replace("@num_vectors", str(len(x)))
     for name, kind, values, spelled in (
         ("rows", c_type(features), x, features),
-        ("results", result.kind, said, "double" if result.kind == "double" else "uint32"),
+        ("results", result.kind, said, "double" if result.kind == "double" else "int32"),
     ):
         lines = wrapped(_spelled(value, spelled) for value in values.ravel().tolist())
         size = max(1, values.size)
@@ -40,14 +40,15 @@ def vectors(model: Model, features: str) -> str:
 
 
 def rows(bits: BitTable, num_features: int, features: str) -> npt.NDArray[Any]:
-    """Random numbers of the type, [N, num_features]: limits, what is next to them, and between."""
+    """Random numbers of the type, [N, num_features]: limits, what is next to them, and NaN."""
     num = min(MOST_ROWS, max(LEAST_ROWS, NUMBERS // max(1, num_features)))
     rng = np.random.default_rng(0)
     dtype = dtype_of(features)
     is_integer = features in INTEGERS
     low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if is_integer else (-100, 100)
+    most = float("inf") if is_integer else float(np.finfo(dtype).max)
     x = rng.integers(low, high, (num, num_features), endpoint=True).astype(dtype)
-    limits = np.where(np.isfinite(bits.limit), bits.limit, 0)
+    limits = np.clip(np.where(np.isfinite(bits.limit), bits.limit, 0), -most, most)
     for column in range(num_features):
         own = limits[bits.column == column]
         if not len(own):
@@ -58,11 +59,11 @@ def rows(bits: BitTable, num_features: int, features: str) -> npt.NDArray[Any]:
         else:
             near = drawn.astype(dtype)
             step = np.where(rng.integers(2, size=num) == 1, np.inf, -np.inf).astype(dtype)
-            near = np.where(rng.integers(3, size=num) == 0, near, np.nextafter(near, step))
+            with np.errstate(over="ignore"):
+                near = np.where(rng.integers(3, size=num) == 0, near, np.nextafter(near, step))
         x[:, column] = np.where(rng.random(num) < 0.75, near, x[:, column])
-        is_missing = (bits.column == column) & (bits.kind == BitTable.MISSING)
-        if is_missing.any() and not is_integer:
-            x[rng.random(num) < 0.25, column] = np.nan
+    if not is_integer:
+        x[rng.random(x.shape) < 0.1] = np.nan
     return x
 
 

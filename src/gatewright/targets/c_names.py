@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-#: Keywords of C and C++, macros of their headers, and functions that compilers know by name.
+#: Keywords of C and C++, macros of their headers, functions that compilers know by name, and some
+#: of POSIX, which a shared library would call in place of its own.
 RESERVED = frozenset(
     """
     alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl
@@ -36,6 +37,10 @@ RESERVED = frozenset(
     strnlen strpbrk strrchr strspn strstr strtod strtol strtoul system tan tanh tgamma time
     toascii tolower toupper trunc ungetc vfprintf vfscanf vprintf vscanf vsnprintf vsprintf
     vsscanf write y0 y1 yn
+
+    accept access alarm bind chdir clone close connect dup fork glob kill link listen lseek mkdir
+    mmap nice open pause pipe poll random recv select send sleep socket srandom stat sync truncate
+    unlink usleep wait
     """.split()  # noqa: SIM905
 )
 
