@@ -49,14 +49,19 @@ def draw_circuit(
     )
 
 
-def draw_deep_circuit(seed: int, num_gates: int, num_outputs: int = 20) -> Circuit:
+def draw_deep_circuit(
+    seed: int, num_gates: int, num_outputs: int = 20, num_inputs: int = 30, name: str = "deep"
+) -> Circuit:
     """A canonical circuit whose gates read near ones, and far ones now and then; few are dead."""
     rng = np.random.default_rng(seed)
-    builder = Builder([f"x{i}" for i in range(30)], name="deep")
+    builder = Builder([f"x{i}" for i in range(num_inputs)], name=name)
     literals = list(builder.inputs)
     while builder.num_gates < num_gates:
         far = rng.random() < 0.1
-        near, other = rng.integers(1, 30), rng.integers(1, len(literals) if far else 30)
+        near, other = (
+            rng.integers(1, num_inputs),
+            rng.integers(1, len(literals) if far else num_inputs),
+        )
         a, b = literals[-near], literals[-other] ^ int(rng.integers(2))
         literal = builder.gate(int(rng.choice([6, 6, 8, 14])), a, b)
         if literal >> 1 > literals[-1] >> 1:

@@ -22,7 +22,7 @@ from gatewright.readout import Numbers
 from gatewright.tables import TableEncoder
 from gatewright.targets import c, c_model_check
 from gatewright.targets.c_bits import FEATURES, INTEGERS, Comparisons, dtype_of, natural_features
-from test_targets_c import FORMS, SANITIZE, STRICT, draw_circuit, run
+from test_targets_c import FORMS, SANITIZE, STRICT, draw_circuit, draw_deep_circuit, run
 
 NAN, INF = float("nan"), float("inf")
 
@@ -63,7 +63,10 @@ def draw_model(seed: int, features: str, name: str = "drawn", head: int | None =
         rng.integers(0, num_features, num_bits), rng.choice([0, 0, 1, 2], num_bits), limits
     )
     num_outputs = int(rng.integers(1, 4)) * 3
-    circuit = draw_circuit(seed, num_bits, int(rng.choice([0, 3, 60, 450])), num_outputs, name)
+    if num_bits < 12:
+        circuit = draw_circuit(seed, num_bits, int(rng.choice([0, 3, 60])), num_outputs, name)
+    else:
+        circuit = draw_deep_circuit(seed, int(rng.choice([40, 700])), num_outputs, num_bits, name)
     kind = int(rng.integers(4)) if head is None else head
     numbers = Numbers(1 if kind == 1 else 3, 0.1, 1.7) if kind in (1, 2) else None
     return Model(
