@@ -19,7 +19,7 @@ from gatewright.targets.c_table import Program
 WORD = 4
 
 #: By how much the estimates of flash and stack are wrong at most, plus `SLACK` bytes.
-TOLERANCE = 0.3
+TOLERANCE = 0.2
 SLACK = 100
 
 
