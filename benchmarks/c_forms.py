@@ -20,7 +20,7 @@ from gatewright.targets import c
 from lib.recording import parser, write
 
 #: Width of six layers.
-WIDTHS = (120, 1_000, 5_000, 30_000)
+WIDTHS = (400, 1_200, 5_000, 28_000)
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m3", "-mthumb", "-ffreestanding")
 
 _TIMER = """
@@ -50,7 +50,7 @@ def main() -> None:
     given = parser(__doc__).parse_args()
     results: list[dict[str, Any]] = []
     for width in WIDTHS[:2] if given.quick else WIDTHS:
-        model = classifier(layered(784, width, 6))
+        model = classifier(layered(width, 6, 784))
         for form in c.FORMS[1:]:
             with tempfile.TemporaryDirectory() as folder:
                 results.append(_measure(c.made(model, form), Path(folder)))
