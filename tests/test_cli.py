@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from gatewright import targets
+from gatewright.circuit import Builder
 from gatewright.cli import COMMANDS, build_parser
 from gatewright.cli.fields import recipe_of
+from gatewright.compiler import find_compiler
+from gatewright.encode import Thermometer
 from gatewright.model import Model
 from gatewright.passes import EFFORTS
 from gatewright.recipes.life import Life, LifeTree
@@ -165,6 +169,11 @@ assert "jax" not in sys.modules
         (["optimize", "adder.blif", "--report", "x.pdf"], ["x.pdf", ".txt, .json, .svg"]),
         (["emit", "adder.blif", "--target", "vhdl"], ["vhdl", "choose from", "blif"]),
         (["emit", "adder.blif", "-o", "-"], ["target c is 4 files", "name a folder"]),
+        (["emit", "adder.blif", "--features", "float"], ["adder takes bits", "leave features out"]),
+        (
+            ["emit", "adder.blif", "--target", "dot", "--form", "table"],
+            ["--form and --features are of --target c", "dot"],
+        ),
         (["emit", "adder.blif", "--target", "blif", "--name", "a/b"], ["a/b", "another name"]),
         (["train", "lfie", "-o", "x", "--width", "3"], ["'lfie'", "'life'", "'life-tree'"]),
         (["train", "life"], ["-o/--output"]),
@@ -432,13 +441,40 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path) -> None:
 
 
 def test_emit_writes_files_and_prints_their_paths(folder: Path) -> None:
-    text = gatewright("emit", "adder.blif", "-o", "build", "--name", "full_adder", cwd=folder)
+    command = ["emit", "adder.blif", "-o", "build", "--name", "full_adder"]
+    text = gatewright(*command, "--quiet", cwd=folder)
     assert (text.returncode, text.stderr) == (0, "")
     paths = text.stdout.splitlines()
     assert {"build/full_adder.c", "build/full_adder.h"} <= set(paths)
     assert all((folder / path).stat().st_size for path in paths)
     listed = only_json(gatewright("emit", "adder.blif", "--target", "dot", "--json", cwd=folder))
     assert listed == {"target": "dot", "files": ["adder.dot"]}
+    said = gatewright(*command, "--form", "table", cwd=folder).stderr
+    assert re.fullmatch(
+        r"table form, 5 gates; on a Cortex-M about \d+ bytes of flash, \d+ of stack, no .*\n", said
+    )
+
+
+def test_emit_writes_whole_models_in_c(tmp_path: Path) -> None:
+    """The program that it makes tests them, and prints that nothing is wrong."""
+    adder = Builder(["x0", "x1", "x2"], "three")
+    a, b, d = adder.inputs
+    adder.output("low", adder.lxor(a, b))
+    adder.output("high", adder.land(b, d))
+    model = Model(adder.build(), 4, Thermometer(np.array([3.5], np.float32), (3,)))
+    model.save(tmp_path / "three.safetensors")
+    options = ["--features", "uint8", "--form", "table", "-o", "build", "--json"]
+    said = only_json(gatewright("emit", "three.safetensors", *options, cwd=tmp_path))
+    files = ("three.c", "three.h", "three_model.c", "three_model.h", "three_test.c")
+    assert said.pop("files") == [f"build/{name}" for name in (*files, "three_vectors.h")]
+    size = said.pop("cortex_m")
+    assert said == {"target": "c", "form": "table", "gates": 2, "features": "uint8"}
+    assert size["ram"] == 0
+    assert size["flash"] > size["stack"] > 0
+    command = [*find_compiler(), "-o", "three", *(f"build/{f}" for f in files if f.endswith(".c"))]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "three"], capture_output=True, text=True, check=True)
+    assert done.stdout == "256 vectors, 0 wrong\n"
 
 
 def test_show_describes_and_draws(folder: Path) -> None:

@@ -46,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if options.name:
         model = replace(model, circuit=replace(model.circuit, name=options.name))
     about: dict[str, Any] = {}
+    said = ""
     if options.target == "c":
         artefact = c.made(model, options.form, options.features)
-        files, about = artefact.files, artefact.about
-        remark(str(artefact), options.quiet)
+        files, about, said = artefact.files, artefact.about, str(artefact)
     elif (options.form, options.features) != ("auto", "auto"):
         raise InputError(f"--form and --features are of --target c, not {options.target}")
     else:
@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output == "-":
         return _print(files, options.target)
     paths = [str(path) for path in put(files, options.output, options.target)]
+    if said:
+        remark(said, options.quiet)
     if options.json:
         print(json.dumps({"target": options.target, "files": paths, **about}))
     else:
