@@ -10,7 +10,7 @@ int main(void) {
     print_number(labels[r]);
     print("\n");
   }
-  /* Or many at once, a row for each bit of a word, in about the time of one. */
+  /* Or many at once: the circuit runs once for as many rows as a word has bits. */
   uint8_t batch[NUM_ROWS];
   digits_predict_batch(rows, NUM_ROWS, batch);
   for (size_t r = 0; r != NUM_ROWS; ++r) {
