@@ -414,6 +414,35 @@ void pack(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>
   }
 }
 
+void turn_columns(const TurnedColumns& columns) {
+  const std::uint64_t* __restrict__ const first = columns.first;
+  const std::uint64_t* __restrict__ const last = columns.last;
+  std::uint64_t* __restrict__ const left = columns.left;
+  std::uint64_t* __restrict__ const right = columns.right;
+  const std::size_t num_words = columns.num_words, period = columns.period;
+  if (columns.top == 63 && columns.before == last && columns.after == first) {
+    for (std::size_t i = 0; i < num_words; ++i) left[i] = last[i] << 1 | last[i] >> 63;
+    for (std::size_t i = 0; i < num_words; ++i) right[i] = first[i] >> 1 | first[i] << 63;
+    return;
+  }
+  const std::uint64_t* __restrict__ const before = columns.before;
+  const std::uint64_t* __restrict__ const after = columns.after;
+  const unsigned top = columns.top;
+  const std::uint64_t others = ~(std::uint64_t{1} << top);
+  for (std::size_t begin = 0; begin < num_words; begin += period) {
+    for (std::size_t i = 0; i < period; ++i) {
+      left[begin + i] = last[begin + i] << 1 | (before[i] >> top & 1);
+    }
+  }
+  for (std::size_t i = 0; i < num_words; ++i) right[i] = first[i] >> 1;
+  std::uint64_t* const end = columns.end;
+  for (std::size_t begin = 0; begin < num_words; begin += period) {
+    for (std::size_t i = 0; i < period; ++i) {
+      end[begin + i] = (end[begin + i] & others) | (after[i] & 1) << top;
+    }
+  }
+}
+
 }  // namespace
 
 #define GATEWRIGHT_NAME2(kind, target) kind##_##target
@@ -427,6 +456,7 @@ extern const EngineKernels GATEWRIGHT_NAME(engine_kernels, GATEWRIGHT_TARGET) = 
     follow<true>,
     pack<std::uint8_t>,
     pack<float>,
-    pack<double>};
+    pack<double>,
+    turn_columns};
 
 }  // namespace gatewright

@@ -89,6 +89,18 @@ constexpr std::size_t pack_scratch(std::size_t num_features) {
   return kLanes * kLanes * most_parts(num_features) + kColumns * kColumnSize * sizeof(double);
 }
 
+// Columns of words, bit s of which are cells of strip s of a board (see board.hpp), `num_words`
+// each. `after` and `before` have in bit 0 what lies to the right of strip `top`, the last one, and
+// in bit `top` what lies to the left of strip 0; they repeat after `period` words.
+struct TurnedColumns {
+  const std::uint64_t *first, *last, *after, *before;
+  std::uint64_t* left;   // becomes the strips' last columns, turned by one
+  std::uint64_t* right;  // becomes their first columns, turned by one
+  std::uint64_t* end;    // where the last strip's right neighbour is set: `right` or another
+  std::size_t num_words, period;
+  unsigned top;
+};
+
 struct EngineKernels {
   const char* name;
   // Follow runs of steps on the slots of one block; `far` where the slots are in no near cache.
@@ -97,6 +109,7 @@ struct EngineKernels {
   PackRows<std::uint8_t>* pack_uint8;
   PackRows<float>* pack_float;
   PackRows<double>* pack_double;
+  void (*turn_columns)(const TurnedColumns& columns);
 };
 
 // Those of the best instruction set that this machine has; GATEWRIGHT_ISA names another. Throws

@@ -4,15 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "assembler.hpp"
+#include "code_pages.hpp"
 #include "program.hpp"
 #include "runner.hpp"
 
 namespace gatewright {
-
-enum class Isa { avx2, avx512 };
 
 // The code is a sequence of segments, which hold nothing in registers between one another, so that
 // each can be run over several blocks of samples while it is in the instruction cache.
@@ -27,23 +26,16 @@ class MachineCode : public Runner {
 
   void run(std::uint8_t* slots, std::size_t num_blocks) const override;
   std::size_t vector_bytes() const override { return vector_bytes_; }
-  std::size_t num_bytes() const override { return code_size_; }
+  std::size_t num_bytes() const override { return code_.size(); }
 
-  const std::uint8_t* code() const { return code_.get(); }
+  const std::uint8_t* code() const { return code_.begin(); }
 
   // What the code does, counted: reads and writes of slots, the operations' own included.
   std::size_t num_loads = 0, num_stores = 0;
 
  private:
-  struct Unmap {
-    std::size_t size;
-    void operator()(std::uint8_t* code) const;
-  };
-  void make_executable(const std::vector<std::uint8_t>& bytes);
-
   std::size_t vector_bytes_;
-  std::size_t code_size_ = 0;
-  std::unique_ptr<std::uint8_t, Unmap> code_{nullptr, Unmap{0}};
+  CodePages code_;
   std::vector<std::size_t> entries_;
 };
 

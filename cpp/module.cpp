@@ -85,6 +85,7 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
 }  // namespace
 
 void bind_augment(nb::module_& module);
+void bind_automaton(nb::module_& module);
 void bind_engine(nb::module_& module);
 void bind_training(nb::module_& module);
 #if defined(GATEWRIGHT_FFI)
@@ -100,6 +101,7 @@ NB_MODULE(_native, module) {
   module.def("instruction_set", &gatewright::instruction_set,
              "The widest instruction set in use: AVX-512, AVX2, NEON or portable.");
   bind_augment(module);
+  bind_automaton(module);
   bind_engine(module);
   bind_training(module);
 #if defined(GATEWRIGHT_FFI)

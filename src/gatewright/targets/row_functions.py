@@ -87,11 +87,12 @@ class Sharing:
         return len(self.cell_gates) + (self.is_inverted and self.output is not None)
 
 
-def share(circuit: Circuit) -> Sharing:
+def share(circuit: Circuit, placements: int = _EVALUATIONS) -> Sharing:
     """Split a circuit of 9 inputs (row by row, x4 the cell) and 1 output for the fewest operations.
 
     Where of each row only the number of neighbours alive matters, as in any rule that counts them,
-    circuits rebuilt from these numbers are tried too. Deterministic.
+    circuits rebuilt from these numbers are tried too. Up to about `placements` orders of the
+    inputs are tried. Deterministic.
 
     Raises:
         InputError: the circuit has other numbers of inputs or outputs.
@@ -102,7 +103,7 @@ def share(circuit: Circuit) -> Sharing:
             "outputs; a cell has 9 (x0 to x8, row by row) and 1"
         )
     cone = _Cone.of(circuit)
-    found = [cone.split(_best_placement(cone), _EXTRA_GATES)]
+    found = [cone.split(_best_placement(cone, placements), _EXTRA_GATES)]
     function = cone.function[cone.output] ^ (-cone.is_inverted & _ALL_ROWS)
     if all(_permuted(function, _swapped([pair])) == function for pair in _COUNTED_PAIRS):
         for spare in range(3):
@@ -261,7 +262,7 @@ def _local_table(function: int, support: tuple[int, ...], columns: tuple[int, ..
     return table
 
 
-def _best_placement(cone: _Cone) -> Placement:
+def _best_placement(cone: _Cone, evaluations: int) -> Placement:
     """Climb from the inputs as they are to a placement with fewer operations; restart, seeded."""
     moves = _moves(cone.function[cone.output])
     costs: dict[Placement, tuple[int, int]] = {}
@@ -272,7 +273,7 @@ def _best_placement(cone: _Cone) -> Placement:
         return costs[placement]
 
     def climb(placement: Placement) -> Placement:
-        while len(costs) < _EVALUATIONS:
+        while len(costs) < evaluations:
             best = min(_neighbours(placement, moves), key=cost)
             if cost(best) >= cost(placement):
                 break
@@ -284,8 +285,8 @@ def _best_placement(cone: _Cone) -> Placement:
         return best
     best = climb(best)
     choice = random.Random(0)
-    for _ in range(_EVALUATIONS):
-        if len(costs) >= _EVALUATIONS:
+    for _ in range(evaluations):
+        if len(costs) >= evaluations:
             break
         start = best
         for _ in range(choice.randint(2, 6)):

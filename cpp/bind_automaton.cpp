@@ -1,0 +1,93 @@
+// The Python face of the automaton: checks shapes, validates, releases the GIL, calls.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "automaton.hpp"
+#include "neighbourhood.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using gatewright::Automaton;
+using gatewright::CompiledColumn;
+
+namespace {
+
+template <typename T, typename Shape>
+using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
+using Fanin = Input<std::int32_t, nb::shape<-1, 2>>;
+using Table = Input<std::uint8_t, nb::shape<-1>>;
+using Outputs = Input<std::int32_t, nb::shape<-1>>;
+using Words = Input<std::uint64_t, nb::shape<-1, -1, -1>>;
+using Board = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<3>>;
+
+[[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
+
+gatewright::CircuitView view(std::size_t num_inputs, const Fanin& fanin, const Table& table,
+                             const Outputs& outputs) {
+  if (fanin.shape(0) != table.shape(0)) {
+    refuse("fanin has " + std::to_string(fanin.shape(0)) + " rows but table has " +
+           std::to_string(table.shape(0)) + " entries: give one of each a gate");
+  }
+  return {num_inputs, table.shape(0), outputs.shape(0), fanin.data(), table.data(), outputs.data()};
+}
+
+void make_automaton(Automaton* self, std::size_t planes, const Fanin& row_fanin,
+                    const Table& row_table, const Outputs& row_outputs, const Fanin& cell_fanin,
+                    const Table& cell_table, const Outputs& cell_outputs,
+                    const std::string& backend) {
+  if (backend != "jit" && backend != "interpreter") refuse("no back end " + backend);
+  if (planes == 0 || planes > 64) refuse("a cell has 1 to 64 planes");
+  const gatewright::Neighbourhood rule{
+      view(3 * planes, row_fanin, row_table, row_outputs),
+      view(3 * row_outputs.shape(0), cell_fanin, cell_table, cell_outputs), planes};
+  const nb::gil_scoped_release release;
+  gatewright::validate(rule);
+  new (self) Automaton(rule, backend == "jit");
+}
+
+Board step(const Automaton& automaton, const Words& words, std::size_t width,
+           std::size_t generations, std::optional<std::uint64_t> outside, std::size_t num_threads) {
+  const gatewright::BoardSize size{width, words.shape(1)};
+  if (words.shape(0) != automaton.num_planes() || width == 0 || size.height == 0 ||
+      words.shape(2) != size.row_words() || num_threads == 0) {
+    refuse(
+        "words are [planes, height, ceil(width / 64)] for the rule's planes, and a board has "
+        "cells");
+  }
+  const std::size_t num = words.size();
+  std::unique_ptr<std::uint64_t[]> result(new std::uint64_t[num]);
+  {
+    const nb::gil_scoped_release release;
+    automaton.step(words.data(), size, {!outside.has_value(), outside.value_or(0)}, generations,
+                   num_threads, result.get());
+  }
+  nb::capsule owner(result.get(),
+                    [](void* data) noexcept { delete[] static_cast<std::uint64_t*>(data); });
+  return Board(result.release(), {words.shape(0), words.shape(1), words.shape(2)}, owner);
+}
+
+}  // namespace
+
+void bind_automaton(nb::module_& module) {
+  nb::class_<Automaton>(module, "Automaton")
+      .def("__init__", &make_automaton, "planes"_a, "row_fanin"_a.noconvert(),
+           "row_table"_a.noconvert(), "row_outputs"_a.noconvert(), "cell_fanin"_a.noconvert(),
+           "cell_table"_a.noconvert(), "cell_outputs"_a.noconvert(), "backend"_a)
+      .def("step", &step, "words"_a.noconvert(), "width"_a, "generations"_a, "outside"_a.none(),
+           "num_threads"_a)
+      .def_prop_ro("operations_a_row",
+                   [](const Automaton& automaton) { return automaton.column().operations_a_row(); })
+      .def_prop_ro("code", [](const Automaton& automaton) {
+        const auto* made = dynamic_cast<const CompiledColumn*>(&automaton.column());
+        if (made == nullptr) return nb::bytes("", 0);
+        return nb::bytes(reinterpret_cast<const char*>(made->code().data()), made->code().size());
+      });
+}

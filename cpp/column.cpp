@@ -1,0 +1,217 @@
+#include "column.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+#include "allocator.hpp"
+
+namespace gatewright {
+namespace {
+
+// Rows that a turn of the loop steps: so many, or fewer where that makes more operations than
+// these, which fill a good part of the cache of decoded instructions.
+constexpr std::size_t kRows = 8, kOperations = 1000;
+
+// Rows that the interpreter steps together.
+constexpr std::size_t kInterpretedRows = 6;
+
+using StepColumn = void(std::uint8_t* scratch, const std::uint8_t* left, const std::uint8_t* centre,
+                        const std::uint8_t* right, std::uint8_t* out, std::size_t num_rows);
+
+// Constants and inversions as operations on the inputs `ones` and `zeros`, values both.
+Program without_inversions(Program program, Value ones, Value zeros) {
+  for (std::int32_t& output : program.outputs) {
+    const Value value = output >> 1;
+    if (value == 0) {
+      output = 2 * (output & 1 ? ones : zeros);
+    } else if (output & 1) {
+      program.operations.push_back({{value, ones, kNone}, kXor});
+      output = 2 * program.value(program.operations.size() - 1);
+    }
+  }
+  return program;
+}
+
+// Writes the parts of a column's code.
+class Writer {
+ public:
+  Writer(const Neighbourhood& rule, Isa isa)
+      : rule_(rule),
+        assembler_(isa, isa == Isa::avx512 ? 64 : 32),
+        row_bytes_(rule.planes * assembler_.vector_bytes()) {
+    for (std::size_t slot = 0; slot < carried(rule).size(); ++slot) {
+      carried_.push_back({kRdi, slot * assembler_.vector_bytes()});
+    }
+    num_slots_ = carried_.size() + 2;
+  }
+
+  // What is carried into the first turn.
+  void first_rows() {
+    std::vector<Memory> inputs = reserved();
+    push_row(inputs, 0);
+    push_row(inputs, 1);
+    write(first_rows_program(rule_), std::move(inputs), carried_);
+  }
+
+  // Steps so many rows a turn while there are as many left.
+  void loop(std::size_t num_rows) {
+    std::vector<Memory> inputs = reserved(), outputs;
+    for (std::size_t row = 0; row < num_rows; ++row) {
+      push_row(inputs, row + 1);
+      for (std::size_t plane = 0; plane < rule_.planes; ++plane) {
+        outputs.push_back({kR8, row * row_bytes_ + plane * assembler_.vector_bytes()});
+      }
+    }
+    outputs.insert(outputs.end(), carried_.begin(), carried_.end());
+    const auto size = static_cast<Byte>(num_rows);
+    assembler_.compare(kR9, size);
+    const std::size_t to_end = assembler_.jump_if_below();
+    const std::size_t start = assembler_.here();
+    write(column_program(rule_, num_rows), std::move(inputs), outputs);
+    for (const int base : {kRsi, kRdx, kRcx, kR8}) assembler_.add(base, num_rows * row_bytes_);
+    assembler_.subtract(kR9, size);
+    assembler_.compare(kR9, size);
+    assembler_.jump_if_not_below(start);
+    assembler_.land(to_end);
+  }
+
+  // Moves the addresses of what is read.
+  void advance(std::size_t by) {
+    for (const int base : {kRsi, kRdx, kRcx}) assembler_.add(base, by);
+  }
+  void leave() { assembler_.leave(); }
+
+  std::size_t row_bytes() const { return row_bytes_; }
+  std::size_t num_slots() const { return num_slots_; }
+  std::size_t num_operations() const { return num_operations_; }  // of what was written last
+  std::vector<Byte> code() { return std::move(assembler_.bytes); }
+
+ private:
+  // Slots of what is carried, of all ones and of all zeros.
+  std::vector<Memory> reserved() const {
+    std::vector<Memory> slots = carried_;
+    const std::size_t ones = carried_.size();
+    slots.push_back({kRdi, ones * assembler_.vector_bytes()});
+    slots.push_back({kRdi, (ones + 1) * assembler_.vector_bytes()});
+    return slots;
+  }
+
+  void push_row(std::vector<Memory>& inputs, std::size_t row) const {
+    for (const int base : {kRsi, kRdx, kRcx}) {
+      for (std::size_t plane = 0; plane < rule_.planes; ++plane) {
+        inputs.push_back({base, row * row_bytes_ + plane * assembler_.vector_bytes()});
+      }
+    }
+  }
+
+  void write(Program program, std::vector<Memory> inputs, const std::vector<Memory>& outputs) {
+    if (assembler_.isa() == Isa::avx512) program = cover(program);
+    const auto ones = static_cast<Value>(1 + carried_.size());
+    program = demand_order(without_inversions(std::move(program), ones, ones + 1));
+    num_operations_ = program.operations.size();
+    Allocator allocator(program, assembler_, std::move(inputs), outputs, carried_.size() + 2);
+    for (std::size_t i = 0; i < program.operations.size(); ++i) allocator.run(i);
+    allocator.finish();
+    num_slots_ = std::max(num_slots_, allocator.num_slots());
+    if (assembler_.here() > std::numeric_limits<std::int32_t>::max() / 2) {
+      throw std::length_error("the rule's code takes more than 1 GB");
+    }
+  }
+
+  const Neighbourhood& rule_;
+  Assembler assembler_;
+  std::size_t row_bytes_, num_slots_, num_operations_ = 0;
+  std::vector<Memory> carried_;
+};
+
+}  // namespace
+
+CompiledColumn::CompiledColumn(const Neighbourhood& rule, Isa isa)
+    : vector_bytes_(isa == Isa::avx512 ? 64 : 32),
+      row_bytes_(rule.planes * vector_bytes_),
+      ones_(carried(rule).size()) {
+  const std::size_t one_row = column_program(rule, 1).operations.size();
+  const std::size_t num_rows =
+      std::clamp<std::size_t>(kOperations / std::max<std::size_t>(1, one_row), 1, kRows);
+  Writer writer(rule, isa);
+  writer.first_rows();
+  writer.advance(writer.row_bytes());
+  writer.loop(num_rows);
+  operations_a_row_ = static_cast<double>(writer.num_operations()) / static_cast<double>(num_rows);
+  if (num_rows > 1) writer.loop(1);
+  writer.leave();
+  num_slots_ = writer.num_slots();
+  code_ = writer.code();
+  pages_ = CodePages(code_);
+}
+
+void CompiledColumn::prepare(std::uint8_t* scratch) const {
+  std::memset(scratch + ones_ * vector_bytes_, 0xFF, vector_bytes_);
+  std::memset(scratch + (ones_ + 1) * vector_bytes_, 0, vector_bytes_);
+}
+
+void CompiledColumn::step(const std::uint8_t* left, const std::uint8_t* centre,
+                          const std::uint8_t* right, std::uint8_t* out, std::size_t num_rows,
+                          std::uint8_t* scratch) const {
+  // The code starts at the rows above.
+  pages_.function<StepColumn>(0)(scratch, left - row_bytes_, centre - row_bytes_,
+                                 right - row_bytes_, out, num_rows);
+}
+
+InterpretedColumn::InterpretedColumn(const Neighbourhood& rule)
+    : planes_(rule.planes), num_rows_(kInterpretedRows) {
+  const Program program = rows_program(rule, num_rows_);
+  operations_a_row_ =
+      static_cast<double>(program.operations.size()) / static_cast<double>(num_rows_);
+  outputs_ = program.outputs;
+  interpreter_ = std::make_unique<Interpreter>(program);
+}
+
+// The slots, and behind them the last old row of the left and of the right column.
+std::size_t InterpretedColumn::scratch_bytes() const {
+  return interpreter_->block_bytes() + 2 * planes_ * kSlotBytes;
+}
+
+void InterpretedColumn::prepare(std::uint8_t* scratch) const { static_cast<void>(scratch); }
+
+void InterpretedColumn::step(const std::uint8_t* left, const std::uint8_t* centre,
+                             const std::uint8_t* right, std::uint8_t* out, std::size_t num_rows,
+                             std::uint8_t* scratch) const {
+  const std::size_t row_bytes = planes_ * kSlotBytes;
+  std::uint8_t* const old_left = scratch + interpreter_->block_bytes();
+  std::uint8_t* const old_right = old_left + row_bytes;
+  std::memcpy(old_left, left - row_bytes, row_bytes);
+  std::memcpy(old_right, right - row_bytes, row_bytes);
+  for (std::size_t first = 0; first < num_rows; first += num_rows_) {
+    const std::size_t count = std::min(num_rows_, num_rows - first);
+    std::uint8_t* slot = scratch;
+    for (std::size_t row = first; row < first + count + 2; ++row) {
+      // `row` is one more than the row that is read; the first has been written over.
+      const std::size_t behind = (row - 1) * row_bytes;
+      std::memcpy(slot, row == first ? old_left : left + behind, row_bytes);
+      std::memcpy(slot + row_bytes, centre + behind, row_bytes);
+      std::memcpy(slot + 2 * row_bytes, row == first ? old_right : right + behind, row_bytes);
+      slot += 3 * row_bytes;
+    }
+    const std::size_t last = (first + count - 1) * row_bytes;
+    std::memcpy(old_left, left + last, row_bytes);
+    std::memcpy(old_right, right + last, row_bytes);
+    interpreter_->run(scratch, 1);
+    for (std::size_t k = 0; k < count * planes_; ++k) {
+      std::uint8_t* const to = out + first * row_bytes + k * kSlotBytes;
+      const std::int32_t from = interpreter_->output_slots()[k];
+      if (from < 0) {
+        std::memset(to, 0, kSlotBytes);
+      } else {
+        std::memcpy(to, scratch + static_cast<std::size_t>(from) * kSlotBytes, kSlotBytes);
+      }
+      if ((outputs_[k] & 1) == 0) continue;
+      for (std::size_t byte = 0; byte < kSlotBytes; ++byte) to[byte] ^= 0xFF;
+    }
+  }
+}
+
+}  // namespace gatewright
