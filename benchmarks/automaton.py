@@ -1,7 +1,8 @@
-"""Cells a second of the compiled stepper on boards of several sizes, beside Life written by hand.
+"""Cells a second of the steppers on boards of several sizes, beside Life written by hand.
 
-One thread, in turns in one process; a call steps a loaded board by many generations, and the layout
-of the board is not converted in it. The peer is the hand-written kernel that comes with Gatewright
+The engine's stepper, made at once, and the `c-automaton` target, compiled. One thread, in turns in
+one process; a call steps a board by many generations. The board's layout is converted in a call of
+the engine's, and not in the others. The peer is the hand-written kernel that comes with Gatewright
 (vectors of GCC's, 19 operations a word).
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.automata import Board, life_circuit, step
+from gatewright.automata import stepper as native_stepper
 from gatewright.circuit import Circuit
 from gatewright.compiler import compile_shared
 from gatewright.life_speed import widest_vector
@@ -28,6 +30,7 @@ from gatewright.targets import TARGETS
 from lib.recording import parser, write
 
 SIZES = (512, 2048, 8192)
+PEER = "hand-written"
 #: Wall seconds of a call.
 CALL_SECONDS = 0.2
 
@@ -55,51 +58,77 @@ def stepper(library: ctypes.CDLL, name: str, board: Board) -> tuple[Step, Callab
     return lambda generations: advance(memory.ctypes.data, generations), read
 
 
+def engine_stepper(circuit: Circuit, board: Board) -> tuple[Step, Callable[[], Board]]:
+    """The engine's, which converts the board in each call."""
+    run = native_stepper(circuit, threads=1)
+    held = [board]
+
+    def advance(generations: int) -> None:
+        held[0] = run(held[0], generations)
+
+    return advance, lambda: held[0]
+
+
+def calibrated(run: Step) -> int:
+    """Generations that take about CALL_SECONDS."""
+    generations = 20
+    while True:
+        begin = time.perf_counter()
+        run(generations)
+        wall = time.perf_counter() - begin
+        if wall > CALL_SECONDS / 2:
+            return max(1, round(generations * CALL_SECONDS / wall))
+        generations *= 2
+
+
 def measure(circuit: Circuit, size: int, folder: Path, rounds: int) -> list[dict[str, Any]]:
-    """The compiled circuit and its peer on one board."""
+    """The engine's stepper and the compiled circuit, each beside the peer, on one board."""
     board = Board.random(size, size, 0.35, seed=1)
     files = TARGETS["c-automaton"].write(replace(circuit, name="life"))
     flags = ("-O3", f"-DLIFE_BOARD_VECTOR_BYTES={widest_vector()}")
     hand = resources.files("gatewright") / "baselines" / "life_hand.c"
-    made = {
+    sources = {
         "compiled circuit": (files, flags, "life_board"),
-        "hand-written": ({"life_hand.c": hand.read_bytes()}, ("-O3",), "life_hand"),
+        PEER: ({"life_hand.c": hand.read_bytes()}, ("-O3",), "life_hand"),
     }
-    steps: dict[str, Step] = {}
+    made = {"engine": engine_stepper(circuit, board)}
+    for name, (written, options, prefix) in sources.items():
+        path = compile_shared(written, options, native=True, folder=folder / name / str(size))
+        made[name] = stepper(ctypes.CDLL(str(path)), prefix, board)
     generations: dict[str, int] = {}
-    for name, (sources, options, prefix) in made.items():
-        path = compile_shared(sources, options, native=True, folder=folder / name / str(size))
-        steps[name], read = stepper(ctypes.CDLL(str(path)), prefix, board)
-        steps[name](3)
+    for name, (run, read) in made.items():
+        run(3)
         if read() != step(circuit, board, 3):
             raise RuntimeError(f"{name} does not compute the circuit")
-        begin = time.perf_counter()
-        steps[name](20)
-        generations[name] = max(20, int(20 * CALL_SECONDS / (time.perf_counter() - begin)))
+        generations[name] = calibrated(run)
     walls: dict[str, list[float]] = {name: [] for name in made}
     cpus: dict[str, list[float]] = {name: [] for name in made}
     for _ in range(rounds):
-        for name, run in steps.items():
+        for name, (run, _) in made.items():
             cells = generations[name] * size**2
             begin, cpu = time.perf_counter(), time.process_time()
             run(generations[name])
             walls[name].append(cells / (time.perf_counter() - begin))
             cpus[name].append(cells / (time.process_time() - cpu))
-    ours, peer = walls["compiled circuit"], walls["hand-written"]
-    ratios = [a / b for a, b in zip(ours, peer, strict=True)]
     return [
         {
-            "name": f"Life, {size} x {size}, one thread",
-            "value": round(statistics.median(ours) / 1e9, 1),
+            "name": f"Life, {size} x {size}, one thread, {name}",
+            "value": round(statistics.median(walls[name]) / 1e9, 1),
             "unit": "G cells/s",
-            "peer": {"name": "hand-written", "value": round(statistics.median(peer) / 1e9, 1)},
+            "peer": {"name": PEER, "value": round(statistics.median(walls[PEER]) / 1e9, 1)},
             "ratio": round(statistics.median(ratios), 3),
-            "least": round(min(ours) / 1e9, 1),
-            "most": round(max(ours) / 1e9, 1),
+            "least": round(min(walls[name]) / 1e9, 1),
+            "most": round(max(walls[name]) / 1e9, 1),
             "ratios": [round(min(ratios), 3), round(max(ratios), 3)],
-            "of_cpu": round(statistics.median(cpus["compiled circuit"]) / 1e9, 1),
-            "generations_a_call": generations["compiled circuit"],
+            "of_cpu": round(statistics.median(cpus[name]) / 1e9, 1),
+            "ratio_of_cpu": round(
+                statistics.median(a / b for a, b in zip(cpus[name], cpus[PEER], strict=True)), 3
+            ),
+            "generations_a_call": generations[name],
         }
+        for name in made
+        if name != PEER
+        for ratios in [[a / b for a, b in zip(walls[name], walls[PEER], strict=True)]]
     ]
 
 
@@ -112,11 +141,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES[:1] if given.quick else SIZES:
             rows += measure(circuit, size, Path(folder), 3 if given.quick else 9)
-            print(
-                "{name}: {value} {unit} ({least} to {most}), by hand {peer[value]}, "
-                "ratio {ratio}".format(**rows[-1]),
-                flush=True,
-            )
+            for row in rows[-2:]:
+                print(
+                    "{name}: {value} {unit} ({least} to {most}), by hand {peer[value]}, "
+                    "ratio {ratio}, of CPU time {ratio_of_cpu}".format(**row),
+                    flush=True,
+                )
     write(given.json, {"rows": rows})
 
 

@@ -37,9 +37,9 @@ class Allocator {
         memory_(program.num_values(), kNowhere),
         inputs_(std::move(inputs)),
         reg_(program.num_values(), -1),
-        slot_bytes_(assembler.vector_bytes()),
-        num_reserved_(num_reserved),
-        num_slots_(num_reserved),
+        slot_bytes_(static_cast<std::int64_t>(assembler.vector_bytes())),
+        num_reserved_(static_cast<std::int64_t>(num_reserved)),
+        num_slots_(num_reserved_),
         num_registers_(assembler.isa() == Isa::avx512 ? 32 : 16) {
     held_.fill(kNone);
     for (std::size_t k = 0; k < program.outputs.size(); ++k) {
@@ -110,7 +110,7 @@ class Allocator {
     const Memory memory = memory_[at(value)];
     return memory == kNowhere ? -1 : static_cast<std::int32_t>(memory.bytes / slot_bytes_);
   }
-  std::size_t num_slots() const { return num_slots_; }
+  std::size_t num_slots() const { return static_cast<std::size_t>(num_slots_); }
   std::size_t num_loads = 0, num_stores = 0;
   Assembler& out;
 
@@ -342,7 +342,7 @@ class Allocator {
   std::vector<std::int8_t> reg_;
   std::array<Value, 32> held_{};
   std::uint32_t locked_ = 0;  // registers that the operation at hand reads or has just got
-  std::size_t slot_bytes_, num_reserved_, num_slots_;
+  std::int64_t slot_bytes_, num_reserved_, num_slots_;
   std::size_t num_registers_;
 };
 

@@ -22,7 +22,7 @@ enum : int { kRdi = 7, kRsi = 6, kRdx = 2, kRcx = 1, kR8 = 8, kR9 = 9 };
 // So many bytes after the address that a general register holds, which is not rsp or r12.
 struct Memory {
   int base;
-  std::size_t bytes;
+  std::int64_t bytes;
 
   bool operator==(const Memory&) const = default;
 };
@@ -118,30 +118,36 @@ class Assembler {
     put((~reg & 8) << 4 | (~high & 16) << 2 | (~high & 8) << 2 | (~reg & 16) | map);
     put(0x80 | (~source & 15) << 3 | 4 | 1);
     put(static_cast<int>(vector_bytes_ / 32) << 5 | (~source & 16) >> 1);
-    operand(opcode, reg, place, vector_bytes_);
+    operand(opcode, reg, place, static_cast<std::int64_t>(vector_bytes_));
   }
 
   // The same with registers of four bits, and vectors of 128 or 256 bits.
   void vex(Byte opcode, int reg, int source, Place place) {
-    put(0xC4);
-    put((~reg & 8) << 4 | 0x40 | (~number(place) & 8) << 2 | 1);
-    put((~source & 15) << 3 | (vector_bytes_ == 32 ? 4 : 0) | 1);
+    const int rest = (~source & 15) << 3 | (vector_bytes_ == 32 ? 4 : 0) | 1;
+    if (number(place) & 8) {
+      put(0xC4);
+      put((~reg & 8) << 4 | 0x40 | 1);
+      put(rest);
+    } else {  // the short form
+      put(0xC5);
+      put((~reg & 8) << 4 | rest);
+    }
     operand(opcode, reg, place, 1);
   }
 
   // A displacement fits one byte in units of `scale`, or four bytes.
-  void operand(Byte opcode, int reg, Place place, std::size_t scale) {
+  void operand(Byte opcode, int reg, Place place, std::int64_t scale) {
     put(opcode);
     const int mode = (reg & 7) << 3 | (number(place) & 7);
-    const std::size_t bytes_after = place.memory.bytes;
+    const std::int64_t distance = place.memory.bytes;
     if (place.reg >= 0) {
       put(0xC0 | mode);
-    } else if (bytes_after % scale == 0 && bytes_after / scale < 128) {
+    } else if (distance % scale == 0 && distance >= -128 * scale && distance < 128 * scale) {
       put(0x40 | mode);
-      put(static_cast<int>(bytes_after / scale));
+      put(static_cast<int>(distance / scale));
     } else {
       put(0x80 | mode);
-      put_four(bytes_after);
+      put_four(static_cast<std::size_t>(distance));
     }
   }
 

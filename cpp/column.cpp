@@ -15,6 +15,10 @@ namespace {
 // these, which fill a good part of the cache of decoded instructions.
 constexpr std::size_t kRows = 8, kOperations = 1000;
 
+// The row, counted from the one that is stepped next, at which the code's addresses are: with it in
+// their middle, the others are near enough for short instructions.
+constexpr std::int64_t kMiddle = 5;
+
 // Rows that the interpreter steps together.
 constexpr std::size_t kInterpretedRows = 6;
 
@@ -43,7 +47,7 @@ class Writer {
         assembler_(isa, isa == Isa::avx512 ? 64 : 32),
         row_bytes_(rule.planes * assembler_.vector_bytes()) {
     for (std::size_t slot = 0; slot < carried(rule).size(); ++slot) {
-      carried_.push_back({kRdi, slot * assembler_.vector_bytes()});
+      carried_.push_back(slot_at(slot));
     }
     num_slots_ = carried_.size() + 2;
   }
@@ -51,8 +55,8 @@ class Writer {
   // What is carried into the first turn.
   void first_rows() {
     std::vector<Memory> inputs = reserved();
+    push_row(inputs, -1);
     push_row(inputs, 0);
-    push_row(inputs, 1);
     write(first_rows_program(rule_), std::move(inputs), carried_);
   }
 
@@ -60,9 +64,9 @@ class Writer {
   void loop(std::size_t num_rows) {
     std::vector<Memory> inputs = reserved(), outputs;
     for (std::size_t row = 0; row < num_rows; ++row) {
-      push_row(inputs, row + 1);
+      push_row(inputs, static_cast<std::int64_t>(row) + 1);
       for (std::size_t plane = 0; plane < rule_.planes; ++plane) {
-        outputs.push_back({kR8, row * row_bytes_ + plane * assembler_.vector_bytes()});
+        outputs.push_back(bits_at(kR8, static_cast<std::int64_t>(row), plane));
       }
     }
     outputs.insert(outputs.end(), carried_.begin(), carried_.end());
@@ -78,13 +82,8 @@ class Writer {
     assembler_.land(to_end);
   }
 
-  // Moves the addresses of what is read.
-  void advance(std::size_t by) {
-    for (const int base : {kRsi, kRdx, kRcx}) assembler_.add(base, by);
-  }
   void leave() { assembler_.leave(); }
 
-  std::size_t row_bytes() const { return row_bytes_; }
   std::size_t num_slots() const { return num_slots_; }
   std::size_t num_operations() const { return num_operations_; }  // of what was written last
   std::vector<Byte> code() { return std::move(assembler_.bytes); }
@@ -94,15 +93,23 @@ class Writer {
   std::vector<Memory> reserved() const {
     std::vector<Memory> slots = carried_;
     const std::size_t ones = carried_.size();
-    slots.push_back({kRdi, ones * assembler_.vector_bytes()});
-    slots.push_back({kRdi, (ones + 1) * assembler_.vector_bytes()});
+    slots.push_back(slot_at(ones));
+    slots.push_back(slot_at(ones + 1));
     return slots;
   }
 
-  void push_row(std::vector<Memory>& inputs, std::size_t row) const {
+  Memory slot_at(std::size_t slot) const {
+    return {kRdi, static_cast<std::int64_t>(slot * assembler_.vector_bytes())};
+  }
+  Memory bits_at(int base, std::int64_t row, std::size_t plane) const {
+    return {base, (row - kMiddle) * static_cast<std::int64_t>(row_bytes_) +
+                      static_cast<std::int64_t>(plane * assembler_.vector_bytes())};
+  }
+
+  void push_row(std::vector<Memory>& inputs, std::int64_t row) const {
     for (const int base : {kRsi, kRdx, kRcx}) {
       for (std::size_t plane = 0; plane < rule_.planes; ++plane) {
-        inputs.push_back({base, row * row_bytes_ + plane * assembler_.vector_bytes()});
+        inputs.push_back(bits_at(base, row, plane));
       }
     }
   }
@@ -138,7 +145,6 @@ CompiledColumn::CompiledColumn(const Neighbourhood& rule, Isa isa)
       std::clamp<std::size_t>(kOperations / std::max<std::size_t>(1, one_row), 1, kRows);
   Writer writer(rule, isa);
   writer.first_rows();
-  writer.advance(writer.row_bytes());
   writer.loop(num_rows);
   operations_a_row_ = static_cast<double>(writer.num_operations()) / static_cast<double>(num_rows);
   if (num_rows > 1) writer.loop(1);
@@ -156,9 +162,9 @@ void CompiledColumn::prepare(std::uint8_t* scratch) const {
 void CompiledColumn::step(const std::uint8_t* left, const std::uint8_t* centre,
                           const std::uint8_t* right, std::uint8_t* out, std::size_t num_rows,
                           std::uint8_t* scratch) const {
-  // The code starts at the rows above.
-  pages_.function<StepColumn>(0)(scratch, left - row_bytes_, centre - row_bytes_,
-                                 right - row_bytes_, out, num_rows);
+  const std::size_t middle = static_cast<std::size_t>(kMiddle) * row_bytes_;
+  pages_.function<StepColumn>(0)(scratch, left + middle, centre + middle, right + middle,
+                                 out + middle, num_rows);
 }
 
 InterpretedColumn::InterpretedColumn(const Neighbourhood& rule)

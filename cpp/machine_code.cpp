@@ -13,7 +13,9 @@ MachineCode::MachineCode(const Program& program, Isa isa, std::size_t vector_byt
     : vector_bytes_(vector_bytes) {
   Assembler assembler(isa, vector_bytes);
   std::vector<Memory> inputs;
-  for (std::size_t i = 0; i < program.num_inputs; ++i) inputs.push_back({kRdi, i * vector_bytes});
+  for (std::size_t i = 0; i < program.num_inputs; ++i) {
+    inputs.push_back({kRdi, static_cast<std::int64_t>(i * vector_bytes)});
+  }
   Allocator allocator(program, assembler, std::move(inputs), {}, 0);
   for (std::size_t i = 0; i < program.operations.size(); ++i) {
     if (i % segment_size == 0) {
