@@ -53,13 +53,13 @@ void Automaton::step(const std::uint64_t* words, BoardSize size, Edge edge, std:
     std::size_t shift = 1;
     board.load(words, first, end);
     team.meet();
-    board.fill_border(band, shift);
+    board.fill_border(band, shift, false);
     for (std::size_t generation = 0; generation < generations; ++generation) {
       team.meet();  // all borders are filled
       board.step(*column_, band, shift, scratch[band].data());
       team.meet();  // all cells are stepped
       shift = 1 - shift;
-      board.fill_border(band, shift);
+      board.fill_border(band, shift, true);
     }
     board.store(result, shift, first, end);
   });

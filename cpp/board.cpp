@@ -52,18 +52,6 @@ StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::s
   rows_ = divided(size.height, lanes);
   blocks_ = divided(size.height, rows_);
   last_rows_ = size.height - (blocks_ - 1) * rows_;
-  // From row -1 on, so all is one more.
-  std::vector<std::size_t> rows = {0, rows_ + 1};
-  if (last_rows_ < rows_) rows.push_back(last_rows_ + 1);
-  for (const std::size_t row : rows) {
-    turned_.push_back({row, {}});
-    for (std::size_t lane = 0; lane < blocks_; ++lane) {
-      const std::size_t y = lane * rows_ + row;
-      const std::size_t turned = (y + size.height - 1) % size.height;
-      const bool is_outside = !edge.is_torus && (y == 0 || y > size.height);
-      turned_.back().lanes.push_back({lane, turned / rows_, turned % rows_, is_outside});
-    }
-  }
   for (std::size_t plane = 0; plane < planes; ++plane) {
     outside_.insert(outside_.end(), lanes, edge.outside >> plane & 1 ? ~std::uint64_t{0} : 0);
   }
@@ -76,13 +64,42 @@ StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::s
     }
     const std::size_t slot_words = (end - first + 2) * row_words();
     bands_.push_back(
-        {first, end - first, slot_words, Buffer<std::uint64_t>((columns_ + 3) * slot_words)});
+        {first, end - first, slot_words, Buffer<std::uint64_t>((columns_ + 3) * slot_words), {}});
+  }
+  for (Band& band : bands_) {
+    plan_copies(band, 0);
+    plan_copies(band, band.num_rows + 1);
+    const bool has_end = last_rows_ >= band.first && last_rows_ < band.first + band.num_rows;
+    if (has_end) plan_copies(band, last_rows_ - band.first + 1);
   }
 }
 
-// Of a band's row, counted from -1, which is 0 here.
-std::uint64_t* StripedBoard::at(const Band& band, std::size_t slot, std::size_t row) const {
-  return const_cast<std::uint64_t*>(band.words.data()) + slot * band.slot_words + row * row_words();
+// How a row, counted from the band's row -1, is filled in each slot: a row beside the band, or that
+// after the last block's last.
+void StripedBoard::plan_copies(Band& band, std::size_t row) {
+  const std::size_t own = band.first + row;  // counted from -1 too
+  if (own != 0 && own != rows_ + 1 && own != last_rows_ + 1) {
+    const Band& from = band_of(own - 1);
+    band.copies.push_back(
+        {&from, word(from, 0, own - from.first), word(band, 0, row), row_words()});
+    return;
+  }
+  for (std::size_t lane = 0; lane < blocks_; ++lane) {
+    const std::size_t y = lane * rows_ + own;  // counted from -1
+    const bool is_outside = !edge_.is_torus && (y == 0 || y > size_.height);
+    const std::size_t turned = (y + size_.height - 1) % size_.height;
+    const std::size_t from_row = turned % rows_, from_lane = turned / rows_;
+    const Band& from = band_of(from_row);
+    for (std::size_t plane = 0; plane < planes_; ++plane) {
+      const std::size_t at = plane * lanes_, to = word(band, 0, row) + at + lane;
+      const std::size_t source = word(from, 0, from_row - from.first + 1) + at + from_lane;
+      if (is_outside) {
+        band.copies.push_back({nullptr, at, to, 1});
+      } else if (&from != &band || source != to) {  // else it is there
+        band.copies.push_back({&from, source, to, 1});
+      }
+    }
+  }
 }
 
 // The band that a row of the layout is in.
@@ -100,7 +117,8 @@ void StripedBoard::load(const std::uint64_t* words, std::size_t first, std::size
     for (std::size_t y = first; y < end; ++y) {
       const std::uint64_t* const row = words + (plane * size_.height + y) * num_words;
       const std::size_t own = y % rows_;
-      const Band& band = band_of(own);
+      Band& band = bands_[static_cast<std::size_t>(&band_of(own) - bands_.data())];
+      const std::size_t lane = plane * lanes_ + y / rows_;
       for (std::size_t column = 0; column < columns_; column += 64) {
         for (std::size_t strip = 0; strip < 64; ++strip) {
           turned[strip] =
@@ -109,7 +127,7 @@ void StripedBoard::load(const std::uint64_t* words, std::size_t first, std::size
         transpose(turned);
         const std::size_t count = std::min<std::size_t>(64, columns_ - column);
         for (std::size_t j = 0; j < count; ++j) {
-          at(band, 2 + column + j, own - band.first + 1)[plane * lanes_ + y / rows_] = turned[j];
+          band.words[word(band, 2 + column + j, own - band.first + 1) + lane] = turned[j];
         }
       }
     }
@@ -126,12 +144,12 @@ void StripedBoard::store(std::uint64_t* words, std::size_t shift, std::size_t fi
       std::memset(row, 0, num_words * sizeof(std::uint64_t));
       const std::size_t own = y % rows_;
       const Band& band = band_of(own);
+      const std::size_t lane = plane * lanes_ + y / rows_;
       for (std::size_t column = 0; column < columns_; column += 64) {
         const std::size_t count = std::min<std::size_t>(64, columns_ - column);
         for (std::size_t j = 0; j < 64; ++j) {
-          turned[j] = j < count ? at(band, shift + 1 + column + j,
-                                     own - band.first + 1)[plane * lanes_ + y / rows_]
-                                : 0;
+          const std::size_t slot = shift + 1 + column + j;
+          turned[j] = j < count ? band.words[word(band, slot, own - band.first + 1) + lane] : 0;
         }
         transpose(turned);
         for (std::size_t strip = 0; strip < strips_; ++strip) {
@@ -146,63 +164,46 @@ void StripedBoard::store(std::uint64_t* words, std::size_t shift, std::size_t fi
 
 void StripedBoard::step(const Column& column, std::size_t band, std::size_t shift,
                         std::uint8_t* scratch) {
-  const Band& own = bands_[band];
+  Band& own = bands_[band];
   const auto row = [&](std::size_t slot) {
-    return reinterpret_cast<std::uint8_t*>(at(own, slot, 1));
+    return reinterpret_cast<std::uint8_t*>(own.words.data() + word(own, slot, 1));
   };
   for (std::size_t i = 0; i < columns_; ++i) {
     const std::size_t j = shift == 1 ? i : columns_ - 1 - i;
-    const std::size_t left = shift + j, right = left + 2;
-    column.step(row(left), row(left + 1), row(right), row(shift == 1 ? left : right), own.num_rows,
-                scratch);
+    const std::size_t left = shift + j, right = left + 2, out = shift == 1 ? left : right;
+    column.step(row(left), row(left + 1), row(right), row(out), own.num_rows, scratch);
+    if (bands_.size() == 1) copy(own, out, outside_);  // while it is near
   }
 }
 
-void StripedBoard::fill_border(std::size_t band, std::size_t shift) {
-  const Band& own = bands_[band];
-  fill_row(own, shift, 0);
-  fill_row(own, shift, own.num_rows + 1);
-  if (last_rows_ < rows_ && last_rows_ >= own.first && last_rows_ < own.first + own.num_rows) {
-    fill_row(own, shift, last_rows_ - own.first + 1);
+void StripedBoard::fill_border(std::size_t band, std::size_t shift, bool is_stepped) {
+  Band& own = bands_[band];
+  if (!is_stepped || bands_.size() > 1) {
+    for (std::size_t j = 0; j < columns_; ++j) copy(own, shift + 1 + j, outside_);
   }
   fill_columns(own, shift);
 }
 
-// Fills a band's row, counted from -1, from wherever its cells are.
-void StripedBoard::fill_row(const Band& band, std::size_t shift, std::size_t row) {
-  const auto turned = std::find_if(turned_.begin(), turned_.end(), [&](const Row& candidate) {
-    return candidate.row == band.first + row;
-  });
-  if (turned == turned_.end()) {
-    const std::size_t wanted = band.first + row - 1;
-    const Band& from = band_of(wanted);
-    for (std::size_t slot = shift + 1; slot <= shift + columns_; ++slot) {
-      std::memcpy(at(band, slot, row), at(from, slot, wanted - from.first + 1),
-                  row_words() * sizeof(std::uint64_t));
-    }
-    return;
-  }
-  for (const Lane& lane : turned->lanes) {
-    const Band& from = band_of(lane.from_row);
-    const std::uint64_t* source = at(from, shift + 1, lane.from_row - from.first + 1);
-    std::uint64_t* to = at(band, shift + 1, row);
-    if (source + lane.from_lane == to + lane.lane && !lane.is_outside) continue;  // it is there
-    std::size_t step = from.slot_words, from_lane = lane.from_lane;
-    if (lane.is_outside) {
-      source = outside_.data();
-      step = from_lane = 0;
-    }
-    for (std::size_t j = 0; j < columns_; ++j, source += step, to += band.slot_words) {
-      for (std::size_t plane = 0; plane < planes_; ++plane) {
-        to[plane * lanes_ + lane.lane] = source[plane * lanes_ + from_lane];
-      }
+void StripedBoard::copy(Band& band, std::size_t slot, const std::vector<std::uint64_t>& outside) {
+  std::uint64_t* const words = band.words.data() + slot * band.slot_words;
+  for (const Copy& copy : band.copies) {
+    const std::uint64_t* const from = copy.from == nullptr
+                                          ? outside.data()
+                                          : copy.from->words.data() + slot * copy.from->slot_words;
+    if (copy.num_words == 1) {
+      words[copy.to_word] = from[copy.from_word];
+    } else {
+      std::memcpy(words + copy.to_word, from + copy.from_word,
+                  copy.num_words * sizeof(std::uint64_t));
     }
   }
 }
 
 // Fills a band's columns -1 and `columns`, and bits of the last strip's first missing one.
-void StripedBoard::fill_columns(const Band& band, std::size_t shift) {
-  const auto column = [&](std::size_t j) { return at(band, shift + j, 0); };  // counted from -1
+void StripedBoard::fill_columns(Band& band, std::size_t shift) {
+  const auto column = [&](std::size_t j) {  // counted from -1
+    return band.words.data() + word(band, shift + j, 0);
+  };
   const bool is_torus = edge_.is_torus;
   engine_kernels().turn_columns({
       .first = column(1),

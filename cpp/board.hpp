@@ -41,37 +41,38 @@ class StripedBoard {
   // Steps a band, whose border is filled, and turns the shift, which is 0 or 1.
   void step(const Column& column, std::size_t band, std::size_t shift, std::uint8_t* scratch);
 
-  // Fills a band's border once all bands have been stepped.
-  void fill_border(std::size_t band, std::size_t shift);
+  // Fills a band's border, once all bands have been loaded or stepped.
+  void fill_border(std::size_t band, std::size_t shift, bool is_stepped);
 
  private:
+  struct Band;
+  // Words of a slot that are copies of others in the same slot of a band, or of what is outside.
+  struct Copy {
+    const Band* from;  // null: outside
+    std::size_t from_word, to_word, num_words;
+  };
   struct Band {
     std::size_t first, num_rows;
     std::size_t slot_words;
     Buffer<std::uint64_t> words;
-  };
-  // Where a lane of a row comes from: the same column of another row, or outside of the board.
-  struct Lane {
-    std::size_t lane, from_lane, from_row;
-    bool is_outside;
-  };
-  struct Row {
-    std::size_t row;  // counted from -1, which is 0 here
-    std::vector<Lane> lanes;
+    std::vector<Copy> copies;
   };
 
   std::size_t row_words() const { return planes_ * lanes_; }
-  std::uint64_t* at(const Band& band, std::size_t slot, std::size_t row) const;
+  // The words of a row, which is counted from a band's row -1, in a slot.
+  std::size_t word(const Band& band, std::size_t slot, std::size_t row) const {
+    return slot * band.slot_words + row * row_words();
+  }
   const Band& band_of(std::size_t row) const;
-  void fill_row(const Band& band, std::size_t shift, std::size_t row);
-  void fill_columns(const Band& band, std::size_t shift);
+  void plan_copies(Band& band, std::size_t row);
+  static void copy(Band& band, std::size_t slot, const std::vector<std::uint64_t>& outside);
+  void fill_columns(Band& band, std::size_t shift);
 
   BoardSize size_;
   Edge edge_;
   std::size_t planes_, lanes_;
   std::size_t strips_, columns_, last_columns_;  // the last strip's
   std::size_t blocks_, rows_, last_rows_;        // the last block's
-  std::vector<Row> turned_;                      // rows whose lanes come from several others
   std::vector<std::uint64_t> outside_;           // a row of it
   std::vector<Band> bands_;
 };
