@@ -12,18 +12,6 @@ namespace {
 
 std::size_t divided(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-// Bit j of word s goes to bit s of word j (Warren, "Hacker's Delight", 7-3).
-void transpose(std::uint64_t (&words)[64]) {
-  std::uint64_t mask = 0xFFFF'FFFF;
-  for (std::size_t half = 32; half > 0; half /= 2, mask ^= mask << half) {
-    for (std::size_t i = 0; i < 64; i = (i + half + 1) & ~half) {
-      const std::uint64_t differ = (words[i] >> half ^ words[i + half]) & mask;
-      words[i] ^= differ << half;
-      words[i + half] ^= differ;
-    }
-  }
-}
-
 // 64 bits from the one at `first`; what is past the words is 0.
 std::uint64_t bits_from(const std::uint64_t* words, std::size_t num_words, std::size_t first) {
   const std::size_t word = first / 64, shift = first % 64;
@@ -78,13 +66,28 @@ StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::s
 // after the last block's last.
 void StripedBoard::plan_copies(Band& band, std::size_t row) {
   const std::size_t own = band.first + row;  // counted from -1 too
-  if (own != 0 && own != rows_ + 1 && own != last_rows_ + 1) {
+  const bool is_first = own == 0, is_last = own == rows_ + 1, is_end = own == last_rows_ + 1;
+  if (!is_first && !is_last && !is_end) {
     const Band& from = band_of(own - 1);
     band.copies.push_back(
         {&from, word(from, 0, own - from.first), word(band, 0, row), row_words()});
     return;
   }
-  for (std::size_t lane = 0; lane < blocks_; ++lane) {
+  const bool is_alone = bands_.size() == 1;
+  std::size_t lane = 0, end = blocks_;
+  if (is_alone && is_end && !is_last) {
+    lane = blocks_ - 1;  // others are there
+  } else if (is_alone) {
+    // Lanes turned by one, and what is wrong with the first or last one is mended below.
+    const std::size_t from = is_first ? word(band, 0, rows_) - 1 : word(band, 0, 1) + 1;
+    for (std::size_t plane = 0; plane < planes_; ++plane) {
+      const std::size_t at = plane * lanes_;
+      band.copies.push_back({&band, from + at, word(band, 0, row) + at, lanes_});
+    }
+    if (is_first) end = 1;
+    if (is_last) lane = blocks_ - 1;
+  }
+  for (; lane < end; ++lane) {
     const std::size_t y = lane * rows_ + own;  // counted from -1
     const bool is_outside = !edge_.is_torus && (y == 0 || y > size_.height);
     const std::size_t turned = (y + size_.height - 1) % size_.height;
@@ -111,6 +114,7 @@ const StripedBoard::Band& StripedBoard::band_of(std::size_t row) const {
 }
 
 void StripedBoard::load(const std::uint64_t* words, std::size_t first, std::size_t end) {
+  const auto transpose = engine_kernels().transpose;
   const std::size_t num_words = size_.row_words();
   std::uint64_t turned[64];
   for (std::size_t plane = 0; plane < planes_; ++plane) {
@@ -136,6 +140,7 @@ void StripedBoard::load(const std::uint64_t* words, std::size_t first, std::size
 
 void StripedBoard::store(std::uint64_t* words, std::size_t shift, std::size_t first,
                          std::size_t end) const {
+  const auto transpose = engine_kernels().transpose;
   const std::size_t num_words = size_.row_words();
   std::uint64_t turned[64];
   for (std::size_t plane = 0; plane < planes_; ++plane) {
@@ -190,11 +195,19 @@ void StripedBoard::copy(Band& band, std::size_t slot, const std::vector<std::uin
     const std::uint64_t* const from = copy.from == nullptr
                                           ? outside.data()
                                           : copy.from->words.data() + slot * copy.from->slot_words;
-    if (copy.num_words == 1) {
-      words[copy.to_word] = from[copy.from_word];
-    } else {
-      std::memcpy(words + copy.to_word, from + copy.from_word,
-                  copy.num_words * sizeof(std::uint64_t));
+    std::uint64_t* const to = words + copy.to_word;
+    switch (copy.num_words) {  // usual ones, for which the compiler calls nothing
+      case 1:
+        *to = from[copy.from_word];
+        break;
+      case 4:
+        std::memcpy(to, from + copy.from_word, 4 * sizeof(std::uint64_t));
+        break;
+      case 8:
+        std::memcpy(to, from + copy.from_word, 8 * sizeof(std::uint64_t));
+        break;
+      default:
+        std::memcpy(to, from + copy.from_word, copy.num_words * sizeof(std::uint64_t));
     }
   }
 }

@@ -13,11 +13,17 @@ namespace {
 
 // Rows that a turn of the loop steps: so many, or fewer where that makes more operations than
 // these, which fill a good part of the cache of decoded instructions.
-constexpr std::size_t kRows = 8, kOperations = 1000;
+constexpr std::size_t kRows = 16, kOperations = 1000;
+
+// Rows of a turn for what is left then.
+constexpr std::size_t kFewRows = 4;
+
+// Rows whose operations are mixed.
+constexpr std::size_t kMixedRows = 2;
 
 // The row, counted from the one that is stepped next, at which the code's addresses are: with it in
 // their middle, the others are near enough for short instructions.
-constexpr std::int64_t kMiddle = 5;
+constexpr std::int64_t kMiddle = 9;
 
 // Rows that the interpreter steps together.
 constexpr std::size_t kInterpretedRows = 6;
@@ -57,7 +63,7 @@ class Writer {
     std::vector<Memory> inputs = reserved();
     push_row(inputs, -1);
     push_row(inputs, 0);
-    write(first_rows_program(rule_), std::move(inputs), carried_);
+    write(first_rows_program(rule_), std::move(inputs), carried_, 1);
   }
 
   // Steps so many rows a turn while there are as many left.
@@ -74,7 +80,7 @@ class Writer {
     assembler_.compare(kR9, size);
     const std::size_t to_end = assembler_.jump_if_below();
     const std::size_t start = assembler_.here();
-    write(column_program(rule_, num_rows), std::move(inputs), outputs);
+    write(column_program(rule_, num_rows), std::move(inputs), outputs, num_rows);
     for (const int base : {kRsi, kRdx, kRcx, kR8}) assembler_.add(base, num_rows * row_bytes_);
     assembler_.subtract(kR9, size);
     assembler_.compare(kR9, size);
@@ -114,11 +120,13 @@ class Writer {
     }
   }
 
-  void write(Program program, std::vector<Memory> inputs, const std::vector<Memory>& outputs) {
+  void write(Program program, std::vector<Memory> inputs, const std::vector<Memory>& outputs,
+             std::size_t num_rows) {
     if (assembler_.isa() == Isa::avx512) program = cover(program);
     const auto ones = static_cast<Value>(1 + carried_.size());
     program = demand_order(without_inversions(std::move(program), ones, ones + 1));
     num_operations_ = program.operations.size();
+    program = spread(program, std::max<std::size_t>(1, kMixedRows * num_operations_ / num_rows));
     Allocator allocator(program, assembler_, std::move(inputs), outputs, carried_.size() + 2);
     for (std::size_t i = 0; i < program.operations.size(); ++i) allocator.run(i);
     allocator.finish();
@@ -147,6 +155,7 @@ CompiledColumn::CompiledColumn(const Neighbourhood& rule, Isa isa)
   writer.first_rows();
   writer.loop(num_rows);
   operations_a_row_ = static_cast<double>(writer.num_operations()) / static_cast<double>(num_rows);
+  if (num_rows > kFewRows) writer.loop(kFewRows);
   if (num_rows > 1) writer.loop(1);
   writer.leave();
   num_slots_ = writer.num_slots();

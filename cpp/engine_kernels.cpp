@@ -414,6 +414,29 @@ void pack(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>
   }
 }
 
+// Warren, "Hacker's Delight", 7-3.
+template <unsigned half>
+void exchange_halves(std::uint64_t* words, std::uint64_t mask) {
+  for (std::size_t begin = 0; begin < 64; begin += 2 * half) {
+    std::uint64_t* __restrict__ const low = words + begin;
+    std::uint64_t* __restrict__ const high = low + half;
+    for (std::size_t i = 0; i < half; ++i) {
+      const std::uint64_t differ = (low[i] >> half ^ high[i]) & mask;
+      low[i] ^= differ << half;
+      high[i] ^= differ;
+    }
+  }
+}
+
+void transpose_words(std::uint64_t* words) {
+  exchange_halves<32>(words, 0x0000'0000'FFFF'FFFF);
+  exchange_halves<16>(words, 0x0000'FFFF'0000'FFFF);
+  exchange_halves<8>(words, 0x00FF'00FF'00FF'00FF);
+  exchange_halves<4>(words, 0x0F0F'0F0F'0F0F'0F0F);
+  exchange_halves<2>(words, 0x3333'3333'3333'3333);
+  exchange_halves<1>(words, 0x5555'5555'5555'5555);
+}
+
 void turn_columns(const TurnedColumns& columns) {
   const std::uint64_t* __restrict__ const first = columns.first;
   const std::uint64_t* __restrict__ const last = columns.last;
@@ -457,6 +480,7 @@ extern const EngineKernels GATEWRIGHT_NAME(engine_kernels, GATEWRIGHT_TARGET) = 
     pack<std::uint8_t>,
     pack<float>,
     pack<double>,
-    turn_columns};
+    turn_columns,
+    transpose_words};
 
 }  // namespace gatewright

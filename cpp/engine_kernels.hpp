@@ -110,6 +110,8 @@ struct EngineKernels {
   PackRows<float>* pack_float;
   PackRows<double>* pack_double;
   void (*turn_columns)(const TurnedColumns& columns);
+  // Bit j of word i goes to bit i of word j, of 64 words.
+  void (*transpose)(std::uint64_t* words);
 };
 
 // Those of the best instruction set that this machine has; GATEWRIGHT_ISA names another. Throws

@@ -1,6 +1,7 @@
 #include "program.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "trail.hpp"
 
@@ -36,6 +37,19 @@ Program ordered(const Program& program, const std::vector<std::uint32_t>& order)
     result.outputs.push_back(2 * place[at(literal >> 1)] | (literal & 1));
   }
   return result;
+}
+
+// 0 of inputs and constants, else one more than the deepest operand's.
+std::vector<std::uint32_t> levels(const Program& program) {
+  std::vector<std::uint32_t> level(program.num_values());
+  for (std::size_t i = 0; i < program.operations.size(); ++i) {
+    const Operation& operation = program.operations[i];
+    std::uint32_t& own = level[at(program.value(i))];
+    for (std::size_t k = 0; k < operation.size(); ++k) {
+      own = std::max(own, level[at(operation.operands[k])] + 1);
+    }
+  }
+  return level;
 }
 
 }  // namespace
@@ -116,13 +130,7 @@ Program make_program(const CircuitView& circuit) {
 
 Program demand_order(const Program& program) {
   const std::size_t first = 1 + program.num_inputs;
-  std::vector<std::uint32_t> level(program.num_values());
-  for (std::size_t i = 0; i < program.operations.size(); ++i) {
-    const Operation& operation = program.operations[i];
-    for (std::size_t k = 0; k < operation.size(); ++k) {
-      level[first + i] = std::max(level[first + i], level[at(operation.operands[k])] + 1);
-    }
-  }
+  const std::vector<std::uint32_t> level = levels(program);
   const Readers read = readers(program);
   std::vector<std::uint8_t> missing(program.operations.size());
   for (std::size_t i = 0; i < missing.size(); ++i) {
@@ -166,6 +174,19 @@ Program demand_order(const Program& program) {
       stack.pop_back();
       if (!is_done[i]) run(i);
     }
+  }
+  return ordered(program, order);
+}
+
+Program spread(const Program& program, std::size_t window) {
+  const std::size_t first = 1 + program.num_inputs, size = program.operations.size();
+  const std::vector<std::uint32_t> level = levels(program);
+  std::vector<std::uint32_t> order(size);
+  std::iota(order.begin(), order.end(), 0U);
+  for (std::size_t begin = 0; begin < size; begin += std::min(window, size - begin)) {
+    std::stable_sort(
+        order.data() + begin, order.data() + std::min(size, begin + window),
+        [&](std::uint32_t a, std::uint32_t b) { return level[first + a] < level[first + b]; });
   }
   return ordered(program, order);
 }

@@ -64,6 +64,10 @@ Program cover(const Program& program);
 // where results are read at once, as those of sums are.
 Program demand_order(const Program& program);
 
+// The same operations, each `window` of them level by level: what is computed does not wait for
+// what has just been begun.
+Program spread(const Program& program, std::size_t window);
+
 // Level by level, in trails (see trail.hpp) within each: long runs that read nothing of one
 // another. `ends` receives the end of each level.
 Program level_order(const Program& program, std::vector<std::size_t>* ends);
