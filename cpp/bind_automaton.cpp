@@ -6,11 +6,12 @@
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
-#include <memory>
+#include <cstdlib>
 #include <optional>
 #include <string>
 
 #include "automaton.hpp"
+#include "buffer.hpp"
 #include "neighbourhood.hpp"
 
 namespace nb = nanobind;
@@ -62,16 +63,14 @@ Board step(const Automaton& automaton, const Words& words, std::size_t width,
         "words are [planes, height, ceil(width / 64)] for the rule's planes, and a board has "
         "cells");
   }
-  const std::size_t num = words.size();
-  std::unique_ptr<std::uint64_t[]> result(new std::uint64_t[num]);
+  auto* const result = static_cast<std::uint64_t*>(gatewright::allocate_lines(words.nbytes()));
+  nb::capsule owner(result, [](void* data) noexcept { std::free(data); });
   {
     const nb::gil_scoped_release release;
     automaton.step(words.data(), size, {!outside.has_value(), outside.value_or(0)}, generations,
-                   num_threads, result.get());
+                   num_threads, result);
   }
-  nb::capsule owner(result.get(),
-                    [](void* data) noexcept { delete[] static_cast<std::uint64_t*>(data); });
-  return Board(result.release(), {words.shape(0), words.shape(1), words.shape(2)}, owner);
+  return Board(result, {words.shape(0), words.shape(1), words.shape(2)}, owner);
 }
 
 }  // namespace
@@ -85,6 +84,8 @@ void bind_automaton(nb::module_& module) {
            "num_threads"_a)
       .def_prop_ro("operations_a_row",
                    [](const Automaton& automaton) { return automaton.column().operations_a_row(); })
+      .def_prop_ro("scratch_bytes",
+                   [](const Automaton& automaton) { return automaton.column().scratch_bytes(); })
       .def_prop_ro("code", [](const Automaton& automaton) {
         const auto* made = dynamic_cast<const CompiledColumn*>(&automaton.column());
         if (made == nullptr) return nb::bytes("", 0);

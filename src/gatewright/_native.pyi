@@ -71,3 +71,27 @@ class Trainer:
     def sums(
         self, rows: npt.NDArray[np.uint64], temperature: float, is_hard: bool
     ) -> npt.NDArray[np.float32]: ...
+
+class Automaton:
+    def __init__(
+        self,
+        planes: int,
+        row_fanin: npt.NDArray[np.int32],
+        row_table: npt.NDArray[np.uint8],
+        row_outputs: npt.NDArray[np.int32],
+        cell_fanin: npt.NDArray[np.int32],
+        cell_table: npt.NDArray[np.uint8],
+        cell_outputs: npt.NDArray[np.int32],
+        backend: str,
+    ) -> None: ...
+    def step(
+        self,
+        words: npt.NDArray[np.uint64],
+        width: int,
+        generations: int,
+        outside: int | None,
+        num_threads: int,
+    ) -> npt.NDArray[np.uint64]: ...
+    operations_a_row: float
+    scratch_bytes: int
+    code: bytes

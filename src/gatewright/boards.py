@@ -228,6 +228,7 @@ def _pack_rows(cells: Bits) -> Words:
 
 
 def words_in_row(width: int) -> int:
+    """Words that a row of so many cells takes."""
     return -(-width // 64)
 
 

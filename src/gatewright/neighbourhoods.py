@@ -42,7 +42,7 @@ def split(circuit: Circuit) -> Parts:
 
 def _parts(sharing: Sharing) -> Parts:
     row = _row_builder(1)
-    literal = dict(zip(CELLS, row.inputs, strict=True))
+    literal: dict[int, int] = dict(zip(CELLS, row.inputs, strict=True))
     for gate in sharing.row_gates:
         literal[gate.function] = row.gate(gate.table, literal[gate.a], literal[gate.b])
     for k, function in enumerate(sharing.carried):

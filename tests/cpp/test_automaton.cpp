@@ -1,0 +1,196 @@
+// Random rules on random boards, with sanitizers on: every back end, any number of bands, both
+// edges, against a loop over the cells.
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "automaton.hpp"
+#include "board.hpp"
+#include "engine_kernels.hpp"
+#include "machine_code.hpp"
+
+using gatewright::Buffer;
+using gatewright::CircuitView;
+using gatewright::Column;
+using gatewright::Neighbourhood;
+
+namespace {
+
+struct Arrays {
+  std::size_t num_inputs;
+  std::vector<std::int32_t> fanin, outputs;
+  std::vector<std::uint8_t> table;
+
+  CircuitView view() const {
+    return {num_inputs, table.size(), outputs.size(), fanin.data(), table.data(), outputs.data()};
+  }
+};
+
+Arrays draw(std::mt19937& random, std::size_t num_inputs, std::size_t num_gates,
+            std::size_t num_outputs) {
+  const auto below = [&](std::size_t n) { return static_cast<std::int32_t>(random() % n); };
+  Arrays made{num_inputs, {}, {}, {}};
+  for (std::size_t gate = 0; gate < num_gates; ++gate) {
+    for (int k = 0; k < 2; ++k) made.fanin.push_back(below(1 + num_inputs + gate));
+    made.table.push_back(static_cast<std::uint8_t>(random() % 16));
+  }
+  for (std::size_t k = 0; k < num_outputs; ++k) {
+    made.outputs.push_back(below(2 * (1 + num_inputs + num_gates)));
+  }
+  return made;
+}
+
+using Bits = std::vector<std::uint8_t>;  // [plane][y][x]
+
+struct Board {
+  std::size_t width, height, planes;
+  bool is_torus;
+  std::uint64_t outside;
+
+  std::uint8_t bit(const Bits& bits, std::size_t plane, std::ptrdiff_t y, std::ptrdiff_t x) const {
+    const auto h = static_cast<std::ptrdiff_t>(height), w = static_cast<std::ptrdiff_t>(width);
+    if (!is_torus && (y < 0 || y >= h || x < 0 || x >= w)) return outside >> plane & 1;
+    return bits[(plane * height + static_cast<std::size_t>((y + h) % h)) * width +
+                static_cast<std::size_t>((x + w) % w)];
+  }
+
+  std::vector<std::uint64_t> words(const Bits& bits) const {
+    std::vector<std::uint64_t> words(planes * height * ((width + 63) / 64));
+    for (std::size_t row = 0; row < planes * height; ++row) {
+      for (std::size_t x = 0; x < width; ++x) {
+        words[row * ((width + 63) / 64) + x / 64] |= std::uint64_t{bits[row * width + x]} << x % 64;
+      }
+    }
+    return words;
+  }
+};
+
+std::vector<std::uint64_t> run(const CircuitView& circuit,
+                               const std::vector<std::uint64_t>& inputs) {
+  std::vector<std::uint64_t> outputs(circuit.num_outputs);
+  gatewright::simulate(circuit, 1, inputs.data(), outputs.data());
+  return outputs;
+}
+
+Bits step(const Board& board, const Neighbourhood& rule, const Bits& bits) {
+  Bits next(bits.size());
+  for (std::size_t y = 0; y < board.height; ++y) {
+    for (std::size_t x = 0; x < board.width; ++x) {
+      std::vector<std::uint64_t> read;
+      for (std::ptrdiff_t dy = -1; dy <= 1; ++dy) {
+        std::vector<std::uint64_t> row;
+        for (std::ptrdiff_t dx = -1; dx <= 1; ++dx) {
+          for (std::size_t plane = 0; plane < board.planes; ++plane) {
+            row.push_back(board.bit(bits, plane, static_cast<std::ptrdiff_t>(y) + dy,
+                                    static_cast<std::ptrdiff_t>(x) + dx));
+          }
+        }
+        for (const std::uint64_t value : run(rule.row, row)) read.push_back(value);
+      }
+      const std::vector<std::uint64_t> cell = run(rule.cell, read);
+      for (std::size_t plane = 0; plane < board.planes; ++plane) {
+        next[(plane * board.height + y) * board.width + x] = cell[plane] & 1;
+      }
+    }
+  }
+  return next;
+}
+
+// What a board is after some generations in so many bands, which are stepped one after the other.
+std::vector<std::uint64_t> stepped(const Board& board, const Column& column, const Bits& bits,
+                                   std::size_t num_bands, std::size_t generations) {
+  gatewright::StripedBoard striped({board.width, board.height}, {board.is_torus, board.outside},
+                                   board.planes, column.vector_bytes() / 8, num_bands);
+  Buffer<std::uint8_t> scratch(column.scratch_bytes());
+  column.prepare(scratch.data());
+  std::vector<std::uint64_t> words = board.words(bits);
+  striped.load(words.data(), 0, board.height);
+  std::size_t shift = 1;
+  for (std::size_t g = 0; g <= generations; ++g) {
+    if (g > 0) {
+      for (std::size_t band = 0; band < striped.num_bands(); ++band) {
+        striped.step(column, band, shift, scratch.data());
+      }
+      shift = 1 - shift;
+    }
+    for (std::size_t band = 0; band < striped.num_bands(); ++band) {
+      striped.fill_border(band, shift, g > 0);
+    }
+  }
+  std::vector<std::uint64_t> result(words.size());
+  striped.store(result.data(), shift, 0, board.height);
+  return result;
+}
+
+// Rules whose parts do not fit one another.
+std::size_t accepted() {
+  std::mt19937 random(0);
+  const Arrays row = draw(random, 6, 4, 3), cell = draw(random, 9, 4, 2);
+  const Arrays short_row = draw(random, 5, 4, 3), few = draw(random, 9, 4, 1);
+  const Arrays wide = draw(random, 10, 4, 2);
+  const auto refused = [](const Neighbourhood& rule) {
+    try {
+      gatewright::validate(rule);
+      return false;
+    } catch (const std::invalid_argument&) {
+      return true;
+    }
+  };
+  Arrays bad = row;
+  bad.fanin[0] = 100;
+  return refused({row.view(), cell.view(), 2}) + !refused({short_row.view(), cell.view(), 2}) +
+         !refused({row.view(), few.view(), 2}) + !refused({row.view(), wide.view(), 2}) +
+         !refused({row.view(), cell.view(), 1}) + !refused({bad.view(), cell.view(), 2});
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(1);
+  std::size_t num_boards = 0, wrong = accepted();
+  for (const char* isa : {"portable", "avx2", "avx512"}) {
+    setenv("GATEWRIGHT_ISA", isa, 1);
+    try {
+      gatewright::engine_kernels();
+    } catch (const std::invalid_argument&) {
+      continue;  // not on this machine
+    }
+    for (int i = 0; i < 60; ++i) {
+      const std::size_t planes = 1 + random() % 4, carried = random() % 8;
+      const Arrays row = draw(random, 3 * planes, random() % 20, carried);
+      const Arrays cell = draw(random, 3 * carried, random() % 4 ? 20 : 200, planes);
+      const Neighbourhood rule{row.view(), cell.view(), planes};
+      gatewright::validate(rule);
+      const std::size_t width = 1 + random() % (random() % 3 ? 12 : 200);
+      const std::size_t height = 1 + random() % (random() % 3 ? 12 : 100);
+      const Board board{width, height, planes, random() % 2 == 0, random() % 16};
+      Bits bits(planes * height * width);
+      for (std::uint8_t& bit : bits) bit = random() % 2;
+      const std::size_t generations = random() % 3;
+      Bits expected = bits;
+      for (std::size_t g = 0; g < generations; ++g) expected = step(board, rule, expected);
+      for (const bool is_compiled : {true, false}) {
+        try {
+          const gatewright::Automaton automaton(rule, is_compiled);
+          for (const std::size_t bands : {1, 2, 5}) {
+            ++num_boards;
+            wrong += stepped(board, automaton.column(), bits, bands, generations) !=
+                     board.words(expected);
+          }
+          std::vector<std::uint64_t> words = board.words(bits), result(words.size());
+          automaton.step(words.data(), {width, height}, {board.is_torus, board.outside},
+                         generations, 2, result.data());
+          wrong += result != board.words(expected);
+        } catch (const std::invalid_argument&) {
+          if (!is_compiled) throw;
+        }
+      }
+    }
+  }
+  std::printf("%zu boards, %zu wrong\n", num_boards, wrong);
+  return wrong != 0;
+}
