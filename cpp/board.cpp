@@ -196,18 +196,18 @@ void StripedBoard::copy(Band& band, std::size_t slot, const std::vector<std::uin
                                           ? outside.data()
                                           : copy.from->words.data() + slot * copy.from->slot_words;
     std::uint64_t* const to = words + copy.to_word;
-    switch (copy.num_words) {  // usual ones, for which the compiler calls nothing
+    switch (copy.num_words) {  // usual ones, for which the compiler calls nothing; they may overlap
       case 1:
         *to = from[copy.from_word];
         break;
       case 4:
-        std::memcpy(to, from + copy.from_word, 4 * sizeof(std::uint64_t));
+        std::memmove(to, from + copy.from_word, 4 * sizeof(std::uint64_t));
         break;
       case 8:
-        std::memcpy(to, from + copy.from_word, 8 * sizeof(std::uint64_t));
+        std::memmove(to, from + copy.from_word, 8 * sizeof(std::uint64_t));
         break;
       default:
-        std::memcpy(to, from + copy.from_word, copy.num_words * sizeof(std::uint64_t));
+        std::memmove(to, from + copy.from_word, copy.num_words * sizeof(std::uint64_t));
     }
   }
 }
