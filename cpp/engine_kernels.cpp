@@ -437,32 +437,44 @@ void transpose_words(std::uint64_t* words) {
   exchange_halves<1>(words, 0x5555'5555'5555'5555);
 }
 
+// to[i] = from[i] turned up by one: bit 0 is bit `top` of before[i].
+void turn_up(std::uint64_t* __restrict__ to, const std::uint64_t* __restrict__ from,
+             const std::uint64_t* __restrict__ before, unsigned top, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = from[i] << 1 | (before[i] >> top & 1);
+}
+
+// Bit `top` of to[i] becomes bit 0 of after[i].
+void set_bit(std::uint64_t* __restrict__ to, const std::uint64_t* __restrict__ after, unsigned top,
+             std::size_t count) {
+  const std::uint64_t others = ~(std::uint64_t{1} << top);
+  for (std::size_t i = 0; i < count; ++i) to[i] = (to[i] & others) | (after[i] & 1) << top;
+}
+
+void turn_down(std::uint64_t* __restrict__ to, const std::uint64_t* __restrict__ from,
+               std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = from[i] >> 1;
+}
+
+// Whole words, which turn in themselves.
+template <unsigned by>
+void rotate_words(std::uint64_t* __restrict__ to, const std::uint64_t* __restrict__ from,
+                  std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = from[i] << by | from[i] >> (64 - by);
+}
+
 void turn_columns(const TurnedColumns& columns) {
-  const std::uint64_t* __restrict__ const first = columns.first;
-  const std::uint64_t* __restrict__ const last = columns.last;
-  std::uint64_t* __restrict__ const left = columns.left;
-  std::uint64_t* __restrict__ const right = columns.right;
   const std::size_t num_words = columns.num_words, period = columns.period;
-  if (columns.top == 63 && columns.before == last && columns.after == first) {
-    for (std::size_t i = 0; i < num_words; ++i) left[i] = last[i] << 1 | last[i] >> 63;
-    for (std::size_t i = 0; i < num_words; ++i) right[i] = first[i] >> 1 | first[i] << 63;
+  if (columns.top == 63 && columns.before == columns.last && columns.after == columns.first) {
+    rotate_words<1>(columns.left, columns.last, num_words);
+    rotate_words<63>(columns.right, columns.first, num_words);
     return;
   }
-  const std::uint64_t* __restrict__ const before = columns.before;
-  const std::uint64_t* __restrict__ const after = columns.after;
-  const unsigned top = columns.top;
-  const std::uint64_t others = ~(std::uint64_t{1} << top);
   for (std::size_t begin = 0; begin < num_words; begin += period) {
-    for (std::size_t i = 0; i < period; ++i) {
-      left[begin + i] = last[begin + i] << 1 | (before[i] >> top & 1);
-    }
+    turn_up(columns.left + begin, columns.last + begin, columns.before, columns.top, period);
   }
-  for (std::size_t i = 0; i < num_words; ++i) right[i] = first[i] >> 1;
-  std::uint64_t* const end = columns.end;
+  turn_down(columns.right, columns.first, num_words);
   for (std::size_t begin = 0; begin < num_words; begin += period) {
-    for (std::size_t i = 0; i < period; ++i) {
-      end[begin + i] = (end[begin + i] & others) | (after[i] & 1) << top;
-    }
+    set_bit(columns.end + begin, columns.after, columns.top, period);
   }
 }
 

@@ -150,7 +150,8 @@ def test_speed_is_of_the_circuit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(life_speed, "CALL_SECONDS", 0.002)
     speed = life_speed.measure(life_circuit(), None, tmp_path, rounds=3)
     names = [row["name"] for row in speed["rows"]]
-    assert len(names) == 4
+    assert len(names) == 5
+    assert any(name.startswith("engine, ") for name in names)
     assert any(name.startswith("hand-written") for name in names)
     for row in speed["rows"]:
         rate = row["cells_per_second"]

@@ -198,8 +198,8 @@ def test_what_cannot_be_stepped_is_refused() -> None:
     small.output("y", small.inputs[0])
     made = stepper(LIFE)
     refused: list[tuple[str, Callable[[], object]]] = [
-        ("has 1 inputs and 1 outputs; a rule for a board has 9", lambda: stepper(small.build())),
-        ("has 1 inputs and 1 outputs; a rule for a board has 9", lambda: step(small.build(), board)),
+        ("1 inputs and 1 outputs; a rule for a board has 9", lambda: stepper(small.build())),
+        ("1 inputs and 1 outputs; a rule for a board has 9", lambda: step(small.build(), board)),
         ("outside is 2; cells of 1 planes have states 0 to 1", lambda: stepper(LIFE, outside=2)),
         ("outside is -1", lambda: step(LIFE, board, 1, -1)),
         ("is a rule for 1 planes; the board has 2", lambda: made(two)),

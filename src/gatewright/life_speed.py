@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from gatewright.automata import Board, step
+from gatewright.automata import Board, step, stepper
 from gatewright.circuit import Circuit
 from gatewright.compiler import compile_shared, find_compiler
 from gatewright.network import Network
@@ -114,7 +114,12 @@ def _compiled(circuit: Circuit, folder: Path) -> list[Contender]:
     life = replace(circuit, name="life")
     files = TARGETS["c-automaton"].write(life)
     wide = widest_vector()
+    engine = stepper(circuit, threads=1)
     contenders = [
+        Contender(
+            f"engine, {engine.backend}", SIZE, engine,
+            "made at once, without a C compiler; layout conversion included",
+        ),
         Contender(
             "compiled circuit, 64-bit words", SIZE,
             _board_runner(files, folder / "words", "life_board", ("-O3",)),

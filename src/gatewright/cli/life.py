@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewright.automata import PATTERN_NAMES, Board, load_pattern, step
+from gatewright.automata import PATTERN_NAMES, Board, load_pattern, stepper
 from gatewright.cli.fields import add_fields, recipe_of
 from gatewright.cli.progress import remark, training
 from gatewright.compiler import find_compiler
@@ -96,7 +96,7 @@ def _watch(options: argparse.Namespace, chosen: Recipe, folder: Path) -> int:
         write_report(_learn(options, chosen, folder), folder, None)
     circuit = load_model(str(path)).circuit
     watch(
-        lambda board, generations: step(circuit, board, generations),
+        stepper(circuit),
         board,
         name=f"{circuit.name}, {circuit.num_gates} gates",
         speed=options.speed,
