@@ -555,7 +555,7 @@ def test_no_page_is_writable_and_executable() -> None:
 @machines("address,undefined")
 def test_the_engine_is_clean(machine: Machine, tmp_path: Path) -> None:
     sources = ["program", "cover", "machine_code", "interpreter", "engine", "engine_dispatch"]
-    sources += ["bit_table", "simulate", "trail", "team"]
+    sources += ["bit_table", "code_pages", "simulate", "trail", "team"]
     program = machine.build("test_engine", sources, tmp_path, "-O1", kernels="engine_kernels")
     assert re.fullmatch(r"\d+ circuits, 0 wrong\n", machine.run(program))
 

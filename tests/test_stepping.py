@@ -19,7 +19,8 @@ from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError, MissingTool
 from gatewright.neighbourhoods import split
 from gatewright.stepping import MAX_GENERATIONS
-from test_engine import HERE, HOW
+from native_programs import Machine, machines
+from test_engine import HOW
 
 NATIVE = pytest.mark.skipif(native.load() is None, reason="the native core is not built")
 LIFE = life_circuit()
@@ -278,27 +279,9 @@ def test_disassembled_it_reads_and_writes_its_columns_only(
     assert lines[-1] == "ret"
 
 
-@NATIVE
-@pytest.mark.needs_tool("g++")
-def test_stepping_is_clean_under_sanitizers(tmp_path: Path) -> None:
-    program, core = tmp_path / "test_automaton", HERE.parent / "cpp"
-    names = ("automaton", "board", "column", "neighbourhood", "program", "cover", "code_pages")
-    names = (*names, "interpreter", "engine_dispatch", "simulate", "trail", "team")
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = ["-std=c++20", "-O1", "-g1", "-Wall", "-Wextra", "-Wno-psabi", *sanitize, f"-I{core}"]
-    machine = subprocess.run(["uname", "-m"], capture_output=True, text=True, check=True).stdout
-    targets: dict[str, list[str]] = {"portable": []}
-    if machine.strip() == "x86_64":
-        avx512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
-        targets |= {"avx2": ["-mavx2"], "avx512": avx512}
-    objects: list[str] = []
-    for target, extra in targets.items():
-        objects.append(str(tmp_path / f"{target}.o"))
-        kernel = [str(core / "engine_kernels.cpp"), f"-DGATEWRIGHT_TARGET={target}"]
-        subprocess.run(["g++", *flags, *extra, "-c", *kernel, "-o", objects[-1]], check=True)
-    sources = [str(HERE / "cpp" / "test_automaton.cpp"), *(str(core / f"{n}.cpp") for n in names)]
-    command = ["g++", *flags, *sources, *objects, "-o", str(program), "-pthread"]
-    subprocess.run(command, check=True)
-    said = subprocess.run([str(program)], capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stderr[-3000:]
-    assert re.fullmatch(r"\d+ boards, 0 wrong\n", said.stdout)
+@machines("address,undefined")
+def test_stepping_is_clean(machine: Machine, tmp_path: Path) -> None:
+    sources = ["automaton", "board", "column", "neighbourhood", "program", "cover", "code_pages"]
+    sources += ["interpreter", "engine_dispatch", "simulate", "trail", "team"]
+    program = machine.build("test_automaton", sources, tmp_path, "-O1", kernels="engine_kernels")
+    assert re.fullmatch(r"\d+ boards, 0 wrong\n", machine.run(program))
