@@ -87,6 +87,7 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
 void bind_augment(nb::module_& module);
 void bind_automaton(nb::module_& module);
 void bind_engine(nb::module_& module);
+void bind_sweeping(nb::module_& module);
 void bind_training(nb::module_& module);
 #if defined(GATEWRIGHT_FFI)
 void bind_ffi(nb::module_& module);
@@ -103,6 +104,7 @@ NB_MODULE(_native, module) {
   bind_augment(module);
   bind_automaton(module);
   bind_engine(module);
+  bind_sweeping(module);
   bind_training(module);
 #if defined(GATEWRIGHT_FFI)
   bind_ffi(module);

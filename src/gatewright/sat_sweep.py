@@ -18,17 +18,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from gatewright.candidates import Candidates
-from gatewright.circuit import Bits, Builder, Circuit, Words, pack, unpack
-from gatewright.window import Gate, Meter, Window, is_equal_locally
+from gatewright.circuit import Bits, Circuit, Words, pack, unpack
+from gatewright.sweeping import Gates, sweeping
+from gatewright.window import Meter, Window
 
 #: Conflicts that a pair may cost: none in the first round, then this, then GROWTH times more.
 FIRST_BUDGET = 100
 GROWTH = 8
 
-#: Nodes of its class that a node is compared with in a small window.
-MAX_LOCAL_TRIES = 8
+#: Gates and leaves of a small window, decided by truth tables: in the first round, and later.
+SMALL_LOCAL = (24, 8)
+LARGE_LOCAL = (100, 12)
+
+#: Gates visited between two looks at the meter.
+STRIDE = 1000
 
 #: Gates in a pair's window for SAT, before its whole cones are considered.
 NUM_WINDOW_GATES = 64
@@ -118,24 +123,26 @@ class _Round:
     ) -> None:
         self.miter, self.meter, self.rng, self.budget = miter, meter, rng, budget
         self.words = [words]  # the samples worth keeping for the next round
-        self.num_merged = 0
         self.undecided: list[int] = []
-        self._builder = Builder(miter.input_names)
-        self._gates: list[Gate] = []  # the builder's
+        self._num_solved = 0
+        self._grown = sweeping(miter)
+        self._grown.limit(*(LARGE_LOCAL if budget else SMALL_LOCAL))
+        self._gates = Gates(self._grown)
         self._whole = Window(miter.num_inputs, self._gates)
-        self._merged = list(range(miter.first_gate))  # the builder's node for each node visited
         self._given_up: set[tuple[int, int]] = set()
-        self._fanin: list[list[int]] = miter.fanin.tolist()
-        self._table: list[int] = miter.table.tolist()
+
+    @property
+    def num_merged(self) -> int:
+        return self._grown.num_merged + self._num_solved
 
     def run(self) -> Bits | None:
         """Visit every node, then every pair of outputs; a row where a pair differs, or None."""
         try:
             self._classify()
-            for node in range(self.miter.first_gate):
-                self._candidates.lead(node)
-            for gate in range(self.miter.num_gates):
-                self._visit(gate)
+            while not self._grown.is_done:
+                is_open = not self.meter.is_spent
+                if self._grown.advance(is_open, is_open and self.budget > 0, STRIDE):
+                    self._decide()
             self._decide_outputs()
         except _Differs as found:
             return found.row
@@ -145,87 +152,66 @@ class _Round:
 
     def remainder(self) -> Circuit:
         """The merged miter of the pairs that are still undecided."""
-        outputs: list[int] = self.miter.outputs.tolist()
-        half = len(outputs) // 2
-        for i in (*self.undecided, *(half + i for i in self.undecided)):
-            self._builder.output(str(i), 2 * self._merged[outputs[i] >> 1] + (outputs[i] & 1))
-        return self._builder.build()
+        half = self.miter.num_outputs // 2
+        chosen = np.array(self.undecided, np.int64)
+        return self._circuit(self.miter.outputs[np.concatenate([chosen, half + chosen])])
 
     def merged(self, names: tuple[str, ...], title: str) -> Circuit:
         """The merged circuit, with the first outputs of the miter."""
-        self._builder.name = title
-        outputs: list[int] = self.miter.outputs.tolist()
-        for name, literal in zip(names, outputs, strict=False):
-            self._builder.output(name, 2 * self._merged[literal >> 1] + (literal & 1))
-        return self._builder.build()
+        circuit = self._circuit(self.miter.outputs[: len(names)])
+        return replace(circuit, output_names=names, name=title)
+
+    def _circuit(self, outputs: npt.NDArray[np.int32]) -> Circuit:
+        merged = self._grown.merged[:, 0]
+        return Circuit(
+            self._grown.fanin,
+            self._grown.table[:, 0],
+            2 * merged[outputs >> 1] + (outputs & 1),
+            self.miter.input_names,
+            tuple(map(str, range(len(outputs)))),
+        )
 
     def _classify(self) -> None:
         """Simulate samples until a block of them tells hardly any more nodes apart."""
-        self._candidates = Candidates(self._simulate(self.words[0]))
+        self._sample(self.words[0])
         num_classes = 0
         for _ in range(MAX_BLOCKS):
-            self._candidates.split(self._simulate(_random_samples(self.miter.num_inputs, self.rng)))
-            before, num_classes = num_classes, self._candidates.num_classes
+            self._sample(_random_samples(self.miter.num_inputs, self.rng))
+            before, num_classes = num_classes, self._grown.num_classes
             if num_classes <= before + before // 1000 or self.meter.is_spent:
                 return
 
-    def _simulate(self, words: Words) -> Words:
-        """Values of all nodes, uint64[num_nodes, W]; raises _Differs if they tell outputs apart."""
-        values = self.miter.simulate_nodes(words)
-        outputs = self.miter.outputs
-        inverted = -(outputs & 1).astype(np.uint64)
-        result = values[outputs >> 1] ^ inverted[:, None]
-        half = len(outputs) // 2
-        wrong = np.bitwise_or.reduce(result[:half] ^ result[half:], axis=0, initial=np.uint64(0))
-        for w in np.flatnonzero(wrong)[:1]:
-            s = int(np.flatnonzero(unpack(wrong[None, w : w + 1], 64)[:, 0])[0])
-            raise _Differs(unpack(words[:, w : w + 1], 64)[s])
-        return values
+    def _sample(self, words: Words) -> None:
+        """Take samples; raises _Differs if they tell outputs apart."""
+        found = self._grown.sample(words)
+        if found >= 0:
+            row = unpack(words[:, found // 64 : found // 64 + 1], 64)[found % 64]
+            raise _Differs(row)
 
-    def _visit(self, gate: int) -> None:
-        """Find the builder's node for a gate: one that it is proved equal to, or a new one."""
-        node = self.miter.first_gate + gate
-        a, b = (self._merged[operand] for operand in self._fanin[gate])
-        own = self._gate(self._table[gate], a, b)
-        self._merged.append(own)
-        while (leaders := self._candidates.leaders(node)) and not self.meter.is_spent:
-            for leader in leaders[-MAX_LOCAL_TRIES:]:
-                if self._is_proved_locally(own, self._merged[leader]):
-                    self._merged[node] = self._merged[leader]
-                    return
-            try:
-                if self._is_proved_by_sat(own, self._merged[leaders[0]]):
-                    self._merged[node] = self._merged[leaders[0]]
-                    return
-                break
-            except _Differs as found:
-                self.words.append(_samples_around(found.row, self.rng))
-            self._candidates.split(self._simulate(self.words[-1]))
-            if leaders[0] in self._candidates.leaders(node):
-                raise RuntimeError(f"the solver tells nodes {leaders[0]} and {node} apart wrongly")
-        self._candidates.lead(node)
-
-    def _gate(self, table: int, a: int, b: int) -> int:
-        node = self._builder.gate(table, 2 * a, 2 * b) >> 1
-        if self._builder.num_gates > len(self._gates):
-            self._gates.append((table, a, b))
-        return node
+    def _decide(self) -> None:
+        """Answer for the gate that waits, or take the samples that tell it apart from its class."""
+        own, leader = self._grown.question()
+        try:
+            self._grown.answer(self._is_proved_by_sat(own, leader))
+            return
+        except _Differs as found:
+            self.words.append(_samples_around(found.row, self.rng))
+        self._sample(self.words[-1])
+        is_open = not self.meter.is_spent
+        if self._grown.advance(is_open, is_open, 0) and self._grown.question() == (own, leader):
+            raise RuntimeError(f"the solver tells nodes {leader} and {own} apart wrongly")
 
     def _decide_outputs(self) -> None:
         """Compare the nodes of each pair; samples have shown that both or none are inverted."""
-        outputs: list[int] = self.miter.outputs.tolist()
-        nodes = [self._merged[o >> 1] for o in outputs]
+        nodes: list[int] = self._grown.merged[self.miter.outputs >> 1, 0].tolist()
         half = len(nodes) // 2
         for i, (x, y) in enumerate(zip(nodes[:half], nodes[half:], strict=True)):
-            if not (self._is_proved_locally(x, y) or self._is_proved_by_sat(x, y)):
+            if x == y:
+                continue
+            if self._grown.is_equal_locally(x, y) or self._is_proved_by_sat(x, y):
+                self._num_solved += 1
+            else:
                 self.undecided.append(i)
-
-    def _is_proved_locally(self, x: int, y: int) -> bool:
-        if x == y:
-            return True
-        is_equal = is_equal_locally(self.miter.num_inputs, self._gates, x, y)
-        self.num_merged += is_equal
-        return is_equal
 
     def _is_proved_by_sat(self, x: int, y: int) -> bool:
         """Whether x and y are proved equal; raises _Differs with a row where they are not."""
@@ -244,7 +230,6 @@ class _Round:
         if can_differ is None:
             self._given_up.add(pair)
             return False
-        self.num_merged += 1
         return True
 
 

@@ -34,7 +34,7 @@ class Proof:
 
     Attributes:
         method: "exhaustive" (every row was evaluated) or "sat".
-        seconds: how long the proof took.
+        seconds: CPU time that the proof took.
         num_inputs, num_outputs: the interface of both sides.
         rows: rows evaluated; 0 for "sat".
         num_merged: pairs of nodes that the solver proved equal on the way.
@@ -138,7 +138,7 @@ def prove(
     Args:
         a: the first side; its names and order are the ones reported.
         b: the second side.
-        seconds: the most time to spend, but for the step under way: a slice of the solver or a
+        seconds: the most CPU time to spend, but for the step under way: a slice of the solver or a
             block of rows (hundredths of a second), or one pass over all gates.
         conflicts: the most conflicts that the SAT solver may spend, up to the few that it makes
             before it stops; None for no limit.

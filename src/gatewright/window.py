@@ -28,10 +28,13 @@ SLICE_SECONDS = 0.05
 
 
 class Meter:
-    """What a proof may still cost, in seconds and conflicts; None for conflicts is no limit."""
+    """What a proof may still cost, in seconds and conflicts; None for conflicts is no limit.
+
+    Seconds are CPU time of this thread: other work on the machine takes none of them.
+    """
 
     def __init__(self, seconds: float, conflicts: int | None) -> None:
-        self.started = time.perf_counter()
+        self.started = time.thread_time()
         self.conflicts = 0
         self._seconds = seconds
         self._max_conflicts = conflicts
@@ -39,8 +42,8 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start."""
-        return time.perf_counter() - self.started
+        """CPU seconds since the start."""
+        return time.thread_time() - self.started
 
     @property
     def is_spent(self) -> bool:
@@ -56,7 +59,7 @@ class Meter:
             allowed = min(budget, self._slice)
             if self._max_conflicts is not None:
                 allowed = min(allowed, self._max_conflicts - self.conflicts)
-            before, start = solver.accum_stats()["conflicts"], time.perf_counter()
+            before, start = solver.accum_stats()["conflicts"], time.thread_time()
             solver.conf_budget(allowed)
             try:
                 verdict = solver.solve_limited(assumptions)
@@ -66,7 +69,7 @@ class Meter:
             if verdict is not None:
                 return verdict
             budget -= allowed
-            took = time.perf_counter() - start
+            took = time.thread_time() - start
             if took > SLICE_SECONDS:
                 self._slice = max(10, self._slice // 2)
             elif took < SLICE_SECONDS / 4 and allowed == self._slice:
@@ -77,12 +80,6 @@ class Meter:
 #: A window that is decided by truth tables has at most this many gates, and leaves.
 MAX_LOCAL_GATES = 24
 MAX_LOCAL_LEAVES = 8
-
-#: Variable i of a truth table over MAX_LOCAL_LEAVES variables.
-_TABLE_OF_LEAF = tuple(
-    sum(1 << row for row in range(1 << MAX_LOCAL_LEAVES) if row >> i & 1)
-    for i in range(MAX_LOCAL_LEAVES)
-)
 
 #: The gates that `Builder` makes, on truth tables that are Python integers.
 _ON_TABLES: dict[int, Callable[[int, int], int]] = {
@@ -97,14 +94,27 @@ _ON_TABLES: dict[int, Callable[[int, int], int]] = {
 Gate = tuple[int, int, int]
 
 
-def is_equal_locally(num_inputs: int, gate_list: Sequence[Gate], x: int, y: int) -> bool:
+@cache
+def variables(k: int) -> tuple[int, ...]:
+    """Truth tables of k variables: bit r of variable i is bit i of r."""
+    return tuple(((1 << (1 << k)) - 1) // ((1 << (1 << i)) + 1) << (1 << i) for i in range(k))
+
+
+def is_equal_locally(
+    num_inputs: int,
+    gate_list: Sequence[Gate],
+    x: int,
+    y: int,
+    max_gates: int = MAX_LOCAL_GATES,
+    max_leaves: int = MAX_LOCAL_LEAVES,
+) -> bool:
     """True if the nodes x and y are equal as functions of a small cut; False says nothing."""
     leaves = [-x, -y]  # a heap of -node: operands are smaller than their readers
     heapq.heapify(leaves)
     seen = {x, y}
     inside: list[int] = []
     evaluate_at = 4
-    while len(inside) < MAX_LOCAL_GATES and -leaves[0] > num_inputs:
+    while len(inside) < max_gates and -leaves[0] > num_inputs:
         node = -heapq.heappop(leaves)
         inside.append(node)
         for operand in gate_list[node - num_inputs - 1][1:]:
@@ -113,9 +123,11 @@ def is_equal_locally(num_inputs: int, gate_list: Sequence[Gate], x: int, y: int)
                 heapq.heappush(leaves, -operand)
         if len(inside) == evaluate_at or len(leaves) == 1 or -leaves[0] <= num_inputs:
             evaluate_at *= 2
-            if len(leaves) > MAX_LOCAL_LEAVES:
+            if len(leaves) > max_leaves:
                 continue
-            value = {-leaf: table for leaf, table in zip(leaves, _TABLE_OF_LEAF, strict=False)}
+            value = {
+                -leaf: table for leaf, table in zip(leaves, variables(len(leaves)), strict=False)
+            }
             if 0 in value:
                 value[0] = 0
             for node in reversed(inside):
