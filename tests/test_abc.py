@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 
 from gatewright import abc
-from gatewright.circuit import Circuit
+from gatewright.circuit import Builder, Circuit
 from gatewright.errors import MissingTool
-from gatewright.passes import EFFORTS, Record, optimize
+from gatewright.passes import EFFORTS, EXTERNAL, Record, optimize
 from gatewright.passes.deep import deep
-from gatewright.passes.objectives import Goal
+from gatewright.passes.kick import MOST_GATES, kick
+from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
 from gatewright.passes.resynthesize import resynthesize
 from gatewright.targets import read
 from gatewright.verify import prove
@@ -74,10 +77,58 @@ def test_benchmarks_become_smaller_and_are_proved(epfl: Path) -> None:
 
 
 def test_a_search_goes_below_what_resynthesis_finds(epfl: Path) -> None:
-    circuit = resynthesize(read(epfl / "ctrl.aig"), Goal())
+    circuit = resynthesize(read(epfl / "int2float.aig"), Goal(seconds=6))
     after = deep(circuit, Goal(seconds=6))
     assert after.num_gates < circuit.num_gates
     assert prove(circuit, after)
+
+
+def test_kicks_make_a_small_circuit_smaller_and_leave_others(epfl: Path) -> None:
+    circuit = abc.run(read(epfl / "int2float.aig"), "strash; dch; if -K 2 -a", 60)
+    assert circuit is not None
+    assert circuit.num_gates <= MOST_GATES
+    after = kick(circuit, Goal(seconds=4))
+    assert after.num_gates < circuit.num_gates
+    assert prove(circuit, after)
+    for other in (read(epfl / "adder.aig"), Builder("ab", "tiny").build()):
+        assert kick(other, Goal()) is other
+
+
+def test_time_is_cpu_time(epfl: Path) -> None:
+    """A program that waits spends none, and one that is stopped has spent what it may."""
+    deadline = Deadline(1)
+    time.sleep(0.2)
+    assert deadline.left > 0.9
+    circuit = read(epfl / "ctrl.aig")
+    begin = cpu_seconds()
+    assert abc.run(circuit, "&get; &deepsyn -T 100; &put", 0.5) is None
+    assert 0.4 < cpu_seconds() - begin < 5
+
+
+def test_scripts_for_large_circuits_are_chosen_by_yield(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    given: list[Circuit] = []
+    run = abc.run
+
+    def note(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
+        ran.append(script)
+        given.append(circuit)
+        return run(circuit, script, seconds)
+
+    monkeypatch.setattr(abc, "run", note)
+    monkeypatch.setattr(sys.modules["gatewright.passes.resynthesize"], "LARGE", 200)
+    router, adder = read(epfl / "router.aig"), read(epfl / "adder.aig")
+    small = resynthesize(router, Goal(seconds=3))
+    assert small.num_gates < router.num_gates
+    assert prove(router, small)
+    assert given[1] is not router  # control: the next script goes on from the first one's
+    ran.clear()
+    given.clear()
+    assert resynthesize(adder, Goal(seconds=3)).num_gates == 637
+    assert given[:2] == [adder, adder]  # arithmetic: restructuring starts from the circuit itself
+    assert "resub" in ran[1]
 
 
 def test_a_wrong_proposal_is_dropped_and_recorded(
@@ -104,7 +155,7 @@ def test_without_abc_the_other_passes_run_and_its_own_say_how_to_get_it(
     records: list[Record] = []
     optimize(circuit, 3, record=records.append)
     assert [record.name for record in records] == [
-        name for name in EFFORTS[3] if name not in ("resynthesize", "deep")
+        name for name in EFFORTS[3] if name not in EXTERNAL
     ]
     with pytest.raises(MissingTool, match=r"pip install 'gatewright\[abc\]'"):
         optimize(circuit, passes=["resynthesize"])

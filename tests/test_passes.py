@@ -201,7 +201,7 @@ def test_optimize_records_what_each_pass_did() -> None:
     records: list[Record] = []
     after = optimize(before, record=records.append)
     assert tuple(record.name for record in records) == EFFORTS[2]
-    assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9]
+    assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9, 9]
     for last, record in itertools.pairwise(records):
         assert last.after == record.before
     assert records[0].before == before.stats()

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,9 @@ from pathlib import Path
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import MissingTool
 from gatewright.targets import blif
+
+#: Seconds between two looks at what a program has spent, at least.
+MIN_WAIT = 0.02
 
 PROGRAMS = ("yosys-abc", "abc", "berkeley-abc")
 
@@ -35,7 +39,7 @@ def program() -> str | None:
 
 
 def run(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
-    """What the script makes of the circuit, or None where it fails or takes longer.
+    """What the script makes of the circuit, or None where it fails or takes more CPU seconds.
 
     The script begins with the circuit as a network of two-input nodes and ends with a network of
     such or an AIG.
@@ -69,14 +73,27 @@ def _ends(command: list[str], folder: str, seconds: float) -> bool:
         command, cwd=folder, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    begin, spent = time.monotonic(), 0.0
     try:
-        return process.wait(seconds) == 0
-    except subprocess.TimeoutExpired:
+        while spent < seconds:
+            try:  # one thread cannot spend more than goes by on the clock
+                return process.wait(max(MIN_WAIT, seconds - spent)) == 0
+            except subprocess.TimeoutExpired:
+                spent = _spent(process.pid, time.monotonic() - begin)
         return False
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _spent(pid: int, wall_seconds: float) -> float:
+    """CPU seconds of a process where the system shows them in /proc, else as on the clock."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return wall_seconds
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _plain(circuit: Circuit) -> bytes:

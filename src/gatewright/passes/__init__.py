@@ -6,8 +6,6 @@ them; after every pass the result is proved equal to what went in.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -20,10 +18,11 @@ from gatewright.passes.ands import ands
 from gatewright.passes.collapse import collapse
 from gatewright.passes.deep import deep
 from gatewright.passes.fraig import fraig
-from gatewright.passes.objectives import OBJECTIVES, Goal
+from gatewright.passes.kick import kick
+from gatewright.passes.objectives import OBJECTIVES, Goal, cpu_seconds
 from gatewright.passes.reasons import reasons
 from gatewright.passes.restructure import balance, refactor, resub
-from gatewright.passes.resynthesize import finished, resynthesize
+from gatewright.passes.resynthesize import LARGE, finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
@@ -47,10 +46,11 @@ PASSES: dict[str, Pass] = {
     "balance": balance,
     "resynthesize": resynthesize,
     "deep": deep,
+    "kick": kick,
 }
 
 #: Those that ask ABC. What they propose is dropped where it is not proved.
-EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep")
+EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
 
 OWN = ("fraig", "collapse", "rewrite")
 
@@ -59,7 +59,7 @@ OWN = ("fraig", "collapse", "rewrite")
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "rebuild", "resynthesize", *OWN, "resynthesize", "sweep"),
+    ("strash", "sweep", "rebuild", "resynthesize", *OWN, "resynthesize", "kick", "sweep"),
     ("strash", "sweep", "rebuild", "deep", *OWN, "resynthesize", "deep", "sweep"),
 )
 
@@ -117,7 +117,7 @@ def optimize(
         objective: what is to be small: "gates", "and" (XORs are free), "depth", or look-up tables
             of so many inputs: "lut3", "lut4", "lut6".
         passes: names to run instead of the effort's pipeline.
-        time_budget: seconds that the passes which ask ABC may take together.
+        time_budget: CPU seconds that the passes which ask ABC may take together.
         seed: of what is random in a search.
         seconds: time for each proof.
         record: called with a Record after each pass.
@@ -142,20 +142,23 @@ def optimize(
         passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
         if objective == "and" and effort > 1:
             passes.insert(passes.index("fraig") + 1, "ands")
+        if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
+            passes.insert(passes.index("rebuild") + 1, "fraig")
     goal = Goal(objective, time_budget, seed)
     num_searches, seconds_left = sum(name in EXTERNAL for name in passes), time_budget
     circuit = subject
     for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
-        begin, cpu = time.monotonic(), _cpu_seconds()
-        if name in EXTERNAL:  # two thirds of what is left, or, if it is the last, all
+        begin = cpu_seconds()
+        if name in EXTERNAL:  # two thirds of what is left; all, if it is the last or has much to do
             num_searches -= 1
-            goal = replace(goal, seconds=seconds_left * (2 / 3 if num_searches else 1))
+            is_all = num_searches == 0 or circuit.num_gates > LARGE
+            goal = replace(goal, seconds=seconds_left * (1 if is_all else 2 / 3))
         after = PASSES[name](circuit, goal)
-        spent = _cpu_seconds() - cpu
+        spent = cpu_seconds() - begin
         if name in EXTERNAL:
-            seconds_left = max(0.0, seconds_left - (time.monotonic() - begin))
+            seconds_left = max(0.0, seconds_left - spent)
         proof, dropped = None, ""
         try:
             proof = prove(circuit, after, seconds=seconds)
@@ -168,9 +171,3 @@ def optimize(
             record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
         circuit = after
     return circuit
-
-
-def _cpu_seconds() -> float:
-    """Of this process and of the programs that it called and that ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

@@ -59,7 +59,7 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
         best, round_ = resynthesize(circuit, goal), FIRST_ROUNDS
     while deadline.left > 0:
         is_first, round_ = round_ < FIRST_ROUNDS, round_ + 1
-        script = first if is_first else _trial(rng, finish, max(1, round(goal.seconds / 10)))
+        script = first if is_first else trial(rng, finish, max(1, round(goal.seconds / 10)))
         start = circuit if not is_first and rng.random() < RESTARTS else best
         found = abc.run(start, script, deadline.left)
         if found is not None:
@@ -67,7 +67,8 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     return best
 
 
-def _trial(rng: random.Random, finish: str, seconds: int) -> str:
+def trial(rng: random.Random, finish: str, seconds: int) -> str:
+    """A script that changes the structure and recovers; a search in it takes so many seconds."""
     steps = ["strash"]
     for kick in rng.choices(KICKS, k=rng.randint(0, 2)):
         steps.append(kick.format(k=rng.randint(3, 8), seconds=rng.randint(1, seconds)))

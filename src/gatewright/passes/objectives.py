@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class Goal:
 
     Attributes:
         objective: a name in OBJECTIVES.
-        seconds: that a search may take.
+        seconds: that a search may take, of CPU time.
         seed: of everything random in it.
     """
 
@@ -64,12 +64,18 @@ class Goal:
 
 
 class Deadline:
-    """The end of so many seconds from now."""
+    """The end of so many CPU seconds from now: other work on the machine takes none of them."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._end = cpu_seconds() + seconds
 
     @property
     def left(self) -> float:
-        """Seconds until then, at least 0."""
-        return max(0.0, self._end - time.monotonic())
+        """CPU seconds until then, at least 0."""
+        return max(0.0, self._end - cpu_seconds())
+
+
+def cpu_seconds() -> float:
+    """Of this process and of the programs that it called and that ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -1,6 +1,7 @@
 """resynthesize: restructure, map to look-up tables anew and resubstitute, by ABC, while that helps.
 
-Each script is tried once; then the one that did best is repeated, then the next.
+Each script is tried once; then the one that did best is repeated, then the next. Of a large circuit
+the quickest is tried, or the two, and then the one whose yield is highest.
 
 Restructuring is rewriting, resubstitution and refactoring of an AIG, a mapping to tables of four
 inputs and back, or, where the circuit is small enough for it, ABC's own search over scripts
@@ -11,7 +12,7 @@ under satisfiability don't-cares (`mfs2`).
 
 from __future__ import annotations
 
-from gatewright import abc
+from gatewright import abc, gates
 from gatewright.circuit import Circuit
 from gatewright.passes.ands import ands
 from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
@@ -25,14 +26,17 @@ COMPRESS = (
     "rewrite -z -l; balance -l"
 )
 
-#: Two seconds for 50,000 gates, and a tenth fewer of them a round where control logic abounds.
-TABLES_AND_BACK = "if -K 4 -a; mfs2 -a -e; strash; dc2"
+#: Of a control circuit of 50,000 gates a round takes away a fifth in four seconds; tables of four
+#: inputs take away half as much.
+TABLES_AND_BACK = "if -K 6 -a; mfs2 -a -e; strash; dc2"
+
+MAP_GATES = "if -K 2 -a; mfs2 -a -e"
 
 #: What ends a script, from an AIG to a network of two-input nodes. Larger tables become an AIG
 #: again, which our own mapper covers.
 FINISH: dict[str, str] = {
-    "gates": "dch; if -K 2 -a; mfs2 -a -e",
-    "and": "dch; if -K 2 -a; mfs2 -a -e",
+    "gates": f"dch; {MAP_GATES}",
+    "and": f"dch; {MAP_GATES}",
     "depth": "dch; if -K 2; mfs2 -e",
     **{name: f"dch; if -K {k} -a; mfs2 -a -e; strash" for name, k in LUT_INPUTS.items()},
 }
@@ -41,9 +45,10 @@ FINISH: dict[str, str] = {
 #: of a large circuit there may be no time for the others.
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "gates": (
-        f"{TABLES_AND_BACK}; if -K 2 -a; mfs2 -a -e",
-        f"{COMPRESS}; {FINISH['gates']}",
+        f"{TABLES_AND_BACK}; {MAP_GATES}",
+        f"{COMPRESS}; {MAP_GATES}",
         FINISH["gates"],
+        f"{COMPRESS}; {FINISH['gates']}",
         f"{TABLES_AND_BACK}; {FINISH['gates']}",
         f"ifraig; scorr; dc2; dc2; {FINISH['gates']}",
     ),
@@ -64,14 +69,20 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
 }
 
 #: ABC's search, by objective, with bounds that a small circuit meets before the time is up.
-SEARCH = "&get; &deepsyn -I 2 -J 20 -T {seconds}; &put; "
+SEARCH = "&get; &deepsyn -t -I 2 -J 20 -T {seconds}; &put; "
 SEARCHED = ("gates",)
 
-#: Gates above which that search has no time to try much.
+#: Gates above which that search has no time to try much, and scripts are chosen by their yield.
 LARGE = 15_000
 
 #: Times that the quickest script takes, within which the others are done.
 SLOWER = 3
+
+#: Share of XORs above which a circuit is taken for arithmetic.
+ARITHMETIC_XORS = 0.1
+
+#: Share of a large circuit that a script not yet tried is expected to take away, by the second.
+UNTRIED_YIELD = 0.005
 
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
@@ -85,8 +96,10 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     """
     deadline = Deadline(goal.seconds)
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
+    if circuit.num_gates > LARGE:
+        return _by_yield(circuit, scripts, goal, deadline)
     search = f"strash; {SEARCH.format(seconds=max(1, round(goal.seconds / 10)))}"
-    if goal.objective in SEARCHED and circuit.num_gates <= LARGE:
+    if goal.objective in SEARCHED:
         scripts.append(search + FINISH[goal.objective])
     once: list[tuple[Circuit, str]] = []
     quickest = 0.0
@@ -103,6 +116,47 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         if n == 0 or not script.startswith(search):
             best = _repeat(best, script, goal, deadline)
     return best
+
+
+def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
+    """Tables and back; where that shows arithmetic, restructuring from the circuit itself too.
+
+    Then, from the best, whatever script yields most: the share of the cost that it took away the
+    last time, by the second. One that was tried on the best in vain waits for a better one.
+    """
+    best = circuit
+    yields = dict.fromkeys(scripts, UNTRIED_YIELD)
+    seconds = dict.fromkeys(scripts, 0.0)
+    in_vain: dict[str, Circuit] = {}
+    script, start = scripts[0], circuit
+    while deadline.left > 0:
+        before = deadline.left
+        found = abc.run(start, script, before)
+        seconds[script] = before - deadline.left
+        made = start if found is None else finished(found, goal)
+        share = 1 - goal.cost(made)[0] / max(1, goal.cost(best)[0])
+        yields[script] = share / max(seconds[script], 1e-3)
+        is_first, best_before = best is circuit, best
+        best = goal.best(best, made)
+        if best is best_before:
+            in_vain[script] = best
+        if is_first and script is scripts[0] and len(scripts) > 2 and _is_arithmetic(made):
+            # tables break its structure, and do not go far: their yield is not to be had twice
+            yields[script], script = 0.0, scripts[1]
+            continue
+        start = best
+        left = [name for name in scripts if in_vain.get(name) is not best]
+        left = [name for name in left if seconds[name] < deadline.left]
+        if not left:
+            break
+        script = max(left, key=lambda name: yields[name])
+    return best
+
+
+def _is_arithmetic(circuit: Circuit) -> bool:
+    return (
+        float((circuit.table == gates.XOR).mean()) > ARITHMETIC_XORS if circuit.num_gates else False
+    )
 
 
 def finished(found: Circuit, goal: Goal) -> Circuit:
