@@ -30,6 +30,9 @@ COMPRESS = (
 #: inputs take away half as much.
 TABLES_AND_BACK = "if -K 6 -a; mfs2 -a -e; strash; dc2"
 
+#: Of a divider, a tenth of what all others leave.
+TABLES_OF_FOUR = "if -K 4 -a; mfs2 -a -e; strash; dc2"
+
 MAP_GATES = "if -K 2 -a; mfs2 -a -e"
 
 #: What ends a script, from an AIG to a network of two-input nodes. Larger tables become an AIG
@@ -47,6 +50,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "gates": (
         f"{TABLES_AND_BACK}; {MAP_GATES}",
         f"{COMPRESS}; {MAP_GATES}",
+        f"{TABLES_OF_FOUR}; {MAP_GATES}",
         FINISH["gates"],
         f"{COMPRESS}; {FINISH['gates']}",
         f"{TABLES_AND_BACK}; {FINISH['gates']}",
