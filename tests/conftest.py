@@ -25,7 +25,8 @@ settings.load_profile("gatewright")
 
 FORBID_SKIPS = "GATEWRIGHT_FORBID_SKIPS"
 
-missing_tools: dict[str, list[str]] = {}
+#: Why a test is skipped that needs a program; the end of the run reads the name out of it.
+NO_TOOL = "{} is not on the PATH: make tools"
 
 
 @pytest.fixture(scope="session")
@@ -41,22 +42,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs_tool"):
         for tool in marker.args:
             if shutil.which(tool) is None:
-                missing_tools.setdefault(tool, []).append(item.nodeid)
-                pytest.skip(f"{tool} is not on the PATH: make tools")
+                pytest.skip(NO_TOOL.format(tool))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # one of several processes; the one that began them has it
+        return
     if os.environ.get(FORBID_SKIPS) == "1" and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for tool, tests in missing_tools.items():
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    missing: dict[str, list[str]] = {}
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        tool, found, _ = reason.removeprefix("Skipped: ").partition(NO_TOOL.format(""))
+        if found:
+            missing.setdefault(tool, []).append(report.nodeid)
+    for tool, tests in missing.items():
         terminalreporter.section(f"{tool} is missing: {len(tests)} skipped; make tools installs it")
         for test in tests:
             terminalreporter.line(test)
-    skipped = terminalreporter.stats.get("skipped", [])
     if os.environ.get(FORBID_SKIPS) == "1" and skipped:
         terminalreporter.section(
             f"{len(skipped)} skipped, and {FORBID_SKIPS}=1 forbids it", red=True

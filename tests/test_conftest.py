@@ -22,15 +22,16 @@ def test_without():
 """
 
 
+@pytest.mark.parametrize("processes", ["0", "2"])
 @pytest.mark.parametrize(("forbid", "code"), [("0", 0), ("1", 1)])
 def test_a_missing_tool_is_named_and_fails_the_run_where_skips_are_forbidden(
-    tmp_path: Path, forbid: str, code: int
+    tmp_path: Path, forbid: str, code: int, processes: str
 ) -> None:
     shutil.copy(HERE / "conftest.py", tmp_path)
     (tmp_path / "test_tool.py").write_text(SKIPPED)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = needs_tool(name): needs a program\n")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "."],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", processes, "."],
         cwd=tmp_path,
         env=os.environ | {"GATEWRIGHT_FORBID_SKIPS": forbid},
         capture_output=True,
