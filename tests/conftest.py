@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 # Before anything imports jax: it reads these once. Tests that start a process hand them on.
@@ -22,6 +23,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("gatewright")
+
+# A shell's background jobs ignore interrupts, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FORBID_SKIPS = "GATEWRIGHT_FORBID_SKIPS"
 
