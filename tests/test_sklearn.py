@@ -155,11 +155,12 @@ def test_time_decides_what_is_tried():
 
 def test_regression():
     x, y = make_friedman1(1200, noise=0.5, random_state=0)
-    found = LogicRegressor(widths=(400, 400), steps=800, random_state=0).fit(x[:900], y[:900])
+    options = {"widths": (400, 400), "steps": 800, "random_state": 0, "fit_seconds": 600}
+    found = LogicRegressor(**options).fit(x[:900], y[:900])
     assert found.score(x[900:], y[900:]) > 0.85
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.predict(x), found.predict(x))
-    far = LogicRegressor(widths=(400, 400), steps=800, random_state=0)
+    far = LogicRegressor(**options)
     far.fit(x[:900], 1e6 + 1e3 * y[:900])  # the unit does not matter
     np.testing.assert_allclose((far.predict(x) - 1e6) / 1e3, found.predict(x), rtol=1e-3)
     x, y = load_diabetes(return_X_y=True)
