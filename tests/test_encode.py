@@ -130,6 +130,7 @@ def test_a_background_takes_one_quantile_threshold(bits: int) -> None:
 )
 @example([7, 7, 7], 3, "float64")
 @example([0, 0, 0, 0, 255, 255], 1, "uint8")
+@example([0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 6, 7], 6, "uint8")
 def test_quantile_bits_all_differ_where_the_data_allows(
     values: list[int], bits: int, dtype: str
 ) -> None:

@@ -368,6 +368,7 @@ def quantile_thresholds(values: Array, bits: int) -> Doubles:
         cap = lower
     weights: npt.NDArray[np.float64] = np.cumsum(np.minimum(counts, cap))
     levels = weights[-1] * np.arange(1, bits + 1) / (bits + 1)
+    levels *= 1 - 1e-9  # a level that is reached but for rounding is reached
     cuts = np.array([np.count_nonzero(weights < level) for level in levels.tolist()])
     cuts = np.minimum(cuts, len(distinct) - 2)
     return (distinct[cuts] + distinct[cuts + 1]) / 2
