@@ -30,7 +30,7 @@ demo: $(INSTALLED) ## learn Life, prove it, compile it, run it: runs/life
 	$(BIN)/gatewright life --out runs/life
 
 test: lint ## lint, then every test
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest
 
 lint: $(INSTALLED) ## ruff, basedpyright (strict) and clang-format, changing nothing
 	$(BIN)/ruff check .

@@ -42,7 +42,7 @@ def processes_of(url: str) -> list[int]:
     ]
 
 
-def wait_for(question: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(question: Callable[[], bool], seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:

@@ -211,13 +211,13 @@ def test_the_program_finds_wrong_results(tmp_path: Path) -> None:
 def test_the_program_calls_both_functions(tmp_path: Path) -> None:
     """A batch that goes wrong alone, and a row alone that does, are seen."""
     files = c.write(digits_model())
-    source = files["digits_model.c"].decode()
+    source = files["digits.c"].decode()
     for broken in (
         source.replace("digits_predict_batch(row, 1U, &result);", "result = 9; (void)row;"),
         source.replace("const size_t most = 8U *", "const size_t most = 1U + 8U *"),
     ):
         assert broken != source
-        changed = {**files, "digits_model.c": broken.encode()}
+        changed = {**files, "digits.c": broken.encode()}
         status, _ = run(compile_program(changed, ("-w",), folder=tmp_path))
         assert status == 1
 
@@ -250,7 +250,7 @@ def test_features_follow_from_the_encoder() -> None:
     assert natural_features(draw_table()) == "double"
     assert c.made(model).features == "uint8"
     assert c.made(model, features="int16").features == "int16"
-    source = c.write(model)["digits_model.c"].decode()
+    source = c.write(model)["digits.c"].decode()
     assert "float" not in source and "double" not in source
     with pytest.raises(InputError, match="auto or one of uint8.*not 'half'"):
         c.made(model, features="half")

@@ -66,8 +66,8 @@ def write(
 def made(subject: Circuit | HasCircuit, form: str = "auto", features: str = "auto") -> Artefact:
     """Write {name.c, name.h, name_test.c, name_vectors.h}; name is the circuit's, made C's.
 
-    A model that is more than a circuit also gets name_model.c and name_model.h; its circuit then
-    has only the inputs that it reads. The headers document the interface. The test program runs the
+    A model that is more than a circuit also gets name_model.h, and name.c holds what it declares;
+    its circuit then has only the inputs that it reads. The headers document the interface. The test program runs the
     vectors (of a circuit every row of few inputs, else random ones), prints "N vectors, 0 wrong"
     and exits 0, or prints the first wrong vector and exits 1.
 
@@ -118,9 +118,8 @@ def _of_model(model: Model, form: str, features: str) -> Artefact:
     size = core.size.with_model(comparisons, model, num_values)
     name = identifier(circuit.name)
     texts = {
-        f"{name}.c": core.source,
+        f"{name}.c": core.source + c_model.source(model, comparisons, core.form == "table"),
         f"{name}.h": core.header,
-        f"{name}_model.c": c_model.source(model, comparisons, core.form == "table"),
         f"{name}_model.h": c_model_header.header(model, comparisons, _about(core.form, size)),
         f"{name}_test.c": c_model_check.program(model, comparisons.features),
         f"{name}_vectors.h": c_model_check.vectors(model, comparisons.features),
