@@ -67,9 +67,9 @@ def made(subject: Circuit | HasCircuit, form: str = "auto", features: str = "aut
     """Write {name.c, name.h, name_test.c, name_vectors.h}; name is the circuit's, made C's.
 
     A model that is more than a circuit also gets name_model.h, and name.c holds what it declares;
-    its circuit then has only the inputs that it reads. The headers document the interface. The test program runs the
-    vectors (of a circuit every row of few inputs, else random ones), prints "N vectors, 0 wrong"
-    and exits 0, or prints the first wrong vector and exits 1.
+    its circuit then has only the inputs that it reads. The headers document the interface. The test
+    program runs the vectors (of a circuit every row of few inputs, else random ones), prints
+    "N vectors, 0 wrong" and exits 0, or prints the first wrong vector and exits 1.
 
     Args:
         form: of `FORMS`; "auto" is "straight" up to `MOST_STRAIGHT` gates. A circuit without gates
