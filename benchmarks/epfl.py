@@ -14,7 +14,7 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gatewright import abc, targets
 from gatewright.circuit import Circuit
@@ -46,6 +46,28 @@ GATES_LINE = (
 )
 
 QUICK = ("ctrl", "int2float", "router")
+
+
+class Small(NamedTuple):
+    """What `optimize` made, in how many CPU seconds, and the passes whose result was dropped."""
+
+    circuit: Circuit
+    seconds: float
+    dropped: list[str]
+
+
+def optimized(
+    circuit: Circuit, effort: int, objective: str, time_budget: float, proof_seconds: float
+) -> Small:
+    """The circuit after `optimize`."""
+    records: list[Record] = []
+    begin = cpu_seconds()
+    found = optimize(
+        circuit, effort, objective=objective, time_budget=time_budget, seconds=proof_seconds,
+        record=records.append,
+    )  # fmt: skip
+    dropped = [record.name for record in records if record.dropped]
+    return Small(found, cpu_seconds() - begin, dropped)
 
 
 def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
@@ -96,57 +118,46 @@ def luts_of_abc(circuit: Circuit, seconds: float, k: int = 6) -> int:
 def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
     """One circuit, every way."""
     circuit = targets.read(path)
-    records: list[Record] = []
-    begin = cpu_seconds()
-    deep = optimize(
-        circuit, 3, time_budget=time_budget, seconds=proof_seconds, record=records.append
-    )
-    seconds = cpu_seconds() - begin
-    after_2 = optimize(circuit, 2, time_budget=time_budget, seconds=proof_seconds)
-    shallow = optimize(circuit, objective="depth", time_budget=time_budget, seconds=proof_seconds)
-    begin = cpu_seconds()
-    tables = optimize(circuit, 3, objective="lut6", time_budget=time_budget, seconds=proof_seconds)
-    seconds_luts = cpu_seconds() - begin
-    alone, which = abc_alone(circuit, seconds)
+
+    def small(effort: int, objective: str = "gates") -> Small:
+        return optimized(circuit, effort, objective, time_budget, proof_seconds)
+
+    deep, tables = small(3), small(3, "lut6")
+    alone, which = abc_alone(circuit, deep.seconds)
     return {
         "circuit": path.stem,
         "gates": circuit.num_gates,
         "depth": circuit.depth,
-        "gates_O2": after_2.num_gates,
-        "gates_O3": deep.num_gates,
-        "seconds_O3": round(seconds, 1),
-        "dropped": [record.name for record in records if record.dropped],
-        "proof": str(prove(circuit, deep, seconds=proof_seconds)),
-        "depth_for_depth": shallow.depth,
+        "gates_O2": small(2).circuit.num_gates,
+        "gates_O3": deep.circuit.num_gates,
+        "seconds_O3": round(deep.seconds, 1),
+        "dropped": deep.dropped,
+        "proof": str(prove(circuit, deep.circuit, seconds=proof_seconds)),
+        "depth_for_depth": small(2, "depth").circuit.depth,
         "gates_abc": alone.num_gates,
         "script_abc": which,
-        "luts6": len(map_luts(tables, 6)),
-        "luts6_abc": luts_of_abc(circuit, seconds_luts),
-        "seconds_luts6": round(seconds_luts, 1),
-        "ratio": round(deep.num_gates / alone.num_gates, 4),
+        "luts6": len(map_luts(tables.circuit, 6)),
+        "luts6_abc": luts_of_abc(circuit, tables.seconds),
+        "seconds_luts6": round(tables.seconds, 1),
+        "ratio": round(deep.circuit.num_gates / alone.num_gates, 4),
     }
 
 
 def measure_gates(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
     """One circuit's two-input gates at -O2."""
     circuit = targets.read(path)
-    records: list[Record] = []
-    begin = cpu_seconds()
-    small = optimize(
-        circuit, 2, time_budget=time_budget, seconds=proof_seconds, record=records.append
-    )
-    seconds = cpu_seconds() - begin
-    alone, which = abc_alone(circuit, seconds)
+    small = optimized(circuit, 2, "gates", time_budget, proof_seconds)
+    alone, which = abc_alone(circuit, small.seconds)
     return {
         "circuit": path.stem,
         "gates": circuit.num_gates,
-        "gates_O2": small.num_gates,
-        "cpu_seconds_O2": round(seconds, 1),
-        "dropped": [record.name for record in records if record.dropped],
-        "proofs": [str(record.proof) for record in records],
+        "gates_O2": small.circuit.num_gates,
+        "cpu_seconds_O2": round(small.seconds, 1),
+        "dropped": small.dropped,
+        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
         "gates_abc": alone.num_gates,
         "script_abc": which,
-        "ratio": round(small.num_gates / alone.num_gates, 4),
+        "ratio": round(small.circuit.num_gates / alone.num_gates, 4),
     }
 
 

@@ -8,14 +8,15 @@
 #include <string>
 
 #include "augment.hpp"
+#include "binding.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
 
-template <typename T, typename Shape>
-using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
+using gatewright::binding::Input;
+using gatewright::binding::refuse;
 using Images = Input<std::uint8_t, nb::shape<-1, -1, -1, -1>>;
 using Rows = Input<std::int64_t, nb::shape<-1>>;
 using Basis = Input<float, nb::shape<-1, -1>>;
@@ -23,8 +24,7 @@ using Result = nb::ndarray<std::uint8_t, nb::numpy, nb::ndim<4>>;
 
 void check_basis(const char* name, const Basis& basis, std::size_t size, std::size_t grid) {
   if (grid == 0 || size == 0 || basis.shape(1) != size || basis.shape(0) < (size - 1) / grid + 4) {
-    throw nb::value_error(
-        (std::string(name) + " does not fit the images and the elastic grid").c_str());
+    refuse(std::string(name) + " does not fit the images and the elastic grid");
   }
 }
 
@@ -38,10 +38,8 @@ Result augment(const Images& images, const Rows& rows, std::uint64_t seed, std::
   check_basis("basis_x", basis_x, view.width, elastic_grid);
   for (std::size_t j = 0; j < rows.shape(0); ++j) {
     if (rows.data()[j] < 0 || static_cast<std::size_t>(rows.data()[j]) >= view.count) {
-      throw nb::value_error(("rows[" + std::to_string(j) + "] is " +
-                             std::to_string(rows.data()[j]) + ", of " + std::to_string(view.count) +
-                             " images")
-                                .c_str());
+      refuse("rows[" + std::to_string(j) + "] is " + std::to_string(rows.data()[j]) + ", of " +
+             std::to_string(view.count) + " images");
     }
   }
   const gatewright::Warps warps{rotate,

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "automaton.hpp"
+#include "binding.hpp"
 #include "buffer.hpp"
 #include "neighbourhood.hpp"
 
@@ -18,27 +19,17 @@ namespace nb = nanobind;
 using namespace nb::literals;
 using gatewright::Automaton;
 using gatewright::CompiledColumn;
+using gatewright::binding::Fanin;
+using gatewright::binding::Input;
+using gatewright::binding::Outputs;
+using gatewright::binding::refuse;
+using gatewright::binding::Table;
+using gatewright::binding::view;
 
 namespace {
 
-template <typename T, typename Shape>
-using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
-using Fanin = Input<std::int32_t, nb::shape<-1, 2>>;
-using Table = Input<std::uint8_t, nb::shape<-1>>;
-using Outputs = Input<std::int32_t, nb::shape<-1>>;
 using Words = Input<std::uint64_t, nb::shape<-1, -1, -1>>;
 using Board = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<3>>;
-
-[[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
-
-gatewright::CircuitView view(std::size_t num_inputs, const Fanin& fanin, const Table& table,
-                             const Outputs& outputs) {
-  if (fanin.shape(0) != table.shape(0)) {
-    refuse("fanin has " + std::to_string(fanin.shape(0)) + " rows but table has " +
-           std::to_string(table.shape(0)) + " entries: give one of each a gate");
-  }
-  return {num_inputs, table.shape(0), outputs.shape(0), fanin.data(), table.data(), outputs.data()};
-}
 
 void make_automaton(Automaton* self, std::size_t planes, const Fanin& row_fanin,
                     const Table& row_table, const Outputs& row_outputs, const Fanin& cell_fanin,
@@ -47,8 +38,10 @@ void make_automaton(Automaton* self, std::size_t planes, const Fanin& row_fanin,
   if (backend != "jit" && backend != "interpreter") refuse("no back end " + backend);
   if (planes == 0 || planes > 64) refuse("a cell has 1 to 64 planes");
   const gatewright::Neighbourhood rule{
-      view(3 * planes, row_fanin, row_table, row_outputs),
-      view(3 * row_outputs.shape(0), cell_fanin, cell_table, cell_outputs), planes};
+      view(static_cast<std::int64_t>(3 * planes), row_fanin, row_table, row_outputs),
+      view(static_cast<std::int64_t>(3 * row_outputs.shape(0)), cell_fanin, cell_table,
+           cell_outputs),
+      planes};
   const nb::gil_scoped_release release;
   gatewright::validate(rule);
   new (self) Automaton(rule, backend == "jit");

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "binding.hpp"
 #include "buffer.hpp"
 #include "engine.hpp"
 #include "machine_code.hpp"
@@ -22,12 +23,15 @@ using namespace nb::literals;
 using gatewright::Backend;
 using gatewright::Engine;
 using gatewright::Rows;
+using gatewright::binding::Fanin;
+using gatewright::binding::Input;
+using gatewright::binding::Outputs;
+using gatewright::binding::refuse;
+using gatewright::binding::Table;
+using gatewright::binding::Words;
 
 namespace {
 
-template <typename T, typename Shape>
-using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
-using Words = Input<std::uint64_t, nb::shape<-1, -1>>;
 // Rows may be any number of bytes apart.
 template <typename T>
 using RowsOf = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::device::cpu>;
@@ -45,32 +49,20 @@ std::pair<T*, nb::capsule> owned(std::size_t size) {
   return {static_cast<T*>(held), nb::capsule(held, [](void* it) noexcept { std::free(it); })};
 }
 
-[[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
-
 template <typename T>
 std::vector<T> copied(const Input<T, nb::shape<-1>>& given) {
   return {given.data(), given.data() + given.shape(0)};
 }
 
-void make_engine(Engine* self, std::int64_t num_inputs,
-                 const Input<std::int32_t, nb::shape<-1, 2>>& fanin,
-                 const Input<std::uint8_t, nb::shape<-1>>& table,
-                 const Input<std::int32_t, nb::shape<-1>>& outputs, std::size_t num_features,
+void make_engine(Engine* self, std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                 const Outputs& outputs, std::size_t num_features,
                  const Input<std::int32_t, nb::shape<-1>>& column,
                  const Input<std::uint8_t, nb::shape<-1>>& kind,
                  const Input<double, nb::shape<-1>>& limit, const std::string& backend,
                  std::size_t num_threads) {
-  if (num_inputs < 0 || fanin.shape(0) != table.shape(0) || num_threads == 0) {
-    refuse(
-        "a circuit has inputs, one pair of operands and one table a gate; an engine has threads");
-  }
+  if (num_threads == 0) refuse("an engine has threads");
   if (backend != "jit" && backend != "interpreter") refuse("no back end " + backend);
-  const gatewright::CircuitView circuit{static_cast<std::size_t>(num_inputs),
-                                        table.shape(0),
-                                        outputs.shape(0),
-                                        fanin.data(),
-                                        table.data(),
-                                        outputs.data()};
+  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
   gatewright::BitTable bits{num_features, copied(column), copied(kind), copied(limit)};
   const nb::gil_scoped_release release;
   gatewright::validate(circuit);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "binding.hpp"
 #include "sweeping.hpp"
 
 namespace nb = nanobind;
@@ -16,30 +17,23 @@ using namespace nb::literals;
 namespace {
 
 using gatewright::Sweeping;
-
-template <typename T, typename Shape>
-using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
-using Fanin = Input<std::int32_t, nb::shape<-1, 2>>;
-using Table = Input<std::uint8_t, nb::shape<-1>>;
-using Outputs = Input<std::int32_t, nb::shape<-1>>;
-using Words = Input<std::uint64_t, nb::shape<-1, -1>>;
+using gatewright::binding::Fanin;
+using gatewright::binding::Outputs;
+using gatewright::binding::refuse;
+using gatewright::binding::Table;
+using gatewright::binding::Words;
 
 void make(Sweeping* self, std::int64_t num_inputs, const Fanin& fanin, const Table& table,
           const Outputs& outputs) {
-  if (num_inputs < 0 || fanin.shape(0) != table.shape(0) || outputs.shape(0) % 2 != 0) {
-    throw nb::value_error("the arrays do not fit each other");
+  if (outputs.shape(0) % 2 != 0) {
+    refuse("a miter has pairs of outputs, not " + std::to_string(outputs.shape(0)) + " of them");
   }
-  const gatewright::CircuitView miter{static_cast<std::size_t>(num_inputs),
-                                      table.shape(0),
-                                      outputs.shape(0),
-                                      fanin.data(),
-                                      table.data(),
-                                      outputs.data()};
+  const auto miter = gatewright::binding::view(num_inputs, fanin, table, outputs);
   gatewright::validate(miter);
   for (std::size_t gate = 0; gate < miter.num_gates; ++gate) {
     const int kind = miter.table[gate];
     if (kind != 0x2 && kind != 0x4 && kind != 0x6 && kind != 0x8 && kind != 0xE) {
-      throw nb::value_error("only circuits that Builder made can be swept");
+      refuse("only circuits that Builder made can be swept");
     }
   }
   new (self) Sweeping(miter);
@@ -47,9 +41,8 @@ void make(Sweeping* self, std::int64_t num_inputs, const Fanin& fanin, const Tab
 
 std::int64_t sample(Sweeping& self, const Words& words) {
   if (words.shape(0) != self.num_inputs()) {
-    throw nb::value_error(("words has " + std::to_string(words.shape(0)) + " rows, not one of " +
-                           std::to_string(self.num_inputs()) + " inputs")
-                              .c_str());
+    refuse("words has " + std::to_string(words.shape(0)) + " rows, not one of " +
+           std::to_string(self.num_inputs()) + " inputs");
   }
   nb::gil_scoped_release release;
   return self.sample(words.shape(1), words.data());
@@ -73,13 +66,13 @@ bool is_equal_locally(Sweeping& self, std::int32_t x, std::int32_t y) {
 }
 
 nb::tuple question(const Sweeping& self) {
-  if (!self.waits()) throw nb::value_error("no gate waits for an answer");
+  if (!self.waits()) refuse("no gate waits for an answer");
   const auto [own, leader] = self.question();
   return nb::make_tuple(own, leader);
 }
 
 void answer(Sweeping& self, bool is_equal) {
-  if (!self.waits()) throw nb::value_error("no gate waits for an answer");
+  if (!self.waits()) refuse("no gate waits for an answer");
   self.answer(is_equal);
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "binding.hpp"
 #include "trainer.hpp"
 
 namespace nb = nanobind;
@@ -26,8 +27,8 @@ using gatewright::Part;
 using gatewright::Quantity;
 using gatewright::Trainer;
 
-template <typename T, typename Shape>
-using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
+using gatewright::binding::Input;
+using gatewright::binding::refuse;
 using Wiring = Input<std::int32_t, nb::shape<-1>>;
 using Matrix = Input<float, nb::shape<-1, -1>>;
 using Vector = Input<float, nb::shape<-1>>;
@@ -42,8 +43,6 @@ nb::ndarray<T, nb::numpy> result(std::vector<std::size_t> shape) {
   nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
   return nb::ndarray<T, nb::numpy>(data.release(), shape.size(), shape.data(), owner);
 }
-
-[[noreturn]] void refuse(const std::string& why) { throw nb::value_error(why.c_str()); }
 
 void check_rows(const Trainer& trainer, const Rows& rows) {
   const std::size_t words = (trainer.num_inputs() + 63) / 64;

@@ -7,44 +7,30 @@
 #include <memory>
 #include <string>
 
+#include "binding.hpp"
 #include "simulate.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using gatewright::binding::Fanin;
+using gatewright::binding::Outputs;
+using gatewright::binding::refuse;
+using gatewright::binding::Table;
+using gatewright::binding::Words;
 
 namespace {
 
-template <typename T, typename Shape>
-using Input = nb::ndarray<const T, nb::numpy, Shape, nb::c_contig, nb::device::cpu>;
-using Fanin = Input<std::int32_t, nb::shape<-1, 2>>;
-using Table = Input<std::uint8_t, nb::shape<-1>>;
-using Outputs = Input<std::int32_t, nb::shape<-1>>;
-using Words = Input<std::uint64_t, nb::shape<-1, -1>>;
 using Result = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
 
 gatewright::CircuitView view(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
                              const std::int32_t* outputs, std::size_t num_outputs,
                              const Words& words) {
-  if (num_inputs < 0) {
-    throw nb::value_error(("num_inputs is " + std::to_string(num_inputs)).c_str());
+  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs, num_outputs);
+  if (words.shape(0) != circuit.num_inputs) {
+    refuse("words has " + std::to_string(words.shape(0)) + " rows but the circuit has " +
+           std::to_string(num_inputs) + " inputs: give one row an input");
   }
-  if (fanin.shape(0) != table.shape(0)) {
-    throw nb::value_error(("fanin has " + std::to_string(fanin.shape(0)) + " rows but table has " +
-                           std::to_string(table.shape(0)) + " entries: give one of each a gate")
-                              .c_str());
-  }
-  if (words.shape(0) != static_cast<std::size_t>(num_inputs)) {
-    throw nb::value_error(("words has " + std::to_string(words.shape(0)) +
-                           " rows but the circuit has " + std::to_string(num_inputs) +
-                           " inputs: give one row an input")
-                              .c_str());
-  }
-  return {static_cast<std::size_t>(num_inputs),
-          table.shape(0),
-          num_outputs,
-          fanin.data(),
-          table.data(),
-          outputs};
+  return circuit;
 }
 
 Result make_result(std::size_t num_rows, std::size_t num_words,

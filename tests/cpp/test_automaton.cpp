@@ -10,7 +10,7 @@
 
 #include "automaton.hpp"
 #include "board.hpp"
-#include "engine_kernels.hpp"
+#include "instruction_sets.hpp"
 #include "machine_code.hpp"
 
 using gatewright::Buffer;
@@ -152,13 +152,7 @@ std::size_t accepted() {
 int main() {
   std::mt19937 random(1);
   std::size_t num_boards = 0, wrong = accepted();
-  for (const char* isa : {"portable", "avx2", "avx512"}) {
-    setenv("GATEWRIGHT_ISA", isa, 1);
-    try {
-      gatewright::engine_kernels();
-    } catch (const std::invalid_argument&) {
-      continue;  // not on this machine
-    }
+  for_each_instruction_set([&] {
     for (int i = 0; i < 60; ++i) {
       const std::size_t planes = 1 + random() % 4, carried = random() % 8;
       const Arrays row = draw(random, 3 * planes, random() % 20, carried);
@@ -190,7 +184,7 @@ int main() {
         }
       }
     }
-  }
+  });
   std::printf("%zu boards, %zu wrong\n", num_boards, wrong);
   return wrong != 0;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine.hpp"
+#include "instruction_sets.hpp"
 
 using gatewright::Backend;
 using gatewright::BitTable;
@@ -165,13 +166,7 @@ std::size_t accepted() {
 int main() {
   std::mt19937 random(1);
   std::size_t num_circuits = 0, wrong = accepted();
-  for (const char* isa : {"portable", "avx2", "avx512"}) {
-    setenv("GATEWRIGHT_ISA", isa, 1);
-    try {
-      gatewright::engine_kernels();
-    } catch (const std::invalid_argument&) {
-      continue;  // not on this machine
-    }
+  for_each_instruction_set([&] {
     for (int i = 0; i < 60; ++i) {
       const Arrays arrays = draw(random);
       for (const Backend backend : {Backend::machine_code, Backend::interpreter}) {
@@ -183,7 +178,7 @@ int main() {
         }
       }
     }
-  }
+  });
   std::printf("%zu circuits, %zu wrong\n", num_circuits, wrong);
   return wrong != 0;
 }

@@ -1,7 +1,8 @@
 """resynthesize: restructure, map to look-up tables anew and resubstitute, by ABC, while that helps.
 
 Each script is tried once; then the one that did best is repeated, then the next. Of a large circuit
-the quickest is tried, or the two, and then the one whose yield is highest.
+the quickest is tried, or the two, and then the one whose yield is highest. Time only ends it: what
+is tried next does not depend on the clock.
 
 Restructuring is rewriting, resubstitution and refactoring of an AIG, a mapping to tables of four
 inputs and back, or, where the circuit is small enough for it, ABC's own search over scripts
@@ -85,8 +86,11 @@ SLOWER = 3
 #: Share of XORs above which a circuit is taken for arithmetic.
 ARITHMETIC_XORS = 0.1
 
-#: Share of a large circuit that a script not yet tried is expected to take away, by the second.
-UNTRIED_YIELD = 0.005
+#: How long a script takes that has structural choices (`dch`) in it, in times of one that has none.
+CHOICES_TAKE = 2.5
+
+#: Share of a large circuit that a script not yet tried is expected to take away, in such times.
+UNTRIED_YIELD = 0.01
 
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
@@ -126,20 +130,19 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
     """Tables and back; where that shows arithmetic, restructuring from the circuit itself too.
 
     Then, from the best, whatever script yields most: the share of the cost that it took away the
-    last time, by the second. One that was tried on the best in vain waits for a better one.
+    last time, by the time that it takes. One that was tried on the best in vain waits for a better
+    one.
     """
     best = circuit
-    yields = dict.fromkeys(scripts, UNTRIED_YIELD)
-    seconds = dict.fromkeys(scripts, 0.0)
+    takes = {script: CHOICES_TAKE if "dch" in script else 1.0 for script in scripts}
+    yields = {script: UNTRIED_YIELD / takes[script] for script in scripts}
     in_vain: dict[str, Circuit] = {}
     script, start = scripts[0], circuit
     while deadline.left > 0:
-        before = deadline.left
-        found = abc.run(start, script, before)
-        seconds[script] = before - deadline.left
+        found = abc.run(start, script, deadline.left)
         made = start if found is None else finished(found, goal)
         share = 1 - goal.cost(made)[0] / max(1, goal.cost(best)[0])
-        yields[script] = share / max(seconds[script], 1e-3)
+        yields[script] = share / takes[script]
         is_first, best_before = best is circuit, best
         best = goal.best(best, made)
         if best is best_before:
@@ -150,7 +153,6 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
             continue
         start = best
         left = [name for name in scripts if in_vain.get(name) is not best]
-        left = [name for name in left if seconds[name] < deadline.left]
         if not left:
             break
         script = max(left, key=lambda name: yields[name])

@@ -83,12 +83,13 @@ def _parquet(model: Model, stream: Stream) -> Parts:
     source = stream.path or stream.plain_file()
     if source is None:
         raise InputError(f"{stream.name}: Parquet cannot be read from a pipe; give the file")
-    # Buffered: else a column is read by whole row groups, and one may be the whole file.
+    # Buffered: else a column is read by whole row groups, and one may be the whole file. By one
+    # thread: others' buffers stay, and the more the busier the machine is.
     file = parquet.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False)
     schema, total, done = file.schema_arrow, file.metadata.num_rows, 0
     names = columns_of(model, schema, stream.name)
     size = num_rows(arrow.row_bytes(schema, names, num_numbers(model)))
-    for batch in file.iter_batches(size, columns=names):
+    for batch in file.iter_batches(size, columns=names, use_threads=False):
         done += batch.num_rows
         yield batch.select(names), done / total
 

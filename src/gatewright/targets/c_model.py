@@ -7,8 +7,7 @@ import numpy as np
 from gatewright.model import Model
 from gatewright.targets.c_bits import INTEGERS, Comparisons, c_type
 from gatewright.targets.c_model_header import Result, batch, single
-from gatewright.targets.c_names import literal
-from gatewright.targets.c_table import wrapped
+from gatewright.targets.c_names import array, literal
 
 
 def source(model: Model, comparisons: Comparisons, is_table: bool) -> str:
@@ -48,14 +47,14 @@ def _encoder(comparisons: Comparisons) -> str:
     if comparisons.column != list(range(len(comparisons.column))):
         most = max(comparisons.column)
         kind = next(f"uint{bits}_t" for bits in (8, 16, 32) if most < 1 << bits)
-        text += _array("@name_column", kind, [f"{one}U" for one in comparisons.column])
+        text += array("@name_column", kind, (f"{one}U" for one in comparisons.column)) + "\n"
         column = "@name_column[i]"
     with_limit = comparisons.limit[: comparisons.num_over + comparisons.num_equal]
     limits = [number(one, features) for one in with_limit]
     if len(set(limits)) == 1:
         limit = f", {limits[0]}"
     elif limits:
-        text += _array("@name_limit", c_type(features), limits)
+        text += array("@name_limit", c_type(features), limits) + "\n"
         limit = ", @name_limit[i]"
     loops, at = "", 0
     for kind, num in (
@@ -94,10 +93,6 @@ def number(value: float, features: str) -> str:
     if features in INTEGERS:
         return f"{int(value)}{'U' if features.startswith('u') else ''}"
     return f"{np.float32(value)}F" if features == "float" else repr(float(value))
-
-
-def _array(name: str, kind: str, entries: list[str]) -> str:
-    return f"static const {kind} {name}[{len(entries)}] = {{\n{wrapped(entries)}}};\n\n"
 
 
 _TOP = """\

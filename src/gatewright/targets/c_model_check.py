@@ -13,7 +13,7 @@ from gatewright.model import Model
 from gatewright.targets.c_bits import INTEGERS, c_type, dtype_of
 from gatewright.targets.c_model import number
 from gatewright.targets.c_model_header import Result
-from gatewright.targets.c_table import wrapped
+from gatewright.targets.c_names import wrapped
 
 #: Rows at least and at most: more than a word of 64 bits holds, and as many as numbers allow.
 LEAST_ROWS, MOST_ROWS = 70, 256

@@ -9,8 +9,7 @@ from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.tables import TableEncoder, text_of
 from gatewright.targets.c_bits import Comparisons, c_type
-from gatewright.targets.c_names import comment
-from gatewright.targets.c_table import wrapped
+from gatewright.targets.c_names import comment, wrapped
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Names from circuits as C identifiers and in C comments."""
+"""What circuits hold as text of C: names, comments, strings and constant arrays."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 #: Keywords of C and C++, macros of their headers, functions that compilers know by name, and some
 #: of POSIX, which a shared library would call in place of its own.
@@ -79,3 +80,21 @@ def literal(text: str) -> str:
     )
     octets = (chr(octet) if octet in plain else f"\\{octet:03o}" for octet in text.encode())
     return '"' + "".join(octets) + '"'
+
+
+def array(name: str, kind: str, entries: Iterable[str]) -> str:
+    """A constant array of numerals."""
+    held = list(entries)
+    return f"static const {kind} {name}[{len(held)}] = {{\n{wrapped(held)}}};\n"
+
+
+def wrapped(items: Iterable[str]) -> str:
+    """Items with commas between, in lines of at most 100 characters."""
+    lines: list[str] = []
+    line = " "
+    for item in items:
+        if len(line) + len(item) > 97:
+            lines.append(line)
+            line = " "
+        line += f" {item},"
+    return "".join(f"{one}\n" for one in [*lines, line])

@@ -6,10 +6,10 @@ are in the first slots; a slot is used again once its value's last reader has ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gatewright.circuit import FALSE, Circuit
+from gatewright.targets.c_names import array
 
 #: Kinds of operations, by the tables of canonical gates: the kind, and whether operands change
 #: places.
@@ -95,6 +95,7 @@ class Program:
 def source(program: Program, declaration: str) -> str:
     """The array, the function that runs it in place, and one with this head over that."""
     kind, each = program.entry
+    outputs = map("{}U".format, program.outputs)
     if each == 1:
         entries = [op << 30 | to << 20 | b << 10 | a for op, to, a, b in program.operations]
         fetch = _PACKED
@@ -105,8 +106,8 @@ def source(program: Program, declaration: str) -> str:
         fetch = _TRIPLES.replace("@shift", str(shift)).replace("@mask", f"0x{(1 << shift) - 1:x}U")
     zero = "" if program.zero is None else f"  values[{program.zero}] = zero;\n"
     filled = (
-        _SOURCE.replace("@program", array("@name_program", kind, entries))
-        .replace("@results", array("@name_results", program.output_entry, program.outputs))
+        _SOURCE.replace("@program", array("@name_program", kind, map("{}U".format, entries)))
+        .replace("@results", array("@name_results", program.output_entry, outputs))
         .replace("@zero", zero and "  const @name_word zero = {0};\n" + zero)
         .replace("@fetch", fetch)
         .replace("@kind", kind)
@@ -116,24 +117,6 @@ def source(program: Program, declaration: str) -> str:
     )
     copies = _COPY if program.num_inputs else "  (void)in;\n"
     return filled.replace("@copy", copies)
-
-
-def array(name: str, kind: str, entries: Sequence[int]) -> str:
-    """A constant array of whole numbers."""
-    lines = wrapped(f"{entry}U" for entry in entries)
-    return f"static const {kind} {name}[{len(entries)}] = {{\n{lines}}};\n"
-
-
-def wrapped(items: Iterable[str]) -> str:
-    """Items with commas between, in lines of at most 100 characters."""
-    lines: list[str] = []
-    line = " "
-    for item in items:
-        if len(line) + len(item) > 97:
-            lines.append(line)
-            line = " "
-        line += f" {item},"
-    return "".join(f"{one}\n" for one in [*lines, line])
 
 
 _PACKED = """\
