@@ -39,10 +39,7 @@ def demand_order(circuit: Circuit) -> list[int]:
     pairs: list[tuple[int, int]] = circuit.fanin.tolist()
     roots: list[int] = (circuit.outputs >> 1).tolist()
     readers = _live_readers(circuit, pairs)
-    # Outputs are held to the end: as if something read them then.
     left = [len(gates) for gates in readers]
-    for root in roots:
-        left[root] += len(pairs) + 1
     done = [node < first for node in range(circuit.num_nodes)]
 
     def is_ready(node: int) -> bool:
