@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.errors import InputError
 from gatewright.model import Model
-from gatewright.passes import EFFORTS, EXTERNAL, PASSES, Record, optimize, pipeline
+from gatewright.passes import EFFORTS, PASSES, TIMED, Record, optimize, pipeline
 from gatewright.passes.objectives import Goal
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.verify import NotEquivalent, Undecided, prove
 from random_circuits import built_circuits, large, multiplier, raw_circuits
 
-#: Passes that need no other program.
-OWN = [name for name in PASSES if name not in EXTERNAL]
+#: Passes that neither search nor need another program.
+OWN = [name for name in PASSES if name not in TIMED]
 
 
 def apply(name: str, circuit: Circuit) -> Circuit:

@@ -17,6 +17,7 @@ from gatewright.model import Model
 from gatewright.passes.ands import ands
 from gatewright.passes.collapse import collapse
 from gatewright.passes.deep import deep
+from gatewright.passes.exact import exact
 from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import kick
 from gatewright.passes.objectives import OBJECTIVES, Goal, cpu_seconds
@@ -47,10 +48,14 @@ PASSES: dict[str, Pass] = {
     "resynthesize": resynthesize,
     "deep": deep,
     "kick": kick,
+    "exact": exact,
 }
 
 #: Those that ask ABC. What they propose is dropped where it is not proved.
 EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
+
+#: Those that share the time budget.
+TIMED = (*EXTERNAL, "exact")
 
 OWN = ("fraig", "collapse", "rewrite")
 
@@ -117,7 +122,7 @@ def optimize(
         objective: what is to be small: "gates", "and" (XORs are free), "depth", or look-up tables
             of so many inputs: "lut3", "lut4", "lut6".
         passes: names to run instead of the effort's pipeline.
-        time_budget: CPU seconds that the passes which ask ABC may take together.
+        time_budget: CPU seconds that the passes which search or ask ABC may take together.
         seed: of what is random in a search.
         seconds: time for each proof.
         record: called with a Record after each pass.
@@ -145,19 +150,19 @@ def optimize(
         if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
             passes.insert(passes.index("rebuild") + 1, "fraig")
     goal = Goal(objective, time_budget, seed)
-    num_searches, seconds_left = sum(name in EXTERNAL for name in passes), time_budget
+    num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
     circuit = subject
     for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
-        if name in EXTERNAL:  # two thirds of what is left; all, if it is the last or has much to do
+        if name in TIMED:  # two thirds of what is left; all, if it is the last or has much to do
             num_searches -= 1
             is_all = num_searches == 0 or circuit.num_gates > LARGE
             goal = replace(goal, seconds=seconds_left * (1 if is_all else 2 / 3))
         after = PASSES[name](circuit, goal)
         spent = cpu_seconds() - begin
-        if name in EXTERNAL:
+        if name in TIMED:
             seconds_left = max(0.0, seconds_left - spent)
         proof, dropped = None, ""
         try:

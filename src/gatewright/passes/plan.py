@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import gates
-from gatewright.circuit import Builder
+from gatewright.circuit import FALSE, Builder
+from gatewright.passes.netlist import evaluate, variables
 
 #: The kinds that `Builder` makes; the others are these with an inverted output.
 KINDS = (0x2, 0x4, gates.XOR, gates.AND, gates.OR)
@@ -33,7 +34,7 @@ class Plan:
 
     Attributes:
         gates: in topological order.
-        outputs: a literal (2 * node + inverted) for each target.
+        outputs: a literal (2 * node + inverted) for each target; node -1 is the constant 0.
     """
 
     k: int
@@ -44,11 +45,21 @@ class Plan:
     def num_gates(self) -> int:
         return len(self.gates)
 
+    def tables(self) -> list[int]:
+        """Truth tables of the outputs."""
+        full = (1 << (1 << self.k)) - 1
+        values = list(variables(self.k))
+        for table, a, b in self.gates:
+            values.append(evaluate(table, values[a], values[b], full))
+        values.append(0)
+        return [values[o >> 1] ^ (full if o & 1 else 0) for o in self.outputs]
+
     def emit(self, builder: Builder, inputs: Sequence[int]) -> list[int]:
         """Add the gates over these literals; the literals of the outputs."""
         literals = list(inputs)
         for table, a, b in self.gates:
             literals.append(builder.gate(table, literals[a], literals[b]))
+        literals.append(FALSE)
         return [literals[o >> 1] ^ o & 1 for o in self.outputs]
 
 
