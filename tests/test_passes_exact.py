@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from gatewright.automata import life_circuit
 from gatewright.circuit import Builder, Circuit
-from gatewright.passes.exact import MOST_GATES, Windows, exact
+from gatewright.passes.exact import MOST_GATES, Windows, exact, other
 from gatewright.passes.exact_synthesis import OutOfConflicts, fewest, synthesize
 from gatewright.passes.netlist import variables
 from gatewright.passes.objectives import Goal
@@ -130,6 +130,29 @@ def test_windows_are_convex_and_replaced_by_themselves() -> None:
             if plan is not None:
                 after = windows.replaced(window, window.leaves, plan)
                 np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+
+
+def test_a_path_that_leaves_and_comes_back() -> None:
+    b = Builder("abc")
+    x, y, z = b.inputs
+    first = b.land(x, y)
+    second = b.lxor(first, z)
+    b.output("y", b.lor(first, second))
+    windows = Windows(b.build())
+    f, s, last = (literal >> 1 for literal in (first, second, second + 2))
+    assert not windows.is_convex({f, last})
+    assert windows.is_convex({f, s})
+    assert windows.is_convex({f, s, last})
+
+
+def test_another_form_has_the_same_function_and_no_more_gates() -> None:
+    circuit, rng, forms = life_circuit(), random.Random(3), set[bytes]()
+    for _ in range(12):
+        circuit = other(circuit, rng)
+        forms.add(circuit.fanin.tobytes() + circuit.table.tobytes())
+    np.testing.assert_array_equal(circuit.truth_tables(), life_circuit().truth_tables())
+    assert circuit.num_gates <= 26
+    assert len(forms) > 4
 
 
 def test_large_circuits_are_left() -> None:

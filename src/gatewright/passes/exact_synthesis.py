@@ -18,7 +18,7 @@ from gatewright.passes.plan import Gate, Plan, Target
 from gatewright.window import Meter
 
 #: Rows that the formula begins with at most.
-_FIRST_ROWS = 4
+_FIRST_ROWS = 5
 #: What a gate computes from (1, 0), (0, 1) and (1, 1); it is 0 on (0, 0), as every node is on a
 #: row of zeros but for inversions at the outputs.
 _NO_GATE = ((0, 0, 0), (1, 0, 1), (0, 1, 1))
@@ -79,11 +79,11 @@ def fewest(targets: Sequence[Target], num_variables: int, below: int, meter: Met
 
 
 def _first_rows(targets: Sequence[Target], num_variables: int) -> list[int]:
-    """Rows of one variable each, then of two, that some target cares for."""
+    """The row of zeros, then of one variable each, that some target cares for."""
     cared = 0
     for on, off in targets:
         cared |= on | off
-    rows = sorted(range(1, 1 << num_variables), key=lambda row: (row.bit_count(), row))
+    rows = sorted(range(1 << num_variables), key=lambda row: (row.bit_count(), row))
     return [row for row in rows if cared >> row & 1][:_FIRST_ROWS]
 
 
@@ -127,13 +127,9 @@ class _Formula:
         # An output is a node, or CONSTANT, which is 0.
         nodes = (CONSTANT, *range(self._num_nodes))
         self._source = [{i: self._new() for i in nodes} for _ in targets]
-        # Inverted at the output or not; known where the row of zeros is one that must be met.
         self._inverted = [self._new() for _ in targets]
         self._require_a_circuit()
         self._break_symmetries()
-        for variable, (on, off) in zip(self._inverted, targets, strict=True):
-            if (on | off) & 1:
-                self._add(variable if on & 1 else -variable)
 
     def _new(self) -> int:
         self._last += 1
