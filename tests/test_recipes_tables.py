@@ -31,10 +31,26 @@ def test_tables_are_the_bits_of_their_columns(name, num_bits, layers):
     np.testing.assert_array_equal(bits, found.data()[0].x[:50])
 
 
+def test_few_rows_that_training_held_back_from_are_amended(tmp_path):
+    """400 steps at a tau of 70 leave MONK-3's smaller clause out; --amend 0 keeps to the votes."""
+    amended, plain = (
+        run(recipe("monk3")(steps=400, amend=level), tmp_path / str(level)) for level in (0.05, 0.0)
+    )
+    rows, _ = recipe("monk3")().data()
+    models = [Model.load(tmp_path / level / "model.safetensors") for level in ("0.05", "0.0")]
+    right = [(model.predict(rows.x) == rows.y).sum() for model in models]
+    assert right[0] - right[1] == 2
+    assert amended.accuracy_hard != plain.accuracy_hard
+    assert amended.gap == plain.gap == 0
+
+
 def test_a_seed_splits_breast_cancer_anew():
     one, other = (BreastCancer(seed=seed).data() for seed in (0, 1))
     assert len(one[1]) == len(other[1]) == 55
     assert (one[1].x != other[1].x).any()
+    for seed in (0, 1):
+        published = BreastCancer(resplit=False, seed=seed).data()
+        assert [np.bincount(part.y).tolist() for part in published] == [[150, 57], [46, 24]]
     train, held_out, _ = BreastCancer(held_out=40)._splits
     assert (len(train), len(held_out)) == (len(one[0]) - 40, 40)
 

@@ -17,6 +17,7 @@ from gatewright.errors import InputError
 if TYPE_CHECKING:
     import optax
 
+    from gatewright.model import Model
     from gatewright.network import Network
     from gatewright.readers import Split
     from gatewright.train import Metrics
@@ -65,6 +66,10 @@ class Recipe:
     def options(self) -> dict[str, Any]:
         """More arguments for `gatewright.train.fit`: an encoder, a temperature, a batch size."""
         return {}
+
+    def finish(self, model: Model) -> Model:
+        """What is done to the extracted model, by training rows alone."""
+        return model
 
     def is_done(self, metrics: Metrics) -> bool:
         """True when training may stop early."""
