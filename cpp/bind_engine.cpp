@@ -159,6 +159,13 @@ void bind_engine(nb::module_& module) {
              return made == nullptr ? std::pair<std::size_t, std::size_t>()
                                     : std::pair(made->num_loads, made->num_stores);
            })
+      .def("single",
+           [](const Engine& engine) {
+             const gatewright::Single* made = engine.single();
+             std::vector<std::size_t> about;
+             if (made) about = {made->num_layers(), made->num_blocks(), made->code_bytes()};
+             return about;
+           })
       .def_prop_ro("num_threads", &Engine::num_threads)
       .def_prop_ro("num_operations", &Engine::num_operations)
       .def_prop_ro("num_bytes", [](const Engine& e) { return e.runner().num_bytes(); })

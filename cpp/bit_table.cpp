@@ -142,6 +142,28 @@ BitTests<T>::BitTests(const BitTable& table, const std::vector<bool>& is_read)
   }
 }
 
+template <typename T>
+std::vector<std::uint32_t> BitTests<T>::places(std::size_t num_inputs) const {
+  std::vector<std::uint32_t> found(num_inputs);
+  for (std::size_t i = 0; i < bits_.size(); ++i) {
+    found[bits_[i].input] = static_cast<std::uint32_t>(i);
+  }
+  for (std::size_t i = 0; i < planes_.size(); ++i) {
+    const std::size_t plane = i / num_parts_;
+    for (std::size_t f = 0; f < kLanes; ++f) {
+      if (~planes_[i].is_read >> f & 1) continue;
+      found[(planes_[i].first + f) * num_planes_ + plane] =
+          static_cast<std::uint32_t>(i * kLanes + f);
+    }
+  }
+  return found;
+}
+
+template <typename T>
+std::size_t BitTests<T>::num_places() const {
+  return planes_.size() * kLanes + (bits_.size() + 63) / 64 * 64;
+}
+
 template class BitTests<std::uint8_t>;
 template class BitTests<float>;
 template class BitTests<double>;

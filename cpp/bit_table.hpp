@@ -35,6 +35,10 @@ class BitTests {
     return {num_features_, planes_.data(), num_planes_, num_parts_, bits_.data(), bits_.size()};
   }
 
+  // Where a TestRow leaves the bit of each input that is read: the same for all T; and of how many.
+  [[nodiscard]] std::vector<std::uint32_t> places(std::size_t num_inputs) const;
+  [[nodiscard]] std::size_t num_places() const;
+
  private:
   std::size_t num_features_ = 0, num_planes_ = 0, num_parts_ = 0;
   std::vector<Part<T>> planes_;

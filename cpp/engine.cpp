@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -37,6 +38,13 @@ constexpr std::size_t kWordsPacked = kPacked / 64;
 // which it is made: one may be what was left of many.
 constexpr std::size_t kNarrowBytes = 16, kFewCalls = 2;
 
+// Samples that are run one by one, and operations from which that may be quicker; up to so many, as
+// the program is kept for it.
+constexpr std::size_t kFewSamples = 4, kLeastSingle = 1000, kMostSingle = std::size_t{1} << 20;
+
+// Cycles an operation that few samples take together, as measured on Zen 3.
+constexpr double kOfCode = 2.5, kOfSteps = 10;
+
 Isa best_isa() {
   if (can_run(Isa::avx512)) return Isa::avx512;
   if (can_run(Isa::avx2)) return Isa::avx2;
@@ -67,21 +75,22 @@ std::vector<std::uint32_t> inputs_read(const Program& program) {
 Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads)
     : num_inputs_(circuit.num_inputs),
       bits_(std::move(bits)),
+      is_code_(backend == Backend::machine_code),
       team_(num_threads),
       places_(num_threads) {
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
-  const Program program = make_program(circuit);
-  if (backend == Backend::machine_code) {
+  program_ = make_program(circuit);
+  if (is_code_) {
     isa_ = best_isa();
-    ordered_ = demand_order(isa_ == Isa::avx512 ? cover(program) : program);
-    runner_ =
-        std::make_unique<MachineCode>(ordered_, isa_, isa_ == Isa::avx512 ? 64 : 32, kSegment);
+    runner_ = machine_code(isa_ == Isa::avx512 ? 64 : 32);
   } else {
-    runner_ = std::make_unique<Interpreter>(program);
+    runner_ = std::make_unique<Interpreter>(program_);
   }
-  num_operations_ = program.operations.size();
-  outputs_ = program.outputs;
-  read_inputs_ = inputs_read(program);
+  num_operations_ = program_.operations.size();
+  outputs_ = program_.outputs;
+  read_inputs_ = inputs_read(program_);
+  can_be_single_ = num_operations_ >= kLeastSingle && num_operations_ <= kMostSingle;
+  if (!can_be_single_ && !is_code_) program_ = {};
   const std::size_t fitting = kTurnBytes / std::max<std::size_t>(1, runner_->block_bytes());
   turn_blocks_ = std::clamp<std::size_t>(fitting, 1, kMaxBlocks);
   // Whole groups of packed rows.
@@ -103,14 +112,19 @@ Engine::Bytes Engine::allocate(std::size_t size) {
   return Bytes(static_cast<std::uint8_t*>(bytes));
 }
 
+std::unique_ptr<Runner> Engine::machine_code(std::size_t vector_bytes) const {
+  const Program ordered = demand_order(isa_ == Isa::avx512 ? cover(program_) : program_);
+  return std::make_unique<MachineCode>(ordered, isa_, vector_bytes, kSegment);
+}
+
 // What runs so many words: for one or two there is code of its own, once there have been some calls
 // of that kind.
 const Runner& Engine::runner_for(std::size_t num_words) {
-  const bool has_narrow = !ordered_.operations.empty() && can_be_narrow(isa_);
+  const bool has_narrow = is_code_ && num_operations_ > 0 && can_be_narrow(isa_);
   if (num_words > kNarrowBytes / 8 || !has_narrow) return *runner_;
   if (!narrow_) {
     if (++num_few_ < kFewCalls) return *runner_;
-    narrow_ = std::make_unique<MachineCode>(ordered_, isa_, kNarrowBytes, kSegment);
+    narrow_ = machine_code(kNarrowBytes);
   }
   return *narrow_;
 }
@@ -192,7 +206,77 @@ void Engine::copy_output(const Runner& runner, std::size_t output, const std::ui
   }
 }
 
+// Made of the program, unless it would be slower than what there is.
+void Engine::make_single() {
+  std::vector<bool> is_read(num_inputs_);
+  for (const std::size_t input : read_inputs_) is_read[input] = true;
+  const BitTests<std::uint8_t> tests(bits_, is_read);
+  sources_ = tests.places(num_inputs_);
+  auto made = std::make_unique<Single>(program_, sources_, tests.num_places());
+  if (made->cycles() > (is_code_ ? kOfCode : kOfSteps) * static_cast<double>(num_operations_)) {
+    can_be_single_ = false;
+    return;
+  }
+  Place& place = places_[0];
+  place.bits = allocate(std::max(made->num_words(), tests.num_places() / 64) * 8);
+  place.bytes = allocate(made->num_bytes());
+  auto* const bits = reinterpret_cast<std::uint64_t*>(place.bits.get());
+  std::fill_n(bits, made->num_words(), 0);
+  made->run(bits, place.bytes.get());
+  for (std::size_t k = 0; k < outputs_.size(); ++k) {
+    of_zeros_.push_back(made->output(k, place.bytes.get()));
+  }
+  single_ = std::move(made);
+}
+
+// Where there are few samples, and have been before, calls fill(sample, bits), runs it alone and
+// calls finish(sample, bytes); else returns false.
+template <typename Fill, typename Finish>
+bool Engine::run_singly(std::size_t num_samples, Fill fill, Finish finish) {
+  if (num_samples > kFewSamples || !can_be_single_) return false;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!single_) {
+    if (++num_singles_ < kFewCalls || !can_be_single_) return false;
+    make_single();
+    if (!single_) return false;
+  }
+  auto* const bits = reinterpret_cast<std::uint64_t*>(places_[0].bits.get());
+  std::uint8_t* const bytes = places_[0].bytes.get();
+  for (std::size_t sample = 0; sample < num_samples; ++sample) {
+    fill(sample, bits);
+    single_->run(bits, bytes);
+    finish(sample, bytes);
+  }
+  return true;
+}
+
 void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result) {
+  if (num_words == 1 && can_be_single_) {
+    // Samples behind the last one that has an input set are all zeros.
+    std::uint64_t any = 0;
+    for (std::size_t input = 0; input < num_inputs_; ++input) any |= words[input];
+    const std::size_t num_samples = std::bit_width(any);
+    const auto fill = [&](std::size_t sample, std::uint64_t* bits) {
+      std::fill_n(bits, single_->num_source_words(), 0);
+      for (const std::size_t input : read_inputs_) {
+        const std::size_t place = sources_[input];
+        bits[place / 64] |= (words[input] >> sample & 1) << place % 64;
+      }
+    };
+    const auto finish = [&](std::size_t sample, const std::uint8_t* bytes) {
+      if (sample == 0) std::fill_n(result, outputs_.size(), 0);
+      for (std::size_t k = 0; k < outputs_.size(); ++k) {
+        result[k] |= std::uint64_t{single_->output(k, bytes)} << sample;
+      }
+    };
+    if (run_singly(std::max<std::size_t>(1, num_samples), fill, finish)) {
+      const std::uint64_t others = ~std::uint64_t{1} << (std::max<std::size_t>(1, num_samples) - 1);
+      for (std::size_t k = 0; k < outputs_.size(); ++k) {
+        if (of_zeros_[k]) result[k] |= others;
+      }
+      return;
+    }
+  }
   for_each_turn(
       num_words,
       [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
@@ -223,6 +307,27 @@ const BitTests<T>& Engine::tests() {
   } else {
     return made(of_doubles_);
   }
+}
+
+template <typename T>
+TestRow<T>* tester() {
+  if constexpr (std::is_same_v<T, std::uint8_t>) return engine_kernels().test_uint8;
+  if constexpr (std::is_same_v<T, float>) return engine_kernels().test_float;
+  if constexpr (std::is_same_v<T, double>) return engine_kernels().test_double;
+}
+
+template <typename T, typename Finish>
+bool Engine::run_rows_singly(const Rows& rows, std::size_t num_samples, Finish finish) {
+  if (num_samples == 0 || num_samples > kFewSamples || !can_be_single_) return false;
+  const Tests<T> tests = this->tests<T>().view();
+  TestRow<T>* const test = tester<T>();
+  return run_singly(
+      num_samples,
+      [&](std::size_t sample, std::uint64_t* bits) {
+        const std::ptrdiff_t distance = static_cast<std::ptrdiff_t>(sample) * rows.stride;
+        test(reinterpret_cast<const T*>(rows.first + distance), tests, bits);
+      },
+      finish);
 }
 
 template <typename T>
@@ -264,6 +369,13 @@ void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finis
 
 template <typename T>
 void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* result) {
+  const auto set_bit = [&](std::size_t sample, const std::uint8_t* bytes) {
+    for (std::size_t k = 0; k < outputs_.size(); ++k) {
+      const std::uint64_t earlier = sample == 0 ? 0 : result[k];
+      result[k] = earlier | std::uint64_t{single_->output(k, bytes)} << sample;
+    }
+  };
+  if (run_rows_singly<T>(rows, num_samples, set_bit)) return;
   const std::size_t num_words = (num_samples + 63) / 64;
   run_samples<T>(rows, num_samples,
                  [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
@@ -276,6 +388,13 @@ void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* resul
 
 template <typename T>
 void Engine::label(const Rows& rows, std::size_t num_samples, std::int64_t* labels) {
+  const auto set_label = [&](std::size_t sample, const std::uint8_t* bytes) {
+    labels[sample] = 0;
+    for (std::size_t k = 0; k < outputs_.size(); ++k) {
+      labels[sample] |= std::int64_t{single_->output(k, bytes)} << k;
+    }
+  };
+  if (run_rows_singly<T>(rows, num_samples, set_label)) return;
   // The eight bits of an octet, one to a byte.
   static const std::vector<std::uint64_t> kSpread = [] {
     std::vector<std::uint64_t> spread(256);

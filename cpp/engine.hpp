@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "program.hpp"
 #include "runner.hpp"
 #include "simulate.hpp"
+#include "single.hpp"
 #include "team.hpp"
 
 namespace gatewright {
@@ -51,6 +53,9 @@ class Engine {
   // What runs one or two words, or none yet.
   const Runner* narrow_runner() const { return narrow_.get(); }
 
+  // What runs a few samples one by one, or none yet, or none that is worth it.
+  const Single* single() const { return single_.get(); }
+
  private:
   // What a thread works in, aligned to pages.
   struct Free {
@@ -59,16 +64,23 @@ class Engine {
   using Bytes = std::unique_ptr<std::uint8_t, Free>;
   struct Place {
     Bytes slots, scratch, words;  // words: packed samples that do not fit the slots as they are
+    Bytes bits, bytes;            // of one sample
   };
   static Bytes allocate(std::size_t size);
 
   template <typename Prepare, typename Finish>
   void for_each_turn(std::size_t num_words, Prepare prepare, Finish finish);
+  std::unique_ptr<Runner> machine_code(std::size_t vector_bytes) const;
   const Runner& runner_for(std::size_t num_words);
   void fill(const Runner& runner, const std::uint64_t* words, std::size_t stride, std::size_t count,
             std::uint8_t* slots) const;
   void copy_output(const Runner& runner, std::size_t output, const std::uint8_t* slots,
                    std::size_t count, std::uint64_t* result) const;
+  void make_single();
+  template <typename Fill, typename Finish>
+  bool run_singly(std::size_t num_samples, Fill fill, Finish finish);
+  template <typename T, typename Finish>
+  bool run_rows_singly(const Rows& rows, std::size_t num_samples, Finish finish);
   template <typename T, typename Finish>
   void run_samples(const Rows& rows, std::size_t num_samples, Finish finish);
   template <typename T>
@@ -82,11 +94,17 @@ class Engine {
   std::optional<BitTests<float>> of_floats_;
   std::optional<BitTests<double>> of_doubles_;
   std::vector<std::int32_t> outputs_;  // literals of the program
+  bool is_code_;                       // or steps
   Isa isa_ = Isa::avx2;
-  Program ordered_;  // what machine code is made of; empty with the interpreter
+  Program program_;                          // what is made later is made of it
   std::unique_ptr<Runner> runner_, narrow_;  // the same program, for many samples and for few
   std::size_t num_few_ = 0;                  // calls with few
-  std::size_t turn_blocks_ = 1;              // blocks that are run together
+  std::unique_ptr<Single> single_;           // the same for one
+  std::vector<std::uint32_t> sources_;       // where it takes each input that is read from
+  std::vector<bool> of_zeros_;               // the outputs where all inputs are 0
+  std::atomic<bool> can_be_single_ = false;
+  std::size_t num_singles_ = 0;  // calls with one sample or hardly more
+  std::size_t turn_blocks_ = 1;  // blocks that are run together
   Team team_;
   std::vector<Place> places_;  // one a thread
   std::mutex mutex_;           // one call at a time

@@ -11,6 +11,7 @@
 #include <immintrin.h>
 #endif
 
+#include "connection_kernel.hpp"
 #include "program.hpp"
 
 namespace gatewright {
@@ -298,6 +299,20 @@ void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const Pa
   }
 }
 
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+// Bit k is whether element k of a comparison is true.
+template <typename T, typename Found>
+[[gnu::always_inline]] inline std::uint32_t mask_of(const Found& found) {
+  if constexpr (sizeof(T) == 1) {
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(reinterpret_cast<__m256i>(found)));
+  } else if constexpr (sizeof(T) == 4) {
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(found)));
+  } else {
+    return static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(found)));
+  }
+}
+#endif
+
 // Bit k is whether x[k] passes the test, of 64 numbers.
 template <Test kTest, typename T>
 [[gnu::always_inline]] inline std::uint64_t test_word(const T* x, T limit) {
@@ -332,15 +347,7 @@ template <Test kTest, typename T>
     const auto found = kTest == Test::over    ? value > other
                        : kTest == Test::equal ? value == other
                                               : value != value;
-    std::uint32_t some;
-    if constexpr (sizeof(T) == 1) {
-      some = static_cast<std::uint32_t>(_mm256_movemask_epi8(reinterpret_cast<__m256i>(found)));
-    } else if constexpr (sizeof(T) == 4) {
-      some = static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(found)));
-    } else {
-      some = static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(found)));
-    }
-    word |= std::uint64_t{some} << k;
+    word |= std::uint64_t{mask_of<T>(found)} << k;
   }
 #else
   for (std::size_t k = 0; k < 64; ++k) {
@@ -411,6 +418,62 @@ void pack(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>
   for (std::size_t plane = 0; plane < tests.num_planes; ++plane) {
     pack_plane<T>(rows, first, count, tests.planes + plane * tests.num_parts, tests.num_parts,
                   tests.num_planes, words + plane * stride, stride, scratch);
+  }
+}
+
+// Bit k is whether x[k] is over limits[k], of 64 numbers.
+template <typename T>
+[[gnu::always_inline]] inline std::uint64_t over_word(const T* x, const T* limits) {
+#if defined(__AVX512BW__)
+  return over(x, limits);
+#else
+  std::uint64_t word = 0;
+#if defined(__AVX2__)
+  constexpr std::size_t kSize = kVector / sizeof(T);
+  for (std::size_t k = 0; k < kLanes; k += kSize) {
+    VectorOf<T> value, limit;
+    std::memcpy(&value, x + k, sizeof value);
+    std::memcpy(&limit, limits + k, sizeof limit);
+    word |= std::uint64_t{mask_of<T>(value > limit)} << k;
+  }
+#else
+  for (std::size_t k = 0; k < kLanes; ++k) word |= std::uint64_t{x[k] > limits[k]} << k;
+#endif
+  return word;
+#endif
+}
+
+template <typename T>
+bool passes(const Bit<T>& bit, T x) {
+  switch (bit.test) {
+    case Test::over:
+      return x > bit.limit;
+    case Test::equal:
+      return x == bit.limit;
+    case Test::missing:
+      return x != x;
+    default:
+      return bit.test == Test::always;
+  }
+}
+
+template <typename T>
+void test_row(const T* row, const Tests<T>& tests, std::uint64_t* bits) {
+  const std::size_t num_words = (tests.num_bits + 63) / 64;
+  for (std::size_t i = 0; i < num_words; ++i) bits[i] = 0;
+  for (std::size_t i = 0; i < tests.num_bits; ++i) {
+    const Bit<T>& bit = tests.bits[i];
+    bits[i / 64] |= std::uint64_t{passes<T>(bit, row[bit.column])} << i % 64;
+  }
+  T held[kLanes] = {};
+  for (std::size_t i = 0; i < tests.num_planes * tests.num_parts; ++i) {
+    const Part<T>& part = tests.planes[i];
+    const T* x = row + part.first;
+    if (tests.num_features < kLanes) {
+      std::memcpy(held, row, tests.num_features * sizeof(T));
+      x = held;
+    }
+    bits[i] = (over_word<T>(x, part.limit) & ~part.is_fixed) | part.fixed;
   }
 }
 
@@ -492,7 +555,12 @@ extern const EngineKernels GATEWRIGHT_NAME(engine_kernels, GATEWRIGHT_TARGET) = 
     pack<std::uint8_t>,
     pack<float>,
     pack<double>,
+    test_row<std::uint8_t>,
+    test_row<float>,
+    test_row<double>,
     turn_columns,
-    transpose_words};
+    transpose_words,
+    run_layers,
+    spread_bits};
 
 }  // namespace gatewright

@@ -81,6 +81,11 @@ template <typename T>
 using PackRows = void(const Rows& rows, std::size_t first, std::size_t count, const Tests<T>& tests,
                       std::uint64_t* words, std::size_t stride, std::uint8_t* scratch);
 
+// One row's bits side by side: those of part after part, plane after plane, or bit after bit, 64 a
+// word. Of inputs that are not read they are anything.
+template <typename T>
+using TestRow = void(const T* row, const Tests<T>& tests, std::uint64_t* bits);
+
 // Columns that are read together, and numbers from one to the next: their lines are to fall into
 // different sets of the cache.
 constexpr std::size_t kColumns = 8, kColumnSize = kPacked + 64;
@@ -101,6 +106,18 @@ struct TurnedColumns {
   unsigned top;
 };
 
+// A layer of a front (see front.hpp): so many vectors of bits are connected, so many patched, and
+// all go through gates.
+struct FrontLayer {
+  std::uint32_t num_vectors, num_patches;
+  bool has_copies;
+};
+
+// Bit `to` becomes what bit `from` is.
+struct Patch {
+  std::uint32_t to, from;
+};
+
 struct EngineKernels {
   const char* name;
   // Follow runs of steps on the slots of one block; `far` where the slots are in no near cache.
@@ -109,9 +126,16 @@ struct EngineKernels {
   PackRows<std::uint8_t>* pack_uint8;
   PackRows<float>* pack_float;
   PackRows<double>* pack_double;
+  TestRow<std::uint8_t>* test_uint8;
+  TestRow<float>* test_float;
+  TestRow<double>* test_double;
   void (*turn_columns)(const TurnedColumns& columns);
   // Bit j of word i goes to bit i of word j, of 64 words.
   void (*transpose)(std::uint64_t* words);
+  // Front layers on the bits of one sample, in place; and bits as bytes of 0 or 1, in whole words.
+  void (*run_layers)(const FrontLayer* layers, std::size_t num_layers, const std::uint64_t* masks,
+                     const Patch* patches, std::uint64_t* bits);
+  void (*spread_bits)(const std::uint64_t* bits, std::size_t num, std::uint8_t* bytes);
 };
 
 // Those of the best instruction set that this machine has; GATEWRIGHT_ISA names another. Throws

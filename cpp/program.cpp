@@ -191,7 +191,7 @@ Program spread(const Program& program, std::size_t window) {
   return ordered(program, order);
 }
 
-Program level_order(const Program& program, std::vector<std::size_t>* ends) {
+std::vector<std::uint32_t> level_trails(const Program& program, std::vector<std::size_t>* ends) {
   const std::size_t first = 1 + program.num_inputs;
   std::vector<std::uint32_t> level(program.num_values());
   std::vector<std::vector<std::uint32_t>> levels;
@@ -227,7 +227,11 @@ Program level_order(const Program& program, std::vector<std::size_t>* ends) {
     for (const std::int32_t value : seen) row[at(value)] = -1;
     ends->push_back(order.size());
   }
-  return ordered(program, order);
+  return order;
+}
+
+Program level_order(const Program& program, std::vector<std::size_t>* ends) {
+  return ordered(program, level_trails(program, ends));
 }
 
 }  // namespace gatewright

@@ -68,8 +68,11 @@ Program demand_order(const Program& program);
 // what has just been begun.
 Program spread(const Program& program, std::size_t window);
 
-// Level by level, in trails (see trail.hpp) within each: long runs that read nothing of one
-// another. `ends` receives the end of each level.
+// The operations level by level, in trails (see trail.hpp) within each. `ends` receives the end of
+// each level.
+std::vector<std::uint32_t> level_trails(const Program& program, std::vector<std::size_t>* ends);
+
+// The same operations in that order: long runs that read nothing of one another.
 Program level_order(const Program& program, std::vector<std::size_t>* ends);
 
 }  // namespace gatewright

@@ -1,0 +1,30 @@
+#include "single.hpp"
+
+#include <utility>
+
+namespace gatewright {
+
+Single::Single(const Program& program, const std::vector<std::uint32_t>& sources,
+               std::size_t num_sources)
+    : front_(program, sources, num_sources,
+             [this](const Program& rest) { return tried_.emplace_back(rest).cycles(); }),
+      blocks_(std::move(tried_[front_.choice()])),
+      num_source_words_((num_sources + 63) / 64) {
+  tried_ = {};
+  const std::vector<bool>& inverted = blocks_.inverted_inputs();
+  inverted_.resize((inverted.size() + 63) / 64);
+  for (std::size_t i = 0; i < inverted.size(); ++i) {
+    inverted_[i / 64] |= std::uint64_t{inverted[i]} << i % 64;
+  }
+}
+
+void Single::run(std::uint64_t* bits, std::uint8_t* bytes) const {
+  front_.run(bits);
+  for (std::size_t i = 0; i < inverted_.size(); ++i) bits[i] ^= inverted_[i];
+  const std::size_t num = front_.rest().num_inputs;
+  engine_kernels().spread_bits(bits, num, bytes);
+  bytes[num] = 0;
+  blocks_.run(bytes);
+}
+
+}  // namespace gatewright
