@@ -10,6 +10,7 @@ answer was compared.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ import numpy as np
 import gatewright as gw
 from gatewright import engine_speed as speed
 from gatewright.automata import life_circuit
-from gatewright.circuit import Circuit
 from gatewright.encode import Identity, Thermometer
 from gatewright.model import Model
 from gatewright.runs import load_model
@@ -50,6 +50,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=speed.ROUNDS)
     options.add_argument("--peer-width", type=int, default=2_000, help="of the peer's six layers")
     options.add_argument("--compile-seconds", type=float, default=COMPILE_SECONDS)
+    options.add_argument("--only", choices=["latency"], help="nothing but single samples")
     given = options.parse_args()
     rounds, seconds = (2, 0.05) if given.quick else (given.rounds, speed.SECONDS)
     results: list[dict[str, Any]] = []
@@ -61,6 +62,9 @@ def main() -> None:
         write(given.json, {"rows": results})
 
     print(HEADER)
+    if given.only == "latency":
+        add(_latency(rounds, seconds))
+        return
     limit = speed.limits(rounds, seconds)
     add(speed.limit_rows(limit))
     for name, (width, depth, num_inputs) in SIZES.items():
@@ -79,7 +83,7 @@ def main() -> None:
         add(_images(Path(source).name, load_model(source), None, limit, given.quick, rounds))
     add(_images(label, voting, None, limit, given.quick, rounds))
     add(_tables(rounds, seconds))
-    add(_single(speed.folded(net), voting, rounds, seconds))
+    add(_latency(rounds, seconds))
     if given.quick:
         return
     layers = speed.layered(given.peer_width, 6, speed.NUM_PIXELS)
@@ -107,19 +111,46 @@ def _tables(rounds: int, seconds: float) -> list[dict[str, Any]]:
     return results
 
 
-def _single(net: Circuit, voting: Model, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """Calls with one sample: packed words, and a row of bytes to its label."""
-    row = speed.samples_of(voting.encoder or Identity((0,)), 1)
-    predict = gw.compile(voting, threads=1).predict
-    calls = [speed.Contender(f"{NET} and a vote, a row of bytes", lambda: predict(row), 1)]
-    for name, circuit in (("a Life cell", life_circuit()), (NET, net)):
+def _latency(rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Microseconds a call: a row of bytes to its class, and packed words to packed words.
+
+    The other 63 samples of a word are zeros, or samples too.
+    """
+    net = speed.layered(*SIZES[NET])
+    voting = speed.classifier(net)
+    encoder = voting.encoder or Identity((0,))
+    calls: list[speed.Contender] = []
+
+    def add(name: str, run: Callable[[], object]) -> None:
+        for _ in range(3):  # the second one makes what runs few samples
+            run()
+        calls.append(speed.Contender(name, run, 1))
+
+    for num in (1, 2, 4, 8):
+        rows, rated = speed.samples_of(encoder, num), f"{num} row{'s' * (num > 1)} of bytes"
+        speed.require_labels({"latency": voting.predict}, voting, rows)
+        add(f"{NET} and a vote, {rated}", partial(voting.predict, rows))
+    for name, circuit in ((NET, net), (f"{NET}, folded", speed.folded(net))):
         run, words = gw.compile(circuit, threads=1), speed.words_of(circuit, 1)
-        calls.append(speed.Contender(f"{name}, packed", partial(run, words), 1))
-    for call in calls:  # the second one makes code for few samples, and is no measure of the others
-        call.run()
-        call.run()
-    found = speed.race(calls, rounds, seconds)
-    return [speed.row(f"one sample, {name}", "calls/s", found[name]) for name in found]
+        speed.require_agreement({"latency": run}, circuit)
+        for kind, own in (("one sample", words & np.uint64(1)), ("64 samples", words)):
+            add(f"{name}, {kind} in a word", partial(run, own))
+            if not np.array_equal(run(own), circuit.simulate(own)):
+                raise speed.Disagreement(f"{name}, {kind}: the outputs differ from its simulation")
+    cell = life_circuit()
+    add("a Life cell, 64 samples in a word", partial(gw.compile(cell), speed.words_of(cell, 1)))
+    # In short turns, so that some are met by no other work.
+    found = speed.race(calls, 20 * rounds, seconds / 20)
+    return [_in_us(speed.row(f"latency, {name}", "us", rates)) for name, rates in found.items()]
+
+
+def _in_us(said: dict[str, Any]) -> dict[str, Any]:
+    """A result in calls a second as microseconds a call."""
+    result = said | {"value": 1e6 / said["value"]}
+    for key in ("spread", "cpu_spread"):
+        least, most = (1e6 / said[key][end] for end in ("max", "min"))
+        result[key] = {"median": 1e6 / said[key]["median"], "min": least, "max": most}
+    return result
 
 
 def _images(

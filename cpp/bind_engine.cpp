@@ -163,7 +163,7 @@ void bind_engine(nb::module_& module) {
            [](const Engine& engine) {
              const gatewright::Single* made = engine.single();
              std::vector<std::size_t> about;
-             if (made) about = {made->num_layers(), made->num_blocks(), made->code_bytes()};
+             if (made) about = {made->num_levels(), made->num_blocks(), made->code_bytes()};
              return about;
            })
       .def_prop_ro("num_threads", &Engine::num_threads)

@@ -6,13 +6,18 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "connection.hpp"
 #include "engine_kernels.hpp"
 
 namespace gatewright {
 namespace {
 
-constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101;
+// In each byte 1; in byte k the bit of number k.
+constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101, kBits = 0x8040'2010'0804'0201;
 
 // Bits in a register, and in memory.
 using Bits [[gnu::vector_size(kConnected / 8)]] = std::uint64_t;
@@ -255,11 +260,22 @@ void run_layers(const FrontLayer* layers, std::size_t num_layers, const std::uin
 // Bits as bytes of 0 or 1, 64 at a time.
 void spread_bits(const std::uint64_t* bits, std::size_t num, std::uint8_t* bytes) {
   for (std::size_t begin = 0; begin < num; begin += 64, ++bits) {
+#if defined(__AVX2__)
+    const __m256i octet = _mm256_setr_epi64x(0, kOnes, 2 * kOnes, 3 * kOnes);
+    const __m256i own = _mm256_set1_epi64x(static_cast<std::int64_t>(kBits));
+    for (std::size_t k = 0; k < 64; k += 32) {
+      const __m256i all = _mm256_set1_epi32(static_cast<int>(*bits >> k));
+      const __m256i found = _mm256_and_si256(_mm256_shuffle_epi8(all, octet), own);
+      const __m256i ones = _mm256_min_epu8(found, _mm256_set1_epi8(1));
+      std::memcpy(bytes + begin + k, &ones, sizeof ones);
+    }
+#else
     for (std::size_t k = 0; k < 64; k += 8) {
-      const std::uint64_t eight = (*bits >> k & 255) * kOnes & 0x8040'2010'0804'0201;
+      const std::uint64_t eight = (*bits >> k & 255) * kOnes & kBits;
       const std::uint64_t found = (eight + 0x7F * kOnes) >> 7 & kOnes;
       std::memcpy(bytes + begin + k, &found, sizeof found);
     }
+#endif
   }
 }
 

@@ -38,12 +38,13 @@ constexpr std::size_t kWordsPacked = kPacked / 64;
 // which it is made: one may be what was left of many.
 constexpr std::size_t kNarrowBytes = 16, kFewCalls = 2;
 
-// Samples that are run one by one, and operations from which that may be quicker; up to so many, as
-// the program is kept for it.
-constexpr std::size_t kFewSamples = 4, kLeastSingle = 1000, kMostSingle = std::size_t{1} << 20;
+// Samples that are run one by one, beside code and beside steps, and operations from which that may
+// be quicker; up to so many, as the program is kept for it.
+constexpr std::size_t kFewOfCode = 4, kFewOfSteps = 16;
+constexpr std::size_t kLeastSingle = 1000, kMostSingle = std::size_t{1} << 20;
 
-// Cycles an operation that few samples take together, as measured on Zen 3.
-constexpr double kOfCode = 2.5, kOfSteps = 10;
+// Cycles an operation that one sample alone may take, or it is quicker with others.
+constexpr double kOfCode = 1.25, kOfSteps = 5;
 
 Isa best_isa() {
   if (can_run(Isa::avx512)) return Isa::avx512;
@@ -211,21 +212,25 @@ void Engine::make_single() {
   std::vector<bool> is_read(num_inputs_);
   for (const std::size_t input : read_inputs_) is_read[input] = true;
   const BitTests<std::uint8_t> tests(bits_, is_read);
-  sources_ = tests.places(num_inputs_);
-  auto made = std::make_unique<Single>(program_, sources_, tests.num_places());
+  const std::vector<std::uint32_t> places = tests.places(num_inputs_);
+  auto made = std::make_unique<Single>(program_, places, tests.num_places());
   if (made->cycles() > (is_code_ ? kOfCode : kOfSteps) * static_cast<double>(num_operations_)) {
     can_be_single_ = false;
-    return;
+    made.reset();
   }
+  if (!is_code_) program_ = {};  // nothing else is made of it
+  if (!made) return;
   Place& place = places_[0];
   place.bits = allocate(std::max(made->num_words(), tests.num_places() / 64) * 8);
   place.bytes = allocate(made->num_bytes());
   auto* const bits = reinterpret_cast<std::uint64_t*>(place.bits.get());
   std::fill_n(bits, made->num_words(), 0);
   made->run(bits, place.bytes.get());
-  for (std::size_t k = 0; k < outputs_.size(); ++k) {
-    of_zeros_.push_back(made->output(k, place.bytes.get()));
-  }
+  of_zeros_.assign(outputs_.size(), 0);
+  made->add_outputs(place.bytes.get(), 0, of_zeros_.data());
+  for (std::uint64_t& word : of_zeros_) word = -word;
+  for (const std::uint32_t input : read_inputs_) sources_.emplace_back(places[input], input);
+  std::sort(sources_.begin(), sources_.end());
   single_ = std::move(made);
 }
 
@@ -233,7 +238,7 @@ void Engine::make_single() {
 // calls finish(sample, bytes); else returns false.
 template <typename Fill, typename Finish>
 bool Engine::run_singly(std::size_t num_samples, Fill fill, Finish finish) {
-  if (num_samples > kFewSamples || !can_be_single_) return false;
+  if (num_samples > (is_code_ ? kFewOfCode : kFewOfSteps) || !can_be_single_) return false;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!single_) {
     if (++num_singles_ < kFewCalls || !can_be_single_) return false;
@@ -252,30 +257,26 @@ bool Engine::run_singly(std::size_t num_samples, Fill fill, Finish finish) {
 
 void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result) {
   if (num_words == 1 && can_be_single_) {
-    // Samples behind the last one that has an input set are all zeros.
-    std::uint64_t any = 0;
+    std::uint64_t any = 1;
     for (std::size_t input = 0; input < num_inputs_; ++input) any |= words[input];
     const std::size_t num_samples = std::bit_width(any);
     const auto fill = [&](std::size_t sample, std::uint64_t* bits) {
-      std::fill_n(bits, single_->num_source_words(), 0);
-      for (const std::size_t input : read_inputs_) {
-        const std::size_t place = sources_[input];
-        bits[place / 64] |= (words[input] >> sample & 1) << place % 64;
+      std::size_t word = 0;
+      std::uint64_t held = 0;
+      for (const auto& [place, input] : sources_) {
+        for (; word < place / 64; held = 0) bits[word++] = held;
+        held |= (words[input] >> sample & 1) << place % 64;
       }
+      bits[word] = held;
     };
     const auto finish = [&](std::size_t sample, const std::uint8_t* bytes) {
-      if (sample == 0) std::fill_n(result, outputs_.size(), 0);
-      for (std::size_t k = 0; k < outputs_.size(); ++k) {
-        result[k] |= std::uint64_t{single_->output(k, bytes)} << sample;
+      if (sample == 0) {  // those behind the last one that has an input set are all zeros
+        const std::uint64_t behind = ~std::uint64_t{1} << (num_samples - 1);
+        for (std::size_t k = 0; k < outputs_.size(); ++k) result[k] = of_zeros_[k] & behind;
       }
+      single_->add_outputs(bytes, sample, result);
     };
-    if (run_singly(std::max<std::size_t>(1, num_samples), fill, finish)) {
-      const std::uint64_t others = ~std::uint64_t{1} << (std::max<std::size_t>(1, num_samples) - 1);
-      for (std::size_t k = 0; k < outputs_.size(); ++k) {
-        if (of_zeros_[k]) result[k] |= others;
-      }
-      return;
-    }
+    if (run_singly(num_samples, fill, finish)) return;
   }
   for_each_turn(
       num_words,
@@ -318,7 +319,7 @@ TestRow<T>* tester() {
 
 template <typename T, typename Finish>
 bool Engine::run_rows_singly(const Rows& rows, std::size_t num_samples, Finish finish) {
-  if (num_samples == 0 || num_samples > kFewSamples || !can_be_single_) return false;
+  if (num_samples == 0 || num_samples > kFewOfSteps || !can_be_single_) return false;
   const Tests<T> tests = this->tests<T>().view();
   TestRow<T>* const test = tester<T>();
   return run_singly(
@@ -369,13 +370,11 @@ void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finis
 
 template <typename T>
 void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* result) {
-  const auto set_bit = [&](std::size_t sample, const std::uint8_t* bytes) {
-    for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      const std::uint64_t earlier = sample == 0 ? 0 : result[k];
-      result[k] = earlier | std::uint64_t{single_->output(k, bytes)} << sample;
-    }
+  const auto add = [&](std::size_t sample, const std::uint8_t* bytes) {
+    if (sample == 0) std::fill_n(result, outputs_.size(), 0);
+    single_->add_outputs(bytes, sample, result);
   };
-  if (run_rows_singly<T>(rows, num_samples, set_bit)) return;
+  if (run_rows_singly<T>(rows, num_samples, add)) return;
   const std::size_t num_words = (num_samples + 63) / 64;
   run_samples<T>(rows, num_samples,
                  [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
@@ -389,10 +388,7 @@ void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* resul
 template <typename T>
 void Engine::label(const Rows& rows, std::size_t num_samples, std::int64_t* labels) {
   const auto set_label = [&](std::size_t sample, const std::uint8_t* bytes) {
-    labels[sample] = 0;
-    for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      labels[sample] |= std::int64_t{single_->output(k, bytes)} << k;
-    }
+    labels[sample] = single_->label(bytes);
   };
   if (run_rows_singly<T>(rows, num_samples, set_label)) return;
   // The eight bits of an octet, one to a byte.

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bit_table.hpp"
@@ -100,8 +101,9 @@ class Engine {
   std::unique_ptr<Runner> runner_, narrow_;  // the same program, for many samples and for few
   std::size_t num_few_ = 0;                  // calls with few
   std::unique_ptr<Single> single_;           // the same for one
-  std::vector<std::uint32_t> sources_;       // where it takes each input that is read from
-  std::vector<bool> of_zeros_;               // the outputs where all inputs are 0
+  // Places that it reads, rising, and the input of each.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> sources_;
+  std::vector<std::uint64_t> of_zeros_;  // the outputs of 64 samples of zeros
   std::atomic<bool> can_be_single_ = false;
   std::size_t num_singles_ = 0;  // calls with one sample or hardly more
   std::size_t turn_blocks_ = 1;  // blocks that are run together

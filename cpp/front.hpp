@@ -39,7 +39,7 @@ class Front {
 
   double cycles() const { return cycles_; }  // as measured on Zen 3
   std::size_t num_words() const { return num_words_; }
-  std::size_t num_layers() const { return layers_.size(); }
+  std::size_t num_levels() const { return layers_.size(); }
   std::size_t num_bytes() const {
     return masks_.size() * sizeof(std::uint64_t) + patches_.size() * sizeof(Patch);
   }

@@ -27,4 +27,20 @@ void Single::run(std::uint64_t* bits, std::uint8_t* bytes) const {
   blocks_.run(bytes);
 }
 
+void Single::add_outputs(const std::uint8_t* bytes, std::size_t sample,
+                         std::uint64_t* result) const {
+  for (const std::uint32_t literal : blocks_.outputs()) {
+    *result++ |= std::uint64_t{bytes[literal >> 1] ^ (literal & 1)} << sample;
+  }
+}
+
+std::int64_t Single::label(const std::uint8_t* bytes) const {
+  std::uint64_t label = 0;
+  std::size_t bit = 0;
+  for (const std::uint32_t literal : blocks_.outputs()) {
+    label |= std::uint64_t{bytes[literal >> 1] ^ (literal & 1)} << bit++;
+  }
+  return static_cast<std::int64_t>(label);
+}
+
 }  // namespace gatewright

@@ -21,17 +21,17 @@ class Single {
   // Reads the sources of num_words() words and writes over them; `bytes` has num_bytes().
   void run(std::uint64_t* bits, std::uint8_t* bytes) const;
 
-  // Of what `run` has left.
-  bool output(std::size_t number, const std::uint8_t* bytes) const {
-    const std::uint32_t literal = blocks_.outputs()[number];
-    return bytes[literal >> 1] ^ (literal & 1);
-  }
+  // Sets bit `sample` of each word of `result` that is 0 there to the output that `run` has left.
+  void add_outputs(const std::uint8_t* bytes, std::size_t sample, std::uint64_t* result) const;
+
+  // The outputs as a number, the first its least significant bit.
+  std::int64_t label(const std::uint8_t* bytes) const;
 
   std::size_t num_words() const { return front_.num_words(); }
   std::size_t num_source_words() const { return num_source_words_; }
   std::size_t num_bytes() const { return blocks_.value_bytes() + 64; }
 
-  std::size_t num_layers() const { return front_.num_layers(); }
+  std::size_t num_levels() const { return front_.num_levels(); }
   std::size_t num_blocks() const { return blocks_.size(); }
   double cycles() const { return front_.cycles() + blocks_.cycles(); }  // as measured on Zen 3
   std::size_t code_bytes() const { return front_.num_bytes() + blocks_.num_bytes(); }

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatewright as gw
-from gatewright import engine, native
+from gatewright import engine, engine_speed, native
 from gatewright.circuit import Circuit, pack, unpack
 from gatewright.encode import BitTable, Encoder, Identity, Thermometer
 from gatewright.engine import MAX_JIT_GATES, Compiled, compiled
@@ -156,6 +156,87 @@ def test_few_samples_at_a_time_are_run_as_many_are(
         x = np.random.default_rng(0).integers(0, 2, (300, 40), dtype=np.uint8)
         for count in (1, 128, 129, 1, 64):
             np.testing.assert_array_equal(made.predict(x[:count]), circuit(x[:count]))
+
+
+# One sample
+
+
+@pytest.mark.parametrize(("isa", "backend"), HOW)
+def test_one_sample_or_hardly_more_is_run_as_many_are(
+    isa: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    wide = engine_speed.layered(900, 4, 70)
+    for circuit in (wide, engine_speed.folded(wide, 3), layered(700, 6), wide.then(vote())):
+        rows = np.random.default_rng(1).integers(0, 2, (17, circuit.num_inputs), dtype=np.uint8)
+        made = gw.compile(circuit, backend, threads=1)
+        labels = gw.compile(Model(circuit, 8), backend) if circuit.num_outputs == 3 else None
+        for count in (1, 1, 2, 3, 4, 5, 17, 1):
+            some = rows[:count]
+            np.testing.assert_array_equal(made.predict(some), circuit(some))
+            if labels is not None:
+                np.testing.assert_array_equal(labels.predict(some), circuit(some) @ [1, 2, 4])
+            words = pack(some)
+            np.testing.assert_array_equal(made(words), expected(circuit, words))
+            last = words << np.uint64(64 - count)  # the last one is sample 63
+            np.testing.assert_array_equal(made(last), expected(circuit, last))
+        zeros = np.zeros_like(words)
+        np.testing.assert_array_equal(made(zeros), expected(circuit, zeros))
+
+
+def vote() -> Circuit:
+    return engine_speed.vote(6, 150)
+
+
+@pytest.mark.parametrize("backend", NATIVE)
+def test_what_runs_one_sample_is_told_once_there_were_two(backend: str) -> None:
+    circuit = engine_speed.layered(900, 4, 70).then(vote())
+    made = gw.compile(circuit, backend, threads=1)
+    row = np.zeros((1, 70), np.uint8)
+    for _ in range(2):
+        assert "one_sample" not in made.about
+        made.predict(row)
+    about = made.about["one_sample"]
+    assert about["wide_levels"] == 4
+    assert 0 < about["blocks"] < circuit.num_gates / 4
+    assert about["bytes"] > 0
+
+
+@pytest.mark.parametrize("backend", NATIVE)
+def test_small_circuits_and_what_cannot_be_looked_up_have_no_path_for_one_sample(
+    backend: str,
+) -> None:
+    narrow = engine_speed.layered(20, 400, 40)  # of which no blocks are to be had
+    for circuit in (layered(90, 8), narrow) if backend == "jit" else (layered(90, 8),):
+        made = gw.compile(circuit, backend, threads=1)
+        row = np.ones((1, 40), np.uint8)
+        for _ in range(3):
+            np.testing.assert_array_equal(made.predict(row), circuit(row))
+        assert "one_sample" not in made.about
+
+
+@pytest.mark.parametrize(("isa", "backend"), HOW)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int16])
+def test_one_sample_is_encoded_as_the_encoder_does(
+    isa: str, backend: str, dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWRIGHT_ISA", isa)
+    rng = np.random.default_rng(5)
+    encoders: list[Encoder] = [Tabular(drawn_table(rng, 9, 120), 9)]
+    for features, bits in ((41, 2), (63, 1), (64, 3), (200, 1), (70, 11)):
+        thresholds = np.sort(rng.uniform(-4, 12, (features, bits)), axis=1).round(1)
+        encoders.append(Thermometer(thresholds.astype(np.float32), (features,)))
+    for encoder in encoders:
+        circuit = layered(1400, 2, encoder.num_bits)
+        made = gw.compile(Model(circuit, None, encoder), backend)
+        x = drawn_rows(rng, encoder.bit_table, (6, *encoder.shape))
+        if np.dtype(dtype).kind in "iu":
+            x = np.nan_to_num(x, nan=3, posinf=255, neginf=0).clip(0, 255)
+        with np.errstate(over="ignore", under="ignore"):
+            x = x.astype(dtype)
+        for some in (x[:1], x[1:2], x[2:5], x[5::-3]):
+            np.testing.assert_array_equal(made.predict(some), circuit(encoder(some)))
+        assert "one_sample" in made.about
 
 
 def test_words_that_lie_otherwise_are_copied() -> None:
@@ -552,12 +633,23 @@ def test_no_page_is_writable_and_executable() -> None:
     assert printed(MAPPED) == "False True\n"
 
 
+#: What runs one sample at a time.
+OF_ONE = ("single", "front", "connection", "blocks")
+
+
 @machines("address,undefined")
 def test_the_engine_is_clean(machine: Machine, tmp_path: Path) -> None:
     sources = ["program", "cover", "machine_code", "interpreter", "engine", "engine_dispatch"]
-    sources += ["bit_table", "code_pages", "simulate", "trail", "team"]
+    sources += ["bit_table", "code_pages", "simulate", "trail", "team", *OF_ONE]
     program = machine.build("test_engine", sources, tmp_path, "-O1", kernels="engine_kernels")
     assert re.fullmatch(r"\d+ circuits, 0 wrong\n", machine.run(program))
+
+
+@machines("address,undefined")
+def test_one_sample_at_a_time_is_clean(machine: Machine, tmp_path: Path) -> None:
+    sources = [*OF_ONE, "program", "trail", "simulate", "engine_dispatch"]
+    program = machine.build("test_single", sources, tmp_path, "-O1", kernels="engine_kernels")
+    assert re.fullmatch(r"\d+ circuits, \d+ levels, 0 wrong\n", machine.run(program))
 
 
 def test_unpacked_words_are_the_rows() -> None:

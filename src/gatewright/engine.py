@@ -43,6 +43,9 @@ MAX_LABEL_BITS = 8
 #: Input bits that the back ends without an encoder of their own hold at a time.
 BATCH_BITS = 1 << 26
 
+#: What the native core says of what runs single samples.
+ONE_SAMPLE = ("wide_levels", "blocks", "bytes")
+
 ALL_ONES = np.uint32(0xFFFF_FFFF)
 
 #: Numbers that the native core compares as they are.
@@ -105,13 +108,19 @@ class Compiled:
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Samples -> what `Model.predict` gives."""
+        if type(x) is np.ndarray and self._has_plain_rows and _is_comparable(x):
+            ready = self._made.get(_forks[0]) or self._ready
+            try:
+                return ready.engine.labels(x)
+            except (TypeError, ValueError):  # of another shape
+                pass
         encoder = self.encoder
         rows = encoder.rows(x)
         run, engine = self._ready
         num_outputs = self.model.circuit.num_outputs
         if engine is not None:
             rows = _comparable(rows)
-            if self.model.num_classes is not None and num_outputs <= MAX_LABEL_BITS:
+            if self._makes_labels:
                 return engine.labels(rows)
             outputs = unpack(engine.outputs(rows), len(rows))
         else:
@@ -130,8 +139,10 @@ class Compiled:
         """What was made, as JSON can hold it: operations after clean-up, bytes of code and values.
 
         `code_bytes` is of the program at rest, `value_bytes` of what a thread works in for a block
-        of `samples_a_block` samples; `loads` and `stores` are what machine code does for one. Only
-        of the native back ends.
+        of `samples_a_block` samples; `loads` and `stores` are what machine code does for one.
+        `one_sample` is there once samples have come one at a time and something of its own runs
+        them: levels that it has as bits side by side, blocks that it looks up, and their bytes.
+        Only of the native back ends.
         """
         said: dict[str, Any] = {"backend": self.backend, "gates": self.model.circuit.num_gates}
         engine = self._ready.engine
@@ -145,7 +156,21 @@ class Compiled:
             }
             if self.backend == "jit":
                 said["loads"], said["stores"] = engine.loads_and_stores()
+            if single := engine.single():
+                said["one_sample"] = dict(zip(ONE_SAMPLE, single, strict=True))
         return said
+
+    @cached_property
+    def _has_plain_rows(self) -> bool:
+        """Whether labels are made of rows of numbers, of which only the shape is to be seen to."""
+        encoder = self.encoder
+        is_plain = type(encoder).rows is Encoder.rows and len(encoder.shape) == 1
+        return is_plain and self._makes_labels and self._ready.engine is not None
+
+    @property
+    def _makes_labels(self) -> bool:
+        model = self.model
+        return model.num_classes is not None and model.circuit.num_outputs <= MAX_LABEL_BITS
 
     @property
     def _ready(self) -> _Ready:
@@ -213,10 +238,14 @@ def _fits(circuit: Circuit) -> bool:
     return circuit.num_gates <= MAX_JIT_GATES
 
 
+def _is_comparable(rows: npt.NDArray[Any]) -> bool:
+    flags = rows.flags
+    return rows.dtype in COMPARED and flags.c_contiguous and flags.aligned
+
+
 def _comparable(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """As uint8, float32 or float64, which hold the same numbers; copied only where they must be."""
-    flags = rows.flags
-    if rows.dtype in COMPARED and flags.c_contiguous and flags.aligned:
+    if _is_comparable(rows):
         return rows
     if rows.dtype == np.bool_:
         rows = rows.view(np.uint8)

@@ -83,9 +83,12 @@ class Model:
         Samples are [N, *encoder.shape], or rows of bits [N, num_inputs] where there is no encoder.
         The circuit is compiled (`gatewright.compile`) at the first call.
         """
-        from gatewright.engine import compiled  # which is made of models
+        kept = self.__dict__.get(KEPT)
+        if kept is None:
+            from gatewright.engine import compiled  # which is made of models
 
-        return compiled(self).predict(x)
+            kept = compiled(self)
+        return kept.predict(x)
 
     def save(self, path: Path | str) -> None:
         """Write one safetensors file, whole or not at all."""
