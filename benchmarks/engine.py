@@ -9,7 +9,9 @@ answer was compared.
 
 from __future__ import annotations
 
+import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -42,6 +44,10 @@ QUICK_GATES = 48_000
 #: Wall seconds that the peer may take to compile at -O3. At -O1 it may take four times that: GCC's
 #: time grows with the square of the gates, and 12,000 took 28 seconds.
 COMPILE_SECONDS = 150.0
+
+
+#: Turns a second of --rounds, and calls a turn, that a single sample is timed by.
+LATENCY_TURNS, LATENCY_CALLS = 100, 20
 
 
 def main() -> None:
@@ -114,7 +120,8 @@ def _tables(rounds: int, seconds: float) -> list[dict[str, Any]]:
 def _latency(rounds: int, seconds: float) -> list[dict[str, Any]]:
     """Microseconds a call: a row of bytes to its class, and packed words to packed words.
 
-    The other 63 samples of a word are zeros, or samples too.
+    The other 63 samples of a word are zeros, or samples too. Each call is timed alone, so that
+    other work on the machine meets few of them.
     """
     net = speed.layered(*SIZES[NET])
     voting = speed.classifier(net)
@@ -139,18 +146,22 @@ def _latency(rounds: int, seconds: float) -> list[dict[str, Any]]:
                 raise speed.Disagreement(f"{name}, {kind}: the outputs differ from its simulation")
     cell = life_circuit()
     add("a Life cell, 64 samples in a word", partial(gw.compile(cell), speed.words_of(cell, 1)))
-    # In short turns, so that some are met by no other work.
-    found = speed.race(calls, 20 * rounds, seconds / 20)
-    return [_in_us(speed.row(f"latency, {name}", "us", rates)) for name, rates in found.items()]
+    times: dict[str, list[float]] = {call.name: [] for call in calls}
+    for _ in range(max(1, round(rounds * seconds * LATENCY_TURNS))):
+        for call in calls:
+            call.run()
+            for _ in range(LATENCY_CALLS):
+                start = time.perf_counter_ns()
+                call.run()
+                times[call.name].append((time.perf_counter_ns() - start) / 1e3)
+    return [_one_by_one(f"latency, {name}", taken) for name, taken in times.items()]
 
 
-def _in_us(said: dict[str, Any]) -> dict[str, Any]:
-    """A result in calls a second as microseconds a call."""
-    result = said | {"value": 1e6 / said["value"]}
-    for key in ("spread", "cpu_spread"):
-        least, most = (1e6 / said[key][end] for end in ("max", "min"))
-        result[key] = {"median": 1e6 / said[key]["median"], "min": least, "max": most}
-    return result
+def _one_by_one(name: str, times: list[float]) -> dict[str, Any]:
+    """Calls, each timed alone, as a result."""
+    spread = {"median": statistics.median(times), "min": min(times), "max": max(times)}
+    said = {"name": name, "value": spread["median"], "unit": "us", "peer": None, "ratio": None}
+    return said | {"spread": spread, "calls": len(times)}
 
 
 def _images(
@@ -197,7 +208,7 @@ def line(row: dict[str, Any]) -> str:
     """A result as a line: median, smallest and largest, by CPU time, times the peer's speed."""
     found = row.get("spread")
     around = f"{short(found['min'])} to {short(found['max'])}" if found else ""
-    cpu = short(row["cpu_spread"]["median"]) if found else ""
+    cpu = short(row["cpu_spread"]["median"]) if "cpu_spread" in row else ""
     ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
     share = f"{row['share_of_limit']:.0%}" if "share_of_limit" in row else ""
     return (

@@ -255,6 +255,16 @@ bool Engine::run_singly(std::size_t num_samples, Fill fill, Finish finish) {
   return true;
 }
 
+// One sample's outputs into words. Those behind the last one are of inputs that are all 0.
+void Engine::add_outputs(const std::uint8_t* bytes, std::size_t sample, std::size_t num_samples,
+                         std::uint64_t* result) const {
+  const std::uint64_t behind = ~std::uint64_t{1} << (num_samples - 1);
+  for (std::size_t k = 0; sample == 0 && k < outputs_.size(); ++k) {
+    result[k] = of_zeros_[k] & behind;
+  }
+  single_->add_outputs(bytes, sample, result);
+}
+
 void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result) {
   if (num_words == 1 && can_be_single_) {
     std::uint64_t any = 1;
@@ -270,11 +280,7 @@ void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_
       bits[word] = held;
     };
     const auto finish = [&](std::size_t sample, const std::uint8_t* bytes) {
-      if (sample == 0) {  // those behind the last one that has an input set are all zeros
-        const std::uint64_t behind = ~std::uint64_t{1} << (num_samples - 1);
-        for (std::size_t k = 0; k < outputs_.size(); ++k) result[k] = of_zeros_[k] & behind;
-      }
-      single_->add_outputs(bytes, sample, result);
+      add_outputs(bytes, sample, num_samples, result);
     };
     if (run_singly(num_samples, fill, finish)) return;
   }
@@ -371,8 +377,7 @@ void Engine::run_samples(const Rows& rows, std::size_t num_samples, Finish finis
 template <typename T>
 void Engine::run(const Rows& rows, std::size_t num_samples, std::uint64_t* result) {
   const auto add = [&](std::size_t sample, const std::uint8_t* bytes) {
-    if (sample == 0) std::fill_n(result, outputs_.size(), 0);
-    single_->add_outputs(bytes, sample, result);
+    add_outputs(bytes, sample, num_samples, result);
   };
   if (run_rows_singly<T>(rows, num_samples, add)) return;
   const std::size_t num_words = (num_samples + 63) / 64;

@@ -78,6 +78,8 @@ class Engine {
   void copy_output(const Runner& runner, std::size_t output, const std::uint8_t* slots,
                    std::size_t count, std::uint64_t* result) const;
   void make_single();
+  void add_outputs(const std::uint8_t* bytes, std::size_t sample, std::size_t num_samples,
+                   std::uint64_t* result) const;
   template <typename Fill, typename Finish>
   bool run_singly(std::size_t num_samples, Fill fill, Finish finish);
   template <typename T, typename Finish>

@@ -8,6 +8,9 @@ Back ends, which agree bit for bit:
     jax          XLA, level by level; also on a GPU or TPU
     numpy        `native.simulate_numpy`: slow, and what the others are held against
 
+With jit and interpreter, samples that come one or few at a time are run by something of its own
+where that is quicker (`cpp/single.hpp`), from the second such call on.
+
 `auto` takes jit up to `MAX_JIT_GATES` where this machine can run it, then the interpreter, then
 NumPy where the native core is not built.
 """

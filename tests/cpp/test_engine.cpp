@@ -30,7 +30,27 @@ struct Arrays {
   }
 };
 
+// Layers over one another of gates that depend on both operands, as one sample goes through them.
+Arrays draw_layers(std::mt19937& random) {
+  constexpr std::uint8_t kDependent[] = {1, 2, 4, 6, 7, 8, 9, 11, 13, 14};
+  constexpr std::size_t kWidth = 400, kDepth = 12;
+  Arrays made;
+  made.num_inputs = 36 + 18 * (random() % 3);
+  std::size_t begin = 1, size = made.num_inputs;
+  for (std::size_t layer = 0; layer < kDepth; begin += size, size = kWidth, ++layer) {
+    for (std::size_t k = 0; k < 2 * kWidth; ++k) {
+      made.fanin.push_back(static_cast<std::int32_t>(begin + random() % size));
+    }
+    for (std::size_t k = 0; k < kWidth; ++k) made.table.push_back(kDependent[random() % 10]);
+  }
+  for (std::size_t k = 0; k < 8; ++k) {
+    made.outputs.push_back(static_cast<std::int32_t>(2 * (begin + k) + random() % 2));
+  }
+  return made;
+}
+
 Arrays draw(std::mt19937& random) {
+  if (random() % 8 == 0) return draw_layers(random);
   const auto below = [&](std::size_t n) { return static_cast<std::int32_t>(random() % n); };
   Arrays made;
   made.num_inputs = random() % 80;
@@ -183,6 +203,7 @@ int main() {
       }
     }
   });
+  if (num_singles == 0) std::fputs("nothing was run one sample at a time\n", stderr);
   std::printf("%zu circuits, %zu wrong\n", num_circuits, wrong);
   return wrong != 0 || num_singles == 0;
 }
