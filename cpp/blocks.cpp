@@ -303,6 +303,7 @@ Blocks::Blocks(const Program& program) : inverted_inputs_(program.num_inputs) {
     outputs_.push_back(2 * place[value] | inverted);
   }
   if (num_values_ > std::size_t{1} << 16) return;
+  near_.reserve(far_.size());
   for (const Block<std::uint32_t>& block : far_) {
     Block<std::uint16_t> made{};
     std::copy(block.inputs.begin(), block.inputs.end(), made.inputs.begin());

@@ -155,17 +155,16 @@ Front::Front(const Program& program, const std::vector<std::uint32_t>& sources,
     if (!tried.empty() && num == tried.back()) continue;
     std::vector<bool> is_done(program.operations.size());
     for (std::size_t i = 0; num > 0 && i < ends[num - 1]; ++i) is_done[order[i]] = true;
-    Program rest = rest_of(program, is_done, held[num]);
-    const double all = cycles[num] + cycles_of(rest);
+    const double all = cycles[num] + cycles_of(rest_of(program, is_done, held[num]));
     tried.push_back(num);
     if (all >= least) continue;
     least = all;
     best = num;
     cycles_ = cycles[num];
-    rest_ = std::move(rest);
     choice_ = tried.size() - 1;
   }
 
+  num_left_ = held[best].size();
   std::size_t most = num_sources;
   for (std::size_t level = 0; level < best; ++level) {
     const Level& own = levels[level];
@@ -186,6 +185,7 @@ Front::Front(const Program& program, const std::vector<std::uint32_t>& sources,
       }
     }
   }
+  masks_.shrink_to_fit();
   num_words_ = ((most + kConnected - 1) / kConnected + 1) * kConnectedWords;
 }
 

@@ -31,8 +31,8 @@ class Front {
                                 bits);
   }
 
-  // The operations that are left, on the bits as `run` leaves them as inputs.
-  const Program& rest() const { return rest_; }
+  // Bits that `run` leaves: the inputs of the operations that are left.
+  std::size_t num_left() const { return num_left_; }
 
   // Which answer of `cycles_of` was taken.
   std::size_t choice() const { return choice_; }
@@ -48,8 +48,7 @@ class Front {
   std::vector<FrontLayer> layers_;
   std::vector<std::uint64_t> masks_;
   std::vector<Patch> patches_;
-  Program rest_;
-  std::size_t choice_ = 0, num_words_ = 0;
+  std::size_t choice_ = 0, num_left_ = 0, num_words_ = 0;
   double cycles_ = 0;
 };
 

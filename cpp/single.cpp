@@ -21,7 +21,7 @@ Single::Single(const Program& program, const std::vector<std::uint32_t>& sources
 void Single::run(std::uint64_t* bits, std::uint8_t* bytes) const {
   front_.run(bits);
   for (std::size_t i = 0; i < inverted_.size(); ++i) bits[i] ^= inverted_[i];
-  const std::size_t num = front_.rest().num_inputs;
+  const std::size_t num = front_.num_left();
   engine_kernels().spread_bits(bits, num, bytes);
   bytes[num] = 0;
   blocks_.run(bytes);
