@@ -145,7 +145,9 @@ def _latency(rounds: int, seconds: float) -> list[dict[str, Any]]:
             if not np.array_equal(run(own), circuit.simulate(own)):
                 raise speed.Disagreement(f"{name}, {kind}: the outputs differ from its simulation")
     cell = life_circuit()
-    add("a Life cell, 64 samples in a word", partial(gw.compile(cell), speed.words_of(cell, 1)))
+    run = gw.compile(cell, threads=1)
+    speed.require_agreement({"latency": run}, cell)
+    add("a Life cell, 64 samples in a word", partial(run, speed.words_of(cell, 1)))
     times: dict[str, list[float]] = {call.name: [] for call in calls}
     for _ in range(max(1, round(rounds * seconds * LATENCY_TURNS))):
         for call in calls:
