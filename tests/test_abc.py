@@ -127,7 +127,14 @@ def test_scripts_for_large_circuits_are_chosen_by_yield(
     ran.clear()
     given.clear()
     assert resynthesize(adder, Goal(seconds=3)).num_gates == 637
-    assert given[:2] == [adder, adder]  # arithmetic: restructuring starts from the circuit itself
+    assert "resub" in ran[0]  # arithmetic: restructuring at once
+    ran.clear()
+    given.clear()
+    module = sys.modules["gatewright.passes.resynthesize"]
+    monkeypatch.setattr(module, "_is_arithmetic", lambda circuit: circuit is not adder)
+    assert resynthesize(adder, Goal(seconds=3)).num_gates == 637
+    assert given[:2] == [adder, adder]  # where only tables show it: from the circuit itself too
+    assert "resub" not in ran[0]
     assert "resub" in ran[1]
 
 

@@ -27,6 +27,7 @@ from gatewright.passes.resynthesize import LARGE, finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
+from gatewright.passes.walk import walk
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
 __all__ = ["EFFORTS", "OBJECTIVES", "PASSES", "Record", "optimize", "pipeline"]
@@ -49,23 +50,31 @@ PASSES: dict[str, Pass] = {
     "deep": deep,
     "kick": kick,
     "exact": exact,
+    "walk": walk,
 }
 
-#: Those that ask ABC. What they propose is dropped where it is not proved.
+#: Those that ask ABC. What they propose is dropped where it is wrong or not proved in time.
 EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
 
-#: Those that share the time budget.
-TIMED = (*EXTERNAL, "exact")
+#: Those that take as long as they are given: a share of what is left each, the last all of it. Of a
+#: large circuit ABC gets more, since its scripts take seconds.
+TIMED = (*EXTERNAL, "exact", "walk")
+SHARE = 0.5
+LARGE_SHARE = 0.75
 
 OWN = ("fraig", "collapse", "rewrite")
 
 #: What each effort runs; without ABC the passes that need it are left out. Those begin before our
-#: own change the structure, and go on behind them.
+#: own change the structure, and go on behind them. For gates `walk` does what `rewrite` and `kick`
+#: do and more; for other objectives it does nothing.
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "rebuild", "resynthesize", *OWN, "resynthesize", "kick", "sweep"),
-    ("strash", "sweep", "rebuild", "deep", *OWN, "resynthesize", "deep", "sweep"),
+    (
+        *("strash", "sweep", "rebuild", "resynthesize", *OWN, "walk", "resynthesize"),
+        *("walk", "kick", "sweep"),
+    ),
+    ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
 )
 
 Optimized = TypeVar("Optimized", Circuit, Model)
@@ -122,7 +131,8 @@ def optimize(
         objective: what is to be small: "gates", "and" (XORs are free), "depth", or look-up tables
             of so many inputs: "lut3", "lut4", "lut6".
         passes: names to run instead of the effort's pipeline.
-        time_budget: CPU seconds that the passes which search or ask ABC may take together.
+        time_budget: CPU seconds that the passes may take together; proofs come on top. Those that
+            search end when it is up.
         seed: of what is random in a search.
         seconds: time for each proof.
         record: called with a Record after each pass.
@@ -131,8 +141,8 @@ def optimize(
         InputError: there is no such effort, objective or pass.
         MissingTool: a pass was asked for by name that needs ABC, and there is none.
         NotEquivalent: a pass has a defect, and the input that shows it.
-        Undecided: a proof took longer than it may. What ABC proposes is dropped in both cases, and
-            the record says so: nothing unproved is returned.
+        Undecided: a proof took longer than it may. What ABC proposes is dropped in both cases, what
+            `walk` found in this, and the record says so: nothing unproved is returned.
     """
     if isinstance(subject, Model):
         smaller = optimize(
@@ -144,7 +154,9 @@ def optimize(
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     if passes is None:
         is_there = abc.program() is not None
-        passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
+        left_out = set(("rewrite", "kick") if objective == "gates" else ("walk",))
+        left_out |= set(() if is_there else EXTERNAL)
+        passes = [name for name in EFFORTS[effort] if name not in left_out]
         if objective == "and" and effort > 1:
             passes.insert(passes.index("fraig") + 1, "ands")
         if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
@@ -156,19 +168,19 @@ def optimize(
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
-        if name in TIMED:  # two thirds of what is left; all, if it is the last or has much to do
+        if name in TIMED:
+            share = LARGE_SHARE if circuit.num_gates > LARGE and name != "walk" else SHARE
             num_searches -= 1
-            is_all = num_searches == 0 or circuit.num_gates > LARGE
-            goal = replace(goal, seconds=seconds_left * (1 if is_all else 2 / 3))
+            goal = replace(goal, seconds=seconds_left * (share if num_searches else 1))
         after = PASSES[name](circuit, goal)
         spent = cpu_seconds() - begin
-        if name in TIMED:
-            seconds_left = max(0.0, seconds_left - spent)
+        seconds_left = max(0.0, seconds_left - spent)
         proof, dropped = None, ""
         try:
             proof = prove(circuit, after, seconds=seconds)
         except (NotEquivalent, Undecided) as error:
-            if name not in EXTERNAL:
+            may_be_dropped = EXTERNAL if isinstance(error, NotEquivalent) else TIMED
+            if name not in may_be_dropped:
                 raise
             after, dropped = circuit, str(error)
         if record is not None:
