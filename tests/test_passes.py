@@ -200,7 +200,10 @@ def test_optimize_records_what_each_pass_did() -> None:
     before = multiplexers()
     records: list[Record] = []
     after = optimize(before, record=records.append)
-    assert tuple(record.name for record in records) == EFFORTS[2]
+    others = ("rewrite", "kick")  # for other objectives than gates
+    assert [record.name for record in records] == [
+        name for name in EFFORTS[2] if name not in others
+    ]
     assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9, 9]
     for last, record in itertools.pairwise(records):
         assert last.after == record.before

@@ -56,11 +56,11 @@ PASSES: dict[str, Pass] = {
 #: Those that ask ABC. What they propose is dropped where it is wrong or not proved in time.
 EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
 
-#: Those that take as long as they are given: a share of what is left each, the last all of it. Of a
-#: large circuit ABC gets more, since its scripts take seconds.
+#: Those that take as long as they are given: the first a share of the time budget, of a large
+#: circuit more, since ABC's scripts take seconds there; the others the same each of what is left.
 TIMED = (*EXTERNAL, "exact", "walk")
-SHARE = 0.5
-LARGE_SHARE = 0.75
+FIRST_SHARE = 0.5
+FIRST_SHARE_OF_LARGE = 0.75
 
 OWN = ("fraig", "collapse", "rewrite")
 
@@ -163,15 +163,16 @@ def optimize(
             passes.insert(passes.index("rebuild") + 1, "fraig")
     goal = Goal(objective, time_budget, seed)
     num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
+    first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
     circuit = subject
     for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
         if name in TIMED:
-            share = LARGE_SHARE if circuit.num_gates > LARGE and name != "walk" else SHARE
-            num_searches -= 1
-            goal = replace(goal, seconds=seconds_left * (share if num_searches else 1))
+            share = max(first_share, 1 / num_searches)
+            num_searches, first_share = num_searches - 1, 0.0
+            goal = replace(goal, seconds=seconds_left * share)
         after = PASSES[name](circuit, goal)
         spent = cpu_seconds() - begin
         seconds_left = max(0.0, seconds_left - spent)

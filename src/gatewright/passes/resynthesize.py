@@ -109,7 +109,7 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
     if circuit.num_gates > LARGE:
         return _by_yield(circuit, scripts, goal, deadline)
-    search = f"strash; {SEARCH.format(seconds=max(1, round(goal.seconds / 10)))}"
+    search = f"strash; {SEARCH.format(seconds=max(1, round(goal.seconds / 3)))}"
     if goal.objective in SEARCHED:
         scripts.append(search + FINISH[goal.objective])
     once: list[tuple[Circuit, str]] = []

@@ -31,7 +31,7 @@ WHOLE_MOVES = 1_000
 MOVES_A_GATE = 20
 
 #: Rounds without a smaller circuit after which it ends.
-WHOLE_PATIENCE = 200
+WHOLE_PATIENCE = 60
 PATIENCE = 20
 
 Window = Sequence[int]
