@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from gatewright import abc
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import MissingTool
-from gatewright.passes import EFFORTS, EXTERNAL, Record, optimize
+from gatewright.passes import EFFORTS, EXTERNAL, WALK_REPLACES, Record, optimize
 from gatewright.passes.deep import deep
 from gatewright.passes.kick import MOST_GATES, kick
 from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
@@ -162,7 +162,7 @@ def test_without_abc_the_other_passes_run_and_its_own_say_how_to_get_it(
     records: list[Record] = []
     optimize(circuit, 3, time_budget=2, record=records.append)
     assert [record.name for record in records] == [
-        name for name in EFFORTS[3] if name not in (*EXTERNAL, "rewrite")
+        name for name in EFFORTS[3] if name not in (*EXTERNAL, *WALK_REPLACES)
     ]
     with pytest.raises(MissingTool, match=r"pip install 'gatewright\[abc\]'"):
         optimize(circuit, passes=["resynthesize"])

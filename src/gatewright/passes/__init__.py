@@ -65,8 +65,7 @@ FIRST_SHARE_OF_LARGE = 0.75
 OWN = ("fraig", "collapse", "rewrite")
 
 #: What each effort runs; without ABC the passes that need it are left out. Those begin before our
-#: own change the structure, and go on behind them. For gates `walk` does what `rewrite` and `kick`
-#: do and more; for other objectives it does nothing.
+#: own change the structure, and go on behind them.
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
@@ -76,6 +75,10 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ),
     ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
 )
+
+#: What is left out where gates are to be few, since `walk` does that and more; for other objectives
+#: `walk` is, since it does nothing. What `collapse` makes, `rebuild` has seen.
+WALK_REPLACES = ("collapse", "rewrite", "kick")
 
 Optimized = TypeVar("Optimized", Circuit, Model)
 
@@ -154,7 +157,7 @@ def optimize(
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     if passes is None:
         is_there = abc.program() is not None
-        left_out = set(("rewrite", "kick") if objective == "gates" else ("walk",))
+        left_out = set(WALK_REPLACES if objective == "gates" else ("walk",))
         left_out |= set(() if is_there else EXTERNAL)
         passes = [name for name in EFFORTS[effort] if name not in left_out]
         if objective == "and" and effort > 1:
