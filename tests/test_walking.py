@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright import native
+from gatewright.automata import life_circuit, life_rule
 from gatewright.circuit import Circuit
 from gatewright.passes import Record, optimize
 from gatewright.passes.objectives import Goal
@@ -86,6 +87,14 @@ def test_a_small_circuit_becomes_smaller_than_abc_makes_it(epfl: Path) -> None:
     after = walk_pass(circuit, Goal(seconds=20))
     assert after.num_gates <= 62
     assert prove(circuit, after)
+
+
+def test_life_takes_25_gates() -> None:
+    """One less than adders over the neighbours, from any seed."""
+    for seed in range(2):
+        after = walk_pass(life_circuit(), Goal(seconds=20, seed=seed))
+        assert after.num_gates == 25
+        assert prove(after, life_rule)
 
 
 @pytest.mark.parametrize("cut", ["_cones", "_neighbours"])

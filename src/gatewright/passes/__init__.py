@@ -129,8 +129,8 @@ def optimize(
 
     Args:
         effort: 0 folds and shares, 1 drops dead gates too, 2 merges what is equal, rebuilds small
-            circuits from their truth tables, rewrites and resynthesises others (that with ABC,
-            where it is installed), 3 also searches for `time_budget` seconds.
+            circuits from their truth tables, resynthesises others (with ABC, where it is
+            installed) and walks, 3 also searches for `time_budget` seconds.
         objective: what is to be small: "gates", "and" (XORs are free), "depth", or look-up tables
             of so many inputs: "lut3", "lut4", "lut6".
         passes: names to run instead of the effort's pipeline.
