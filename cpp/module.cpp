@@ -75,6 +75,7 @@ void bind_automaton(nb::module_& module);
 void bind_engine(nb::module_& module);
 void bind_sweeping(nb::module_& module);
 void bind_training(nb::module_& module);
+void bind_walk(nb::module_& module);
 #if defined(GATEWRIGHT_FFI)
 void bind_ffi(nb::module_& module);
 #endif
@@ -92,6 +93,7 @@ NB_MODULE(_native, module) {
   bind_engine(module);
   bind_sweeping(module);
   bind_training(module);
+  bind_walk(module);
 #if defined(GATEWRIGHT_FFI)
   bind_ffi(module);
 #endif

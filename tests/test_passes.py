@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.errors import InputError
 from gatewright.model import Model
-from gatewright.passes import EFFORTS, PASSES, TIMED, Record, optimize, pipeline
+from gatewright.passes import EFFORTS, PASSES, TIMED, WALK_REPLACES, Record, optimize, pipeline
 from gatewright.passes.objectives import Goal
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
@@ -200,8 +200,10 @@ def test_optimize_records_what_each_pass_did() -> None:
     before = multiplexers()
     records: list[Record] = []
     after = optimize(before, record=records.append)
-    assert tuple(record.name for record in records) == EFFORTS[2]
-    assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9, 9]
+    assert [record.name for record in records] == [
+        name for name in EFFORTS[2] if name not in WALK_REPLACES
+    ]
+    assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9]
     for last, record in itertools.pairwise(records):
         assert last.after == record.before
     assert records[0].before == before.stats()

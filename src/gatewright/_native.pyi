@@ -17,6 +17,15 @@ def simulate_nodes(
     words: npt.NDArray[np.uint64],
 ) -> npt.NDArray[np.uint64]: ...
 def instruction_set() -> str: ...
+def walk(
+    num_inputs: int,
+    fanin: npt.NDArray[np.int32],
+    table: npt.NDArray[np.uint8],
+    outputs: npt.NDArray[np.int32],
+    kicks: int,
+    moves: int,
+    seed: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]: ...
 def augment(
     images: npt.NDArray[np.uint8],
     rows: npt.NDArray[np.int64],

@@ -27,6 +27,7 @@ from gatewright.passes.resynthesize import LARGE, finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
+from gatewright.passes.walk import walk
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
 __all__ = ["EFFORTS", "OBJECTIVES", "PASSES", "Record", "optimize", "pipeline"]
@@ -49,13 +50,17 @@ PASSES: dict[str, Pass] = {
     "deep": deep,
     "kick": kick,
     "exact": exact,
+    "walk": walk,
 }
 
-#: Those that ask ABC. What they propose is dropped where it is not proved.
+#: Those that ask ABC. What they propose is dropped where it is wrong or not proved in time.
 EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
 
-#: Those that share the time budget.
-TIMED = (*EXTERNAL, "exact")
+#: Those that take as long as they are given: the first a share of the time budget, of a large
+#: circuit more, since ABC's scripts take seconds there; the others the same each of what is left.
+TIMED = (*EXTERNAL, "exact", "walk")
+FIRST_SHARE = 0.5
+FIRST_SHARE_OF_LARGE = 0.75
 
 OWN = ("fraig", "collapse", "rewrite")
 
@@ -64,9 +69,16 @@ OWN = ("fraig", "collapse", "rewrite")
 EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
-    ("strash", "sweep", "rebuild", "resynthesize", *OWN, "resynthesize", "kick", "sweep"),
-    ("strash", "sweep", "rebuild", "deep", *OWN, "resynthesize", "deep", "sweep"),
+    (
+        *("strash", "sweep", "rebuild", "resynthesize", *OWN, "walk", "resynthesize"),
+        *("walk", "kick", "sweep"),
+    ),
+    ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
 )
+
+#: What is left out where gates are to be few, since `walk` does that and more; for other objectives
+#: `walk` is, since it does nothing. What `collapse` makes, `rebuild` has seen.
+WALK_REPLACES = ("collapse", "rewrite", "kick")
 
 Optimized = TypeVar("Optimized", Circuit, Model)
 
@@ -117,12 +129,13 @@ def optimize(
 
     Args:
         effort: 0 folds and shares, 1 drops dead gates too, 2 merges what is equal, rebuilds small
-            circuits from their truth tables, rewrites and resynthesises others (that with ABC,
-            where it is installed), 3 also searches for `time_budget` seconds.
+            circuits from their truth tables, resynthesises others (with ABC, where it is
+            installed) and walks, 3 also searches for `time_budget` seconds.
         objective: what is to be small: "gates", "and" (XORs are free), "depth", or look-up tables
             of so many inputs: "lut3", "lut4", "lut6".
         passes: names to run instead of the effort's pipeline.
-        time_budget: CPU seconds that the passes which search or ask ABC may take together.
+        time_budget: CPU seconds that the passes may take together; proofs come on top. Those that
+            search end when it is up.
         seed: of what is random in a search.
         seconds: time for each proof.
         record: called with a Record after each pass.
@@ -131,8 +144,8 @@ def optimize(
         InputError: there is no such effort, objective or pass.
         MissingTool: a pass was asked for by name that needs ABC, and there is none.
         NotEquivalent: a pass has a defect, and the input that shows it.
-        Undecided: a proof took longer than it may. What ABC proposes is dropped in both cases, and
-            the record says so: nothing unproved is returned.
+        Undecided: a proof took longer than it may. What ABC proposes is dropped in both cases, what
+            `walk` found in this, and the record says so: nothing unproved is returned.
     """
     if isinstance(subject, Model):
         smaller = optimize(
@@ -144,31 +157,34 @@ def optimize(
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     if passes is None:
         is_there = abc.program() is not None
-        passes = [name for name in EFFORTS[effort] if is_there or name not in EXTERNAL]
+        left_out = set(WALK_REPLACES if objective == "gates" else ("walk",))
+        left_out |= set(() if is_there else EXTERNAL)
+        passes = [name for name in EFFORTS[effort] if name not in left_out]
         if objective == "and" and effort > 1:
             passes.insert(passes.index("fraig") + 1, "ands")
         if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
             passes.insert(passes.index("rebuild") + 1, "fraig")
     goal = Goal(objective, time_budget, seed)
     num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
+    first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
     circuit = subject
     for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
-        if name in TIMED:  # two thirds of what is left; all, if it is the last or has much to do
-            num_searches -= 1
-            is_all = num_searches == 0 or circuit.num_gates > LARGE
-            goal = replace(goal, seconds=seconds_left * (1 if is_all else 2 / 3))
+        if name in TIMED:
+            share = max(first_share, 1 / num_searches)
+            num_searches, first_share = num_searches - 1, 0.0
+            goal = replace(goal, seconds=seconds_left * share)
         after = PASSES[name](circuit, goal)
         spent = cpu_seconds() - begin
-        if name in TIMED:
-            seconds_left = max(0.0, seconds_left - spent)
+        seconds_left = max(0.0, seconds_left - spent)
         proof, dropped = None, ""
         try:
             proof = prove(circuit, after, seconds=seconds)
         except (NotEquivalent, Undecided) as error:
-            if name not in EXTERNAL:
+            may_be_dropped = EXTERNAL if isinstance(error, NotEquivalent) else TIMED
+            if name not in may_be_dropped:
                 raise
             after, dropped = circuit, str(error)
         if record is not None:

@@ -13,6 +13,8 @@ under satisfiability don't-cares (`mfs2`).
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewright import abc, gates
 from gatewright.circuit import Circuit
 from gatewright.passes.ands import ands
@@ -83,8 +85,9 @@ LARGE = 15_000
 #: Times that the quickest script takes, within which the others are done.
 SLOWER = 3
 
-#: Share of XORs above which a circuit is taken for arithmetic.
-ARITHMETIC_XORS = 0.1
+#: Share of XORs above which a circuit is taken for arithmetic. Of AIGs of multipliers it is 0.08,
+#: of control 0.01, once three gates that are an XOR count as one.
+ARITHMETIC_XORS = 0.05
 
 #: How long a script takes that has structural choices (`dch`) in it, in times of one that has none.
 CHOICES_TAKE = 2.5
@@ -106,7 +109,7 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
     if circuit.num_gates > LARGE:
         return _by_yield(circuit, scripts, goal, deadline)
-    search = f"strash; {SEARCH.format(seconds=max(1, round(goal.seconds / 10)))}"
+    search = f"strash; {SEARCH.format(seconds=max(1, round(goal.seconds / 3)))}"
     if goal.objective in SEARCHED:
         scripts.append(search + FINISH[goal.objective])
     once: list[tuple[Circuit, str]] = []
@@ -129,15 +132,17 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
 def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
     """Tables and back; where that shows arithmetic, restructuring from the circuit itself too.
 
-    Then, from the best, whatever script yields most: the share of the cost that it took away the
-    last time, by the time that it takes. One that was tried on the best in vain waits for a better
-    one.
+    Where the circuit itself shows it, restructuring comes first. Then, from the best, whatever
+    script yields most: the share of the cost that it took away the last time, by the time that it
+    takes. One that was tried on the best in vain waits for a better one.
     """
     best = circuit
     takes = {script: CHOICES_TAKE if "dch" in script else 1.0 for script in scripts}
     yields = {script: UNTRIED_YIELD / takes[script] for script in scripts}
     in_vain: dict[str, Circuit] = {}
     script, start = scripts[0], circuit
+    if len(scripts) > 2 and _is_arithmetic(circuit):
+        yields[script], script = 0.0, scripts[1]
     while deadline.left > 0:
         found = abc.run(start, script, deadline.left)
         made = start if found is None else finished(found, goal)
@@ -160,9 +165,12 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
 
 
 def _is_arithmetic(circuit: Circuit) -> bool:
-    return (
-        float((circuit.table == gates.XOR).mean()) > ARITHMETIC_XORS if circuit.num_gates else False
-    )
+    operands = np.full((circuit.num_nodes, 2), -1)
+    operands[circuit.first_gate :] = np.sort(circuit.fanin, axis=1)
+    a, b = circuit.fanin.T
+    of_three = (operands[a] == operands[b]).all(axis=1) & (operands[a, 0] >= 0) & (a != b)
+    num_xors = int(((circuit.table == gates.XOR) | of_three).sum())
+    return num_xors > ARITHMETIC_XORS * (circuit.num_gates - 2 * int(of_three.sum()))
 
 
 def finished(found: Circuit, goal: Goal) -> Circuit:

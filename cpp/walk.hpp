@@ -1,0 +1,81 @@
+// A random walk over circuits of one small function, never to a larger one. Knows nothing of
+// Python; gatewright/walking.py is the specification.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "simulate.hpp"
+
+namespace gatewright {
+
+class Walk {
+ public:
+  static constexpr std::size_t kMaxInputs = 14;
+
+  // Copies the circuit, which must be valid, of at most kMaxInputs inputs.
+  Walk(const CircuitView& circuit, std::uint64_t seed);
+
+  // Makes so many kicks, which may each cost a gate, and then so many moves, which do not.
+  void advance(std::size_t kicks, std::size_t moves);
+
+  [[nodiscard]] std::size_t num_inputs() const { return num_inputs_; }
+  [[nodiscard]] const std::vector<std::int32_t>& fanin() const { return fanin_; }
+  [[nodiscard]] const std::vector<std::uint8_t>& table() const { return table_; }
+  [[nodiscard]] const std::vector<std::int32_t>& outputs() const { return outputs_; }
+
+ private:
+  using Word = std::uint64_t;
+  using Node = std::int32_t;
+
+  // What may take a gate's place: a literal, one gate (a, b), or (a, inner) with inner = (b, c).
+  struct Change {
+    int num_added;
+    Node a, b, c;  // `a` a literal where nothing is added, else nodes
+    std::uint8_t outer, inner;
+  };
+
+  // A gate that is what is wanted where that matters.
+  struct Pair {
+    Node a, b;
+    std::uint8_t table;
+  };
+
+  std::size_t below(std::size_t bound);
+  void build();
+  void count_readers();
+  void move(int loss);
+  void find_care(Node gate);
+  void find_freed(Node gate);
+  void find_literals();
+  void find_pairs();
+  void consider_literals();
+  void consider_pairs(std::size_t gate);
+  void consider_triples();
+  void consider(const Change& change);
+  int kept(Node node);
+  void apply(std::size_t gate, const Change& change);
+  const Word* value(Node node) const {
+    return &values_[static_cast<std::size_t>(node) * num_words_];
+  }
+
+  std::size_t num_inputs_, first_gate_, num_words_;
+  std::uint64_t state_;
+  std::vector<Node> fanin_, outputs_;
+  std::vector<std::uint8_t> table_;
+  std::vector<Word> values_, flipped_;     // by node
+  std::vector<std::uint8_t> is_above_;     // by node: whether it reads the gate of the move
+  std::vector<std::int32_t> num_readers_;  // by node
+  std::vector<Word> target_, care_;        // what is wanted, and the rows on which it matters
+  std::vector<Node> divisors_, on_, off_;  // nodes; literals that are 1 where the target is, isn't
+  std::vector<Pair> pairs_;
+  std::unordered_map<Word, std::vector<Node>> alike_;
+  std::vector<Node> waiting_, counted_;
+  int least_gain_ = 0, gain_ = 0, num_freed_ = 0;
+  std::size_t num_equal_ = 0;
+  Change best_{};
+};
+
+}  // namespace gatewright

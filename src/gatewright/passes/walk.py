@@ -1,0 +1,201 @@
+"""walk: small parts of the circuit wander among their circuits of as many gates or fewer.
+
+A circuit of few inputs is one such part, walked with every row in sight (`gatewright.walking`): so
+its don't-cares are all known. Others are cut into windows of few leaves, anew each round, and each
+is walked as a circuit of its own. Two ways of cutting take turns: cones, which are deep, and gates
+that read what is in the window already, which are wide and cross between cones.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from gatewright.circuit import FALSE, Builder, Circuit
+from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.sweep import sweep
+from gatewright.walking import walk as walk_small
+
+#: Inputs and gates of the circuits that are one window.
+WHOLE_INPUTS = 12
+WHOLE_GATES = 1_000
+
+#: Leaves and gates of the windows of others.
+MAX_LEAVES = 10
+MAX_GATES = 100
+
+#: Moves a round: of a whole circuit, and for each gate of a window.
+WHOLE_MOVES = 1_000
+MOVES_A_GATE = 20
+
+#: Rounds without a smaller circuit after which it ends.
+WHOLE_PATIENCE = 60
+PATIENCE = 20
+
+Window = Sequence[int]
+
+
+def walk(circuit: Circuit, goal: Goal) -> Circuit:
+    """The circuit or a smaller one, one seed always the same given the time.
+
+    What is to be small is gates; for other objectives it is left as it is.
+    """
+    if goal.objective != "gates":
+        return circuit
+    rng, deadline = random.Random(goal.seed), Deadline(goal.seconds)
+    is_whole = circuit.num_inputs <= WHOLE_INPUTS and circuit.num_gates <= WHOLE_GATES
+    patience = WHOLE_PATIENCE if is_whole else PATIENCE
+    best = now = circuit
+    since = round_ = 0
+    while now.num_gates and since < patience and deadline.left > 0:
+        if is_whole:
+            windows: list[Window] = [range(now.first_gate, now.num_nodes)]
+        else:
+            windows = _cones(now, rng) if round_ % 2 else _neighbours(now, rng)
+        after = _walked(now, windows, rng, deadline, WHOLE_MOVES if is_whole else 0)
+        since = 0 if after.num_gates < now.num_gates else since + 1
+        now, round_ = after, round_ + 1
+        best = goal.best(best, now)
+    return best
+
+
+def _walked(
+    circuit: Circuit, windows: list[Window], rng: random.Random, deadline: Deadline, moves: int
+) -> Circuit:
+    """The circuit with its windows walked as long as there is time; they are in order."""
+    fanin: list[list[int]] = circuit.fanin.tolist()
+    table: list[int] = circuit.table.tolist()
+    first = circuit.first_gate
+    is_read = _read_outside(circuit, windows)
+    builder = Builder(circuit.input_names, circuit.name)
+    literal = [FALSE, *builder.inputs, *[FALSE] * circuit.num_gates]
+    for window in windows:
+        inside = set(window)
+        operands = dict.fromkeys(node for gate in window for node in fanin[gate - first])
+        leaves = [node for node in operands if node not in inside and node != FALSE]
+        place = {FALSE: FALSE, **{leaf: 1 + i for i, leaf in enumerate(leaves)}}
+        place |= {gate: 1 + len(leaves) + i for i, gate in enumerate(window)}
+        roots = [gate for gate in window if is_read[gate]]
+        part = (
+            np.array([[place[node] for node in fanin[gate - first]] for gate in window], np.int32),
+            np.array([table[gate - first] for gate in window], np.uint8),
+            np.array([2 * place[root] for root in roots], np.int32),
+        )
+        seed = rng.getrandbits(63)
+        if deadline.left > 0:
+            made = walk_small(
+                len(leaves), *part, kicks=1, moves=moves or MOVES_A_GATE * len(window), seed=seed
+            )
+            part = made if len(made[1]) <= len(window) else part
+        values = [FALSE, *(literal[leaf] for leaf in leaves)]
+        pairs: list[list[int]] = part[0].tolist()
+        for kind, (a, b) in zip(part[1].tolist(), pairs, strict=True):
+            values.append(builder.gate(kind, values[a], values[b]))
+        for root, output in zip(roots, part[2].tolist(), strict=True):
+            literal[root] = values[output >> 1] ^ output & 1
+    outputs: list[int] = circuit.outputs.tolist()
+    for name, output in zip(circuit.output_names, outputs, strict=True):
+        builder.output(name, literal[output >> 1] ^ output & 1)
+    return sweep(builder.build())
+
+
+def _read_outside(circuit: Circuit, windows: list[Window]) -> list[bool]:
+    """For each node whether an output or a gate of another window reads it."""
+    window_of = [-1] * circuit.num_nodes
+    for n, window in enumerate(windows):
+        for gate in window:
+            window_of[gate] = n
+    is_read = [False] * circuit.num_nodes
+    for gate, operands in enumerate(circuit.fanin.tolist(), circuit.first_gate):
+        for node in operands:
+            is_read[node] |= window_of[node] != window_of[gate]
+    for output in circuit.outputs.tolist():
+        is_read[output >> 1] = True
+    return is_read
+
+
+def _cones(circuit: Circuit, rng: random.Random) -> list[Window]:
+    """All gates, cone after cone as a walk from the outputs leaves them, cut by leaves."""
+    first = circuit.first_gate
+    fanin: list[list[int]] = circuit.fanin.tolist()
+    roots: list[int] = [output >> 1 for output in circuit.outputs.tolist()]
+    rng.shuffle(roots)
+    is_done = [node < first for node in range(circuit.num_nodes)]
+    windows: list[Window] = []
+    window: list[int] = []
+    known: set[int] = set()
+    num_leaves = 0
+    waiting = roots
+    while waiting:
+        gate = waiting[-1]
+        if is_done[gate]:
+            waiting.pop()
+            continue
+        operands = fanin[gate - first]
+        missing = [node for node in operands if not is_done[node]]
+        if missing:
+            rng.shuffle(missing)
+            waiting += missing
+            continue
+        waiting.pop()
+        is_done[gate] = True
+        fresh = {node for node in operands if node not in known}
+        if num_leaves + len(fresh) > MAX_LEAVES or len(window) == MAX_GATES:
+            windows.append(window)
+            window, known, num_leaves, fresh = [], set[int](), 0, set(operands)
+        window.append(gate)
+        known |= fresh | {gate}
+        num_leaves += len(fresh)
+    return [*windows, window] if window else windows
+
+
+def _neighbours(circuit: Circuit, rng: random.Random) -> list[Window]:
+    """All gates; a window takes what reads two nodes of it, then what reads one, by chance."""
+    first = circuit.first_gate
+    fanin: list[list[int]] = circuit.fanin.tolist()
+    readers: list[list[int]] = [[] for _ in range(circuit.num_nodes)]
+    for gate, operands in enumerate(fanin, first):
+        for node in operands:
+            readers[node].append(gate)
+    missing = [0] * first + [sum(node >= first for node in operands) for operands in fanin]
+    is_done = [False] * circuit.num_nodes
+    ready = [gate for gate in range(first, circuit.num_nodes) if not missing[gate]]
+    windows: list[Window] = []
+    while ready:
+        start = _pop(ready, rng)
+        if is_done[start]:
+            continue
+        window: list[int] = []
+        known: set[int] = set()
+        num_leaves = 0
+        inner, outer = [start], list[int]()  # what adds no leaf, and what adds one
+        while (inner or outer) and len(window) < MAX_GATES:
+            gate = inner.pop() if inner else _pop(outer, rng)
+            fresh = {node for node in fanin[gate - first] if node not in known}
+            if is_done[gate] or num_leaves + len(fresh) > MAX_LEAVES:
+                continue
+            is_done[gate] = True
+            window.append(gate)
+            fresh_nodes = [*sorted(fresh), gate]
+            known.update(fresh_nodes)
+            num_leaves += len(fresh)
+            for reader in readers[gate]:
+                missing[reader] -= 1
+                if not missing[reader]:
+                    ready.append(reader)
+            for node in fresh_nodes:
+                for reader in readers[node]:
+                    if not is_done[reader] and not missing[reader]:
+                        is_inner = known.issuperset(fanin[reader - first])
+                        (inner if is_inner else outer).append(reader)
+        windows.append(window)
+    return windows
+
+
+def _pop(nodes: list[int], rng: random.Random) -> int:
+    """One by chance."""
+    n = rng.randrange(len(nodes))
+    nodes[n], nodes[-1] = nodes[-1], nodes[n]
+    return nodes.pop()
