@@ -11,6 +11,7 @@ DEPENDENCIES := .venv/.dependencies
 INSTALLED := .venv/.installed
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*)
 TOOLS := clang graphviz berkeley-abc g++-aarch64-linux-gnu qemu-user gcc-arm-none-eabi qemu-system-arm
+PROCESSES ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
 APT := $(shell command -v apt-get)
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 
@@ -29,8 +30,8 @@ install: $(INSTALLED) ## make .venv with everything, the native core included
 demo: $(INSTALLED) ## learn Life, prove it, compile it, run it: runs/life
 	$(BIN)/gatewright life --out runs/life
 
-test: lint ## lint, then every test
-	$(BIN)/python -m pytest
+test: lint ## lint, then every test, in PROCESSES at a time
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 lint: $(INSTALLED) ## ruff, basedpyright (strict) and clang-format, changing nothing
 	$(BIN)/ruff check .

@@ -1,66 +1,37 @@
-"""Can Life be made of fewer than 26 gates? What SAT settles, and what a search does not find.
+"""Can Life be made of fewer than 25 gates? What searches find, and what SAT settles.
 
-1. A counting circuit: its first 17 gates add the eight neighbours up to five bits. Is the rest, the
-   next state from these bits and the cell, possible in 8 gates? (It takes 9.)
-2. Windows: every set of up to so many gates of the circuit through which no path leaves and comes
-   back, its leaves' values that never occur being free. Has one a smaller form?
-3. A walk: the circuit again and again with a window in another form of the same size, each new
-   circuit's windows looked at as `exact` does. Does one have a smaller form?
+1. Walks from 26 gates, one a seed, that do not end before their time: the fewest gates.
+2. Windows of a circuit of 25: every set of up to so many gates through which no path leaves and
+   comes back, its leaves' values that never occur being free. Has one a smaller form?
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from gatewright.automata import CENTRE, life_circuit, life_rule
-from gatewright.circuit import Circuit, all_inputs, unpack
-from gatewright.passes.exact import Windows, other, smaller
-from gatewright.passes.exact_synthesis import OutOfConflicts, fewest, synthesize
-from gatewright.passes.objectives import Deadline
+from gatewright.automata import life_circuit, life_rule
+from gatewright.circuit import Circuit
+from gatewright.passes.exact import Windows
+from gatewright.passes.exact_synthesis import fewest
+from gatewright.passes.objectives import Goal, cpu_seconds
 from gatewright.passes.plan import Target
+from gatewright.passes.walk import walk
 from gatewright.verify import prove
 from gatewright.window import Meter
 from lib.recording import parser, write
 
-#: Gates of `life_circuit` that add: two full adders and a half adder of rows, one of their sums.
-NUM_ADDING = 17
+#: Rounds of a walk without a smaller circuit: until its time is over.
+FOR_EVER = 1 << 60
 
 
-def rest() -> tuple[Target, int]:
-    """Life over what the adding gates hand on, and the cell: the function and its variables."""
-    circuit = life_circuit()
-    first = circuit.first_gate
-    adding = range(first, first + NUM_ADDING)
-    readers = range(first + NUM_ADDING, circuit.num_nodes)
-    read = {int(node) for reader in readers for node in circuit.fanin[reader - first]}
-    leaves = sorted(node for node in read if node < first + NUM_ADDING)
-    assert set(leaves) - set(adding) == {1 + CENTRE}
-    windows = Windows(circuit)
-    window = windows.window(set(readers))
-    assert list(window.leaves) == leaves
-    (target,) = windows.targets(window, window.leaves)
-    return target, len(leaves)
-
-
-def counting(most: int, seconds: float) -> Iterator[dict[str, Any]]:
-    target, num_variables = rest()
-    for num_gates in range(1, most + 1):
-        meter = Meter(seconds, None)
-        try:
-            plan = synthesize((target,), num_variables, num_gates, meter)
-            found = "none: unsatisfiable" if plan is None else "a circuit"
-        except OutOfConflicts:
-            found = "not settled"
-        yield {
-            "gates": num_gates,
-            "found": found,
-            "conflicts": meter.conflicts,
-            "cpu_seconds": round(meter.seconds, 1),
-        }
+def walks(seeds: int, seconds: float) -> Iterator[tuple[dict[str, Any], Circuit]]:
+    for seed in range(seeds):
+        begin = cpu_seconds()
+        circuit = walk(life_circuit(), Goal(seconds=seconds, seed=seed), patience=FOR_EVER)
+        prove(circuit, life_rule)
+        took = round(cpu_seconds() - begin, 1)
+        yield {"seed": seed, "gates": circuit.num_gates, "cpu_seconds": took}, circuit
 
 
 def every_window(circuit: Circuit, most: int) -> set[frozenset[int]]:
@@ -101,50 +72,22 @@ def look_at_windows(circuit: Circuit, most: int) -> dict[str, Any]:
     }
 
 
-def walk(circuit: Circuit, seconds: float, seed: int) -> dict[str, Any]:
-    rng, deadline = random.Random(seed), Deadline(seconds)
-    settled: set[tuple[Target, ...]] = set()
-    seen = {_structure(circuit)}
-    fewest_gates = circuit.num_gates
-    while deadline.left > 0 and fewest_gates == circuit.num_gates:
-        circuit = other(circuit, rng)
-        seen.add(_structure(circuit))
-        found = smaller(circuit, rng, deadline, settled)
-        if found is not None:
-            prove(found, life_rule)
-            circuit, fewest_gates = found, found.num_gates
-    return {
-        "seed": seed,
-        "cpu_seconds": seconds,
-        "circuits": len(seen),
-        "different_windows_settled": len(settled),
-        "fewest_gates": fewest_gates,
-    }
-
-
-def _structure(circuit: Circuit) -> frozenset[bytes]:
-    """The functions of a circuit's gates, up to inversion: alike for two that differ in order."""
-    num = 1 << circuit.num_inputs
-    tables = unpack(circuit.simulate_nodes(all_inputs(circuit.num_inputs)), num).T
-    normal = np.where(tables[:, :1], ~tables, tables)[circuit.first_gate :]
-    return frozenset(row.tobytes() for row in normal)
-
-
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--seconds", type=float, default=1200.0, help="of the walk")
+    options.add_argument("--seeds", type=int, default=10)
+    options.add_argument("--seconds", type=float, default=60.0, help="of each walk")
     options.add_argument("--most", type=int, default=6, help="gates of a window")
     given = options.parse_args()
-    results: dict[str, Any] = {"counting": []}
-    for row in counting(6 if given.quick else 9, 7200.0):
+    seeds, seconds, most = (2, 5.0, 4) if given.quick else (given.seeds, given.seconds, given.most)
+    results: dict[str, Any] = {"walks": []}
+    smallest = life_circuit()
+    for row, circuit in walks(seeds, seconds):
         print(row, flush=True)
-        results["counting"].append(row)
+        results["walks"].append(row)
+        smallest = min(smallest, circuit, key=lambda circuit: circuit.num_gates)
         write(given.json, results)
-    results["windows"] = look_at_windows(life_circuit(), 4 if given.quick else given.most)
+    results["windows"] = {"gates": smallest.num_gates, **look_at_windows(smallest, most)}
     print(results["windows"], flush=True)
-    write(given.json, results)
-    results["walk"] = walk(life_circuit(), 10.0 if given.quick else given.seconds, seed=0)
-    print(results["walk"], flush=True)
     write(given.json, results)
 
 

@@ -22,8 +22,8 @@ from gatewright.train import Metrics, fit, last_metrics
 from gatewright.verify import NotEquivalent, prove
 from gatewright.view.schematic import schematic
 
-#: What makes the learned circuit small: rebuilt from its truth table it is as small as any known.
-PASSES = ("strash", "sweep", "collapse", "sweep")
+#: What makes the learned circuit small: rebuilt from its truth table, and from there a walk.
+PASSES = ("strash", "sweep", "collapse", "walk", "sweep")
 
 
 @dataclass(frozen=True)

@@ -37,16 +37,18 @@ PATIENCE = 20
 Window = Sequence[int]
 
 
-def walk(circuit: Circuit, goal: Goal) -> Circuit:
+def walk(circuit: Circuit, goal: Goal, patience: int | None = None) -> Circuit:
     """The circuit or a smaller one, one seed always the same given the time.
 
-    What is to be small is gates; for other objectives it is left as it is.
+    What is to be small is gates; for other objectives it is left as it is. It ends after `patience`
+    rounds without a smaller circuit: WHOLE_PATIENCE, or PATIENCE where it is cut into windows.
     """
     if goal.objective != "gates":
         return circuit
     rng, deadline = random.Random(goal.seed), Deadline(goal.seconds)
     is_whole = circuit.num_inputs <= WHOLE_INPUTS and circuit.num_gates <= WHOLE_GATES
-    patience = WHOLE_PATIENCE if is_whole else PATIENCE
+    if patience is None:
+        patience = WHOLE_PATIENCE if is_whole else PATIENCE
     best = now = circuit
     since = round_ = 0
     while now.num_gates and since < patience and deadline.left > 0:
