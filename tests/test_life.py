@@ -60,7 +60,7 @@ def test_the_files_are_the_circuit(quick: tuple[Path, dict[str, Any]]) -> None:
     prove(Model.load(folder / "model.safetensors"), circuit)
     for name in ("life.c", "life.h", "life_board.c", "REPORT.md", "circuit.svg", "result.json"):
         assert (folder / name).stat().st_size > 0, name
-    assert f"| collapse | {result['gates']} |" in (folder / "REPORT.md").read_text()
+    assert f"| walk | {result['gates']} |" in (folder / "REPORT.md").read_text()
 
 
 def test_prove_takes_the_run_folder(quick: tuple[Path, dict[str, Any]]) -> None:
