@@ -1,17 +1,20 @@
-"""Can Life be made of fewer than 25 gates? What searches find, and what SAT settles.
+"""How few gates Life takes: what walks find, and where SAT says that there are no fewer.
 
-1. Walks from 26 gates, one a seed, that do not end before their time: the fewest gates.
-2. Windows of a circuit of 25: every set of up to so many gates through which no path leaves and
+1. Walks that do not end before their time, one a seed, from 26 gates: adders written by hand, and
+   what ABC makes of them.
+2. Windows of the smallest found: every set of up to so many gates through which no path leaves and
    comes back, its leaves' values that never occur being free. Has one a smaller form?
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from gatewright.automata import life_circuit, life_rule
 from gatewright.circuit import Circuit
+from gatewright.passes.deep import deep
 from gatewright.passes.exact import Windows
 from gatewright.passes.exact_synthesis import fewest
 from gatewright.passes.objectives import Goal, cpu_seconds
@@ -21,17 +24,22 @@ from gatewright.verify import prove
 from gatewright.window import Meter
 from lib.recording import parser, write
 
-#: Rounds of a walk without a smaller circuit: until its time is over.
+#: Walks go on until their time is over.
 FOR_EVER = 1 << 60
 
 
 def walks(seeds: int, seconds: float) -> Iterator[tuple[dict[str, Any], Circuit]]:
-    for seed in range(seeds):
+    by_hand = life_circuit()
+    starts = {"by hand": by_hand, "by ABC": deep(by_hand, Goal(seconds=6))}
+    for (name, start), seed in product(starts.items(), range(seeds)):
         begin = cpu_seconds()
-        circuit = walk(life_circuit(), Goal(seconds=seconds, seed=seed), patience=FOR_EVER)
+        circuit = walk(start, Goal(seconds=seconds, seed=seed, persistence=FOR_EVER))
         prove(circuit, life_rule)
         took = round(cpu_seconds() - begin, 1)
-        yield {"seed": seed, "gates": circuit.num_gates, "cpu_seconds": took}, circuit
+        yield (
+            {"start": name, "seed": seed, "gates": circuit.num_gates, "cpu_seconds": took},
+            circuit,
+        )
 
 
 def every_window(circuit: Circuit, most: int) -> set[frozenset[int]]:

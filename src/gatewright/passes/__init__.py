@@ -76,6 +76,9 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
 )
 
+#: Of the searches of the greatest effort.
+PERSISTENCE = 8
+
 #: What is left out where gates are to be few, since `walk` does that and more; for other objectives
 #: `walk` is, since it does nothing. What `collapse` makes, `rebuild` has seen.
 WALK_REPLACES = ("collapse", "rewrite", "kick")
@@ -164,7 +167,7 @@ def optimize(
             passes.insert(passes.index("fraig") + 1, "ands")
         if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
             passes.insert(passes.index("rebuild") + 1, "fraig")
-    goal = Goal(objective, time_budget, seed)
+    goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
     num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
     first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
     circuit = subject

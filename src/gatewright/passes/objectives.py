@@ -42,11 +42,13 @@ class Goal:
         objective: a name in OBJECTIVES.
         seconds: that a search may take, of CPU time.
         seed: of everything random in it.
+        persistence: how many times as long as usual a search goes on without success.
     """
 
     objective: str = "gates"
     seconds: float = 60.0
     seed: int = 0
+    persistence: int = 1
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:

@@ -30,6 +30,10 @@ MAX_GATES = 100
 WHOLE_MOVES = 1_000
 MOVES_A_GATE = 20
 
+#: Kicks that a round of a whole circuit begins with: one more after so many rounds in vain.
+ROUNDS_A_KICK = 10
+MOST_KICKS = 8
+
 #: Rounds without a smaller circuit after which it ends.
 WHOLE_PATIENCE = 60
 PATIENCE = 20
@@ -37,18 +41,18 @@ PATIENCE = 20
 Window = Sequence[int]
 
 
-def walk(circuit: Circuit, goal: Goal, patience: int | None = None) -> Circuit:
+def walk(circuit: Circuit, goal: Goal) -> Circuit:
     """The circuit or a smaller one, one seed always the same given the time.
 
-    What is to be small is gates; for other objectives it is left as it is. It ends after `patience`
-    rounds without a smaller circuit: WHOLE_PATIENCE, or PATIENCE where it is cut into windows.
+    What is to be small is gates; for other objectives it is left as it is. It ends after so many
+    rounds without a smaller circuit: WHOLE_PATIENCE, or PATIENCE where it is cut into windows,
+    times the goal's persistence.
     """
     if goal.objective != "gates":
         return circuit
     rng, deadline = random.Random(goal.seed), Deadline(goal.seconds)
     is_whole = circuit.num_inputs <= WHOLE_INPUTS and circuit.num_gates <= WHOLE_GATES
-    if patience is None:
-        patience = WHOLE_PATIENCE if is_whole else PATIENCE
+    patience = goal.persistence * (WHOLE_PATIENCE if is_whole else PATIENCE)
     best = now = circuit
     since = round_ = 0
     while now.num_gates and since < patience and deadline.left > 0:
@@ -56,7 +60,8 @@ def walk(circuit: Circuit, goal: Goal, patience: int | None = None) -> Circuit:
             windows: list[Window] = [range(now.first_gate, now.num_nodes)]
         else:
             windows = _cones(now, rng) if round_ % 2 else _neighbours(now, rng)
-        after = _walked(now, windows, rng, deadline, WHOLE_MOVES if is_whole else 0)
+        kicks = 1 + min(MOST_KICKS - 1, since // ROUNDS_A_KICK) if is_whole else 1
+        after = _walked(now, windows, rng, deadline, kicks, WHOLE_MOVES if is_whole else 0)
         since = 0 if after.num_gates < now.num_gates else since + 1
         now, round_ = after, round_ + 1
         best = goal.best(best, now)
@@ -64,7 +69,12 @@ def walk(circuit: Circuit, goal: Goal, patience: int | None = None) -> Circuit:
 
 
 def _walked(
-    circuit: Circuit, windows: list[Window], rng: random.Random, deadline: Deadline, moves: int
+    circuit: Circuit,
+    windows: list[Window],
+    rng: random.Random,
+    deadline: Deadline,
+    kicks: int,
+    moves: int,
 ) -> Circuit:
     """The circuit with its windows walked as long as there is time; they are in order."""
     fanin: list[list[int]] = circuit.fanin.tolist()
@@ -88,7 +98,11 @@ def _walked(
         seed = rng.getrandbits(63)
         if deadline.left > 0:
             made = walk_small(
-                len(leaves), *part, kicks=1, moves=moves or MOVES_A_GATE * len(window), seed=seed
+                len(leaves),
+                *part,
+                kicks=kicks,
+                moves=moves or MOVES_A_GATE * len(window),
+                seed=seed,
             )
             part = made if len(made[1]) <= len(window) else part
         values = [FALSE, *(literal[leaf] for leaf in leaves)]
