@@ -22,19 +22,6 @@ constexpr std::size_t kLookedAt = 12;
 
 std::size_t at(Value value) { return static_cast<std::size_t>(value); }
 
-std::uint64_t apply(std::uint8_t table, std::uint64_t a, std::uint64_t b) {
-  switch (table) {
-    case kAndNot:
-      return a & ~b;
-    case kXor:
-      return a ^ b;
-    case kAnd:
-      return a & b;
-    default:
-      return a | b;
-  }
-}
-
 // Grows blocks, one after the other, of operations whose operands are all known by then.
 class Grower {
  public:
@@ -248,8 +235,8 @@ Blocks::Blocks(const Program& program) : inverted_inputs_(program.num_inputs) {
       }
       for (const std::uint32_t member : grower.members) {
         const Operation& operation = program.operations[member];
-        truth[at(program.value(member))] = apply(operation.table, truth[at(operation.operands[0])],
-                                                 truth[at(operation.operands[1])]);
+        truth[at(program.value(member))] = operate(
+            operation.table, truth[at(operation.operands[0])], truth[at(operation.operands[1])]);
       }
       columns.clear();
       for (const Value output : block.outputs) {

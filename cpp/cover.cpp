@@ -57,19 +57,6 @@ std::uint8_t widened(const Cut& cut, const Cut& wide) {
   return static_cast<std::uint8_t>(table);
 }
 
-std::uint8_t applied(std::uint8_t gate, std::uint8_t a, std::uint8_t b) {
-  switch (gate) {
-    case kAndNot:
-      return static_cast<std::uint8_t>(a & ~b);
-    case kXor:
-      return a ^ b;
-    case kAnd:
-      return a & b;
-    default:
-      return a | b;
-  }
-}
-
 }  // namespace
 
 Program cover(const Program& program) {
@@ -103,7 +90,7 @@ Program cover(const Program& program) {
         if (held.size == kCuts && held.cuts[kCuts - 1].flow <= joined.flow) continue;
         const auto same = [&](const Cut& cut) { return cut.leaves == joined.leaves; };
         if (std::any_of(held.cuts.begin(), end, same)) continue;
-        joined.table = applied(table, widened(of_a.cuts[a], joined), widened(of_b.cuts[b], joined));
+        joined.table = operate(table, widened(of_a.cuts[a], joined), widened(of_b.cuts[b], joined));
         if (held.size < kCuts) ++held.size;
         std::size_t k = held.size - 1U;
         for (; k > 0 && held.cuts[k - 1].flow > joined.flow; --k) held.cuts[k] = held.cuts[k - 1];

@@ -29,6 +29,21 @@ struct Operation {
 // What `make_program` makes.
 enum : std::uint8_t { kAndNot = 0x22, kXor = 0x66, kAnd = 0x88, kOr = 0xEE };
 
+// What such an operation makes of its two operands, bit by bit.
+template <typename Bits>
+Bits operate(std::uint8_t table, Bits a, Bits b) {
+  switch (table) {
+    case kAndNot:
+      return static_cast<Bits>(a & ~b);
+    case kXor:
+      return static_cast<Bits>(a ^ b);
+    case kAnd:
+      return static_cast<Bits>(a & b);
+    default:
+      return static_cast<Bits>(a | b);
+  }
+}
+
 struct Program {
   std::size_t num_inputs = 0;
   std::vector<Operation> operations;  // in topological order
