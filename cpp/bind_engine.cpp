@@ -5,16 +5,20 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <numpy/arrayobject.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <initializer_list>
 #include <new>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "binding.hpp"
-#include "buffer.hpp"
 #include "engine.hpp"
 #include "machine_code.hpp"
 
@@ -28,25 +32,32 @@ using gatewright::binding::Input;
 using gatewright::binding::Outputs;
 using gatewright::binding::refuse;
 using gatewright::binding::Table;
-using gatewright::binding::Words;
 
 namespace {
 
-// Rows may be any number of bytes apart.
-template <typename T>
-using RowsOf = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::device::cpu>;
-using Packed = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>>;
-using Labels = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>>;
+// An aligned matrix in this machine's order of bytes. Not by nanobind, whose conversions take
+// longer than a small circuit.
+PyArrayObject* matrix(nb::handle given) {
+  if (PyArray_Check(given.ptr())) {
+    auto* const array = reinterpret_cast<PyArrayObject*>(given.ptr());
+    if (PyArray_NDIM(array) == 2 && PyArray_ISBEHAVED_RO(array)) return array;
+  }
+  throw nb::type_error("give an aligned matrix of NumPy in this machine's order of bytes");
+}
 
-// Memory for a result. Rows of a large one are written a few lines at a time, and `malloc` is the
-// quicker for a small one.
+std::size_t shape(PyArrayObject* array, int axis) {
+  return static_cast<std::size_t>(PyArray_DIM(array, axis));
+}
+
+// A new array and where it lies.
 template <typename T>
-std::pair<T*, nb::capsule> owned(std::size_t size) {
-  constexpr std::size_t kLarge = std::size_t{1} << 21;
-  const std::size_t bytes = size * sizeof(T);
-  void* const held = bytes < kLarge ? std::malloc(bytes + 1) : gatewright::allocate_lines(bytes);
-  if (held == nullptr) throw std::bad_alloc();
-  return {static_cast<T*>(held), nb::capsule(held, [](void* it) noexcept { std::free(it); })};
+std::pair<nb::object, T*> made(std::initializer_list<std::size_t> sizes) {
+  npy_intp shape[2] = {};
+  std::copy(sizes.begin(), sizes.end(), shape);
+  constexpr int kType = std::is_signed_v<T> ? NPY_INT64 : NPY_UINT64;
+  PyObject* const array = PyArray_SimpleNew(static_cast<int>(sizes.size()), shape, kType);
+  if (array == nullptr) nb::raise_python_error();
+  return {nb::steal(array), static_cast<T*>(PyArray_DATA(reinterpret_cast<PyArrayObject*>(array)))};
 }
 
 template <typename T>
@@ -71,55 +82,75 @@ void make_engine(Engine* self, std::int64_t num_inputs, const Fanin& fanin, cons
                     backend == "jit" ? Backend::machine_code : Backend::interpreter, num_threads);
 }
 
-Packed run(Engine& engine, const Words& words) {
-  if (words.shape(0) != engine.num_inputs()) {
-    refuse("words have " + std::to_string(words.shape(0)) + " rows; the circuit has " +
+nb::object run(Engine& engine, nb::handle given) {
+  PyArrayObject* const words = matrix(given);
+  if (!PyArray_ISUNSIGNED(words) || PyArray_ITEMSIZE(words) != 8 ||
+      !PyArray_IS_C_CONTIGUOUS(words)) {
+    refuse("words are uint64, side by side");
+  }
+  if (shape(words, 0) != engine.num_inputs()) {
+    refuse("words have " + std::to_string(shape(words, 0)) + " rows; the circuit has " +
            std::to_string(engine.num_inputs()) + " inputs");
   }
-  auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * words.shape(1));
-  {
-    const nb::gil_scoped_release release;
-    engine.run(words.data(), words.shape(1), data);
-  }
-  return Packed(data, {engine.num_outputs(), words.shape(1)}, owner);
+  const std::size_t num_words = shape(words, 1);
+  auto [result, data] = made<std::uint64_t>({engine.num_outputs(), num_words});
+  const nb::gil_scoped_release release;
+  engine.run(static_cast<const std::uint64_t*>(PyArray_DATA(words)), num_words, data);
+  return std::move(result);
 }
 
-template <typename T>
-Rows rows_of(const Engine& engine, const RowsOf<T>& rows) {
-  if (rows.shape(0) > 0 && rows.shape(1) > 1 && rows.stride(1) != 1) {
+// Rows may be any number of bytes apart.
+Rows rows_of(const Engine& engine, PyArrayObject* rows) {
+  const std::size_t num_features = shape(rows, 1);
+  if (shape(rows, 0) > 0 && num_features > 1 && PyArray_STRIDE(rows, 1) != PyArray_ITEMSIZE(rows)) {
     refuse("a row's features are not side by side");
   }
-  if (rows.shape(1) != engine.num_features()) {
-    refuse("rows have " + std::to_string(rows.shape(1)) + " features, not " +
+  if (num_features != engine.num_features()) {
+    refuse("rows have " + std::to_string(num_features) + " features, not " +
            std::to_string(engine.num_features()));
   }
-  return {reinterpret_cast<const std::uint8_t*>(rows.data()),
-          static_cast<std::ptrdiff_t>(rows.stride(0)) * static_cast<std::ptrdiff_t>(sizeof(T)),
-          rows.shape(1)};
+  return {static_cast<const std::uint8_t*>(PyArray_DATA(rows)), PyArray_STRIDE(rows, 0),
+          num_features};
 }
 
-template <typename T>
-Packed outputs_of(Engine& engine, const RowsOf<T>& given) {
-  const Rows rows = rows_of<T>(engine, given);
-  const std::size_t num_words = (given.shape(0) + 63) / 64;
-  auto [data, owner] = owned<std::uint64_t>(engine.num_outputs() * num_words);
-  {
-    const nb::gil_scoped_release release;
-    engine.run<T>(rows, given.shape(0), data);
+// call(T()), T being the type of the numbers.
+template <typename Call>
+void with_type_of(PyArrayObject* rows, Call call) {
+  switch (PyArray_TYPE(rows)) {
+    case NPY_UINT8:
+      return call(std::uint8_t());
+    case NPY_FLOAT32:
+      return call(float());
+    case NPY_FLOAT64:
+      return call(double());
+    default:
+      refuse("rows are uint8, float32 or float64");
   }
-  return Packed(data, {engine.num_outputs(), num_words}, owner);
 }
 
-template <typename T>
-Labels labels_of(Engine& engine, const RowsOf<T>& given) {
-  const Rows rows = rows_of<T>(engine, given);
+nb::object outputs(Engine& engine, nb::handle given) {
+  PyArrayObject* const array = matrix(given);
+  const Rows rows = rows_of(engine, array);
+  const std::size_t num_samples = shape(array, 0);
+  auto [result, data] = made<std::uint64_t>({engine.num_outputs(), (num_samples + 63) / 64});
+  with_type_of(array, [&](auto number) {
+    const nb::gil_scoped_release release;
+    engine.run<decltype(number)>(rows, num_samples, data);
+  });
+  return std::move(result);
+}
+
+nb::object labels(Engine& engine, nb::handle given) {
   if (engine.num_outputs() > 8) refuse("a class number has 8 bits here; read the outputs");
-  auto [data, owner] = owned<std::int64_t>(given.shape(0));
-  {
+  PyArrayObject* const array = matrix(given);
+  const Rows rows = rows_of(engine, array);
+  const std::size_t num_samples = shape(array, 0);
+  auto [result, data] = made<std::int64_t>({num_samples});
+  with_type_of(array, [&](auto number) {
     const nb::gil_scoped_release release;
-    engine.label<T>(rows, given.shape(0), data);
-  }
-  return Labels(data, {given.shape(0)}, owner);
+    engine.label<decltype(number)>(rows, num_samples, data);
+  });
+  return std::move(result);
 }
 
 const gatewright::MachineCode* machine_code(const gatewright::Runner* runner) {
@@ -141,17 +172,14 @@ std::vector<std::pair<nb::bytes, std::size_t>> code_of(const Engine& engine) {
 }  // namespace
 
 void bind_engine(nb::module_& module) {
+  if (PyArray_ImportNumPyAPI() < 0) nb::raise_python_error();
   nb::class_<Engine>(module, "Engine")
       .def("__init__", &make_engine, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
            "outputs"_a.noconvert(), "num_features"_a, "column"_a.noconvert(), "kind"_a.noconvert(),
            "limit"_a.noconvert(), "backend"_a, "num_threads"_a)
-      .def("run", &run, "words"_a.noconvert())
-      .def("outputs", &outputs_of<std::uint8_t>, "rows"_a.noconvert())
-      .def("outputs", &outputs_of<float>, "rows"_a.noconvert())
-      .def("outputs", &outputs_of<double>, "rows"_a.noconvert())
-      .def("labels", &labels_of<std::uint8_t>, "rows"_a.noconvert())
-      .def("labels", &labels_of<float>, "rows"_a.noconvert())
-      .def("labels", &labels_of<double>, "rows"_a.noconvert())
+      .def("run", &run, "words"_a)
+      .def("outputs", &outputs, "rows"_a)
+      .def("labels", &labels, "rows"_a)
       .def("code", &code_of)
       .def("loads_and_stores",
            [](const Engine& engine) {

@@ -227,7 +227,7 @@ void Engine::make_single() {
   std::fill_n(bits, made->num_words(), 0);
   made->run(bits, place.bytes.get());
   of_zeros_.assign(outputs_.size(), 0);
-  made->add_outputs(place.bytes.get(), 0, of_zeros_.data());
+  made->add_outputs(place.bytes.get(), 0, of_zeros_.data(), 0, of_zeros_.data());
   for (std::uint64_t& word : of_zeros_) word = -word;
   for (const std::uint32_t input : read_inputs_) sources_.emplace_back(places[input], input);
   std::sort(sources_.begin(), sources_.end());
@@ -258,11 +258,12 @@ bool Engine::run_singly(std::size_t num_samples, Fill fill, Finish finish) {
 // One sample's outputs into words. Those behind the last one are of inputs that are all 0.
 void Engine::add_outputs(const std::uint8_t* bytes, std::size_t sample, std::size_t num_samples,
                          std::uint64_t* result) const {
-  const std::uint64_t behind = ~std::uint64_t{1} << (num_samples - 1);
-  for (std::size_t k = 0; sample == 0 && k < outputs_.size(); ++k) {
-    result[k] = of_zeros_[k] & behind;
+  if (sample == 0) {
+    const std::uint64_t behind = ~std::uint64_t{1} << (num_samples - 1);
+    single_->add_outputs(bytes, sample, of_zeros_.data(), behind, result);
+  } else {
+    single_->add_outputs(bytes, sample, result, ~std::uint64_t{0}, result);
   }
-  single_->add_outputs(bytes, sample, result);
 }
 
 void Engine::run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result) {

@@ -27,10 +27,11 @@ void Single::run(std::uint64_t* bits, std::uint8_t* bytes) const {
   blocks_.run(bytes);
 }
 
-void Single::add_outputs(const std::uint8_t* bytes, std::size_t sample,
-                         std::uint64_t* result) const {
+void Single::add_outputs(const std::uint8_t* bytes, std::size_t sample, const std::uint64_t* others,
+                         std::uint64_t mask, std::uint64_t* result) const {
   for (const std::uint32_t literal : blocks_.outputs()) {
-    *result++ |= std::uint64_t{bytes[literal >> 1] ^ (literal & 1)} << sample;
+    const std::uint64_t output = bytes[literal >> 1] ^ (literal & 1);
+    *result++ = (*others++ & mask) | output << sample;
   }
 }
 

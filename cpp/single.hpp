@@ -21,8 +21,10 @@ class Single {
   // Reads the sources of num_words() words and writes over them; `bytes` has num_bytes().
   void run(std::uint64_t* bits, std::uint8_t* bytes) const;
 
-  // Sets bit `sample` of each word of `result` that is 0 there to the output that `run` has left.
-  void add_outputs(const std::uint8_t* bytes, std::size_t sample, std::uint64_t* result) const;
+  // result[k] = others[k] under the mask, and output k, as `run` has left it, in bit `sample`,
+  // which is 0 under the mask. `others` may be `result`.
+  void add_outputs(const std::uint8_t* bytes, std::size_t sample, const std::uint64_t* others,
+                   std::uint64_t mask, std::uint64_t* result) const;
 
   // The outputs as a number, the first its least significant bit.
   std::int64_t label(const std::uint8_t* bytes) const;

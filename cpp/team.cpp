@@ -1,9 +1,13 @@
 #include "team.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #if defined(__linux__)
 #include <sched.h>
+#endif
+#if __has_include(<unistd.h>)
+#include <unistd.h>
 #endif
 
 namespace gatewright {
@@ -27,6 +31,14 @@ void wait_while(const std::atomic<unsigned>& value, unsigned old) {
   value.wait(old, std::memory_order_acquire);
 }
 
+long this_process() {
+#if __has_include(<unistd.h>)
+  return getpid();
+#else
+  return 0;  // no forks
+#endif
+}
+
 }  // namespace
 
 std::size_t usable_threads() {
@@ -39,13 +51,18 @@ std::size_t usable_threads() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-Team::Team(std::size_t num_threads) : num_threads_(num_threads) {
+Team::Team(std::size_t num_threads) : process_(this_process()), num_threads_(num_threads) {
   for (std::size_t member = 1; member < num_threads; ++member) {
     threads_.emplace_back([this, member] { serve(member); });
   }
 }
 
 Team::~Team() {
+  if (this_process() != process_) {
+    // No thread crossed the fork, and a new one may have the place of one that is waited for.
+    static_cast<void>(new std::vector<std::thread>(std::move(threads_)));
+    return;
+  }
   is_over_ = true;
   ++job_;
   job_.notify_all();

@@ -17,7 +17,7 @@ std::size_t usable_threads();
 class Team {
  public:
   explicit Team(std::size_t num_threads);
-  ~Team();
+  ~Team();  // also behind a fork, where nothing else may be called
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
@@ -32,6 +32,7 @@ class Team {
  private:
   void serve(std::size_t member);
 
+  long process_;
   std::size_t num_threads_;
   const std::function<void(std::size_t)>* work_ = nullptr;
   std::atomic<unsigned> job_{0};

@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tracemalloc
 import weakref
 from pathlib import Path
 
@@ -239,12 +240,95 @@ def test_one_sample_is_encoded_as_the_encoder_does(
         assert "one_sample" in made.about
 
 
-def test_words_that_lie_otherwise_are_copied() -> None:
+class Marked(np.ndarray):
+    """A class of arrays that is not NumPy's own."""
+
+
+def misaligned(array: np.ndarray) -> np.ndarray:
+    """A copy that begins one byte behind where its numbers should."""
+    held = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    held[:] = array
+    assert not held.flags.aligned
+    return held
+
+
+@pytest.mark.parametrize("backend", ["jit", "interpreter", "c", "jax", "numpy"])
+def test_words_may_lie_in_any_way(backend: str) -> None:
     circuit = layered(5, 3)
     words = words_of(circuit, 12)
-    made = gw.compile(circuit)
-    for some in (words[:, ::2], np.asfortranarray(words), words[:, 3:7]):
-        np.testing.assert_array_equal(made(some), expected(circuit, some))
+    made = gw.compile(circuit, backend)
+    read_only = words.copy()
+    read_only.flags.writeable = False
+    for some in (words[:, ::2], np.asfortranarray(words), words[:, 3:7], words[:, ::-1],
+                 words[:, :1], misaligned(words), read_only, words.astype(np.ulonglong),
+                 words.view(Marked), np.ma.masked_array(words)):  # fmt: skip
+        found = made(some)
+        np.testing.assert_array_equal(found, expected(circuit, np.ascontiguousarray(some)))
+        assert (type(found), found.dtype, found.flags.c_contiguous) == (np.ndarray, np.uint64, True)
+
+
+@pytest.mark.parametrize("backend", ["jit", "interpreter", "c", "jax", "numpy"])
+def test_whatever_is_not_packed_words_is_refused_by_name(backend: str) -> None:
+    circuit = layered(5, 3)
+    made = gw.compile(circuit, backend)
+    words = words_of(circuit, 2)
+    for wrong, said in (
+        (words.astype(np.int64), "int64[40, 2]"), (words.astype(float), "float64[40, 2]"),
+        (words.astype(">u8"), ">u8[40, 2]"), (words.astype(np.uint32), "uint32[40, 2]"),
+        (words.astype(bool), "bool[40, 2]"), (words[:39], "uint64[39, 2]"),
+        (words.T, "uint64[2, 40]"), (words[:, 0], "uint64[40]"), (words[None], "uint64[1, 40, 2]"),
+        ([[0, 1]] * 40, "int64[40, 2]"), (None, "object[]"), ("words", "<U5[]"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=rf"are uint64\[40, W\], not {re.escape(said)}$"):
+            made(wrong)
+    np.testing.assert_array_equal(made(words), expected(circuit, words))
+
+
+@pytest.mark.parametrize("backend", NATIVE)
+def test_calls_leave_nothing_behind(backend: str) -> None:
+    circuit = layered(4, 3)
+    made = gw.compile(Model(circuit, 16), backend, threads=1)
+    words, row = words_of(circuit, 1), np.ones((1, 40), np.uint8)
+    bad = words.astype(np.int64)
+
+    def call() -> None:
+        for _ in range(500):
+            made(words), made(words[:, ::-1]), made.predict(row), made.predict(row.astype(float))
+        for call in (made, made.predict):
+            with pytest.raises(InputError):
+                call(bad)
+
+    given = (words, row, bad, np.dtype(np.uint64), np.dtype(np.int64), np.ndarray)
+    call()
+    gc.collect()
+    counts = [sys.getrefcount(one) for one in given]
+    tracemalloc.start()  # which sees the memory of arrays too
+    try:
+        call()
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        call()
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert [sys.getrefcount(one) for one in given] == counts
+    assert grown < 4000  # 500 arrays would be 60,000
+
+
+@pytest.mark.parametrize("backend", NATIVE)
+def test_a_result_is_its_callers_own(backend: str) -> None:
+    circuit = layered(4, 3)
+    made = gw.compile(Model(circuit, 16), backend, threads=1)
+    words = words_of(circuit, 1)
+    first, labels = made(words), made.predict(np.ones((1, 40), np.uint8))
+    kept = first.copy(), labels.copy()
+    made(~words)
+    made.predict(np.zeros((1, 40), np.uint8))
+    np.testing.assert_array_equal(first, kept[0])
+    np.testing.assert_array_equal(labels, kept[1])
+    assert first.flags.writeable
+    assert labels.flags.writeable
 
 
 # From raw samples
@@ -374,6 +458,10 @@ def test_rows_of_another_width_are_refused_by_the_core() -> None:
             call(np.zeros((4, 2), np.uint8))
         with pytest.raises(ValueError, match="not side by side"):
             call(np.zeros((4, 6), np.uint8)[:, ::2])
+    words = np.zeros((3, 2), np.uint64)
+    for call, wrong in ((core.run, misaligned(words)), (core.labels, words[0]), (core.outputs, 3)):
+        with pytest.raises(TypeError, match="give an aligned matrix of NumPy"):
+            call(wrong)
 
 
 def test_nan_and_infinities_and_equality_with_a_threshold() -> None:
@@ -394,8 +482,10 @@ def test_rows_are_read_where_they_lie(tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.predict(x), expect)
     backwards = whole[::-1, :70]
     np.testing.assert_array_equal(model.predict(backwards), circuit(encoder(backwards.copy())))
-    swapped = whole[:, :70].astype(">f4")
-    np.testing.assert_array_equal(model.predict(swapped), circuit(encoder(whole[:, :70])))
+    for dtype in (">f4", "f4", "f8"):
+        other = whole[:, :70].astype(dtype)
+        for x in (other, misaligned(other), other.view(Marked)):
+            np.testing.assert_array_equal(model.predict(x), circuit(encoder(whole[:, :70])))
     np.save(tmp_path / "x.npy", whole[:, :70])
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     np.testing.assert_array_equal(model.predict(mapped), circuit(encoder(whole[:, :70])))
@@ -476,16 +566,21 @@ import gatewright as gw
 from test_engine import expected, layered, words_of
 
 circuit = layered(50, 3)
-words = words_of(circuit, 9)
-made = gw.compile(circuit, threads=2)
+words = words_of(circuit, 900)  # which several threads share
+made = gw.compile(circuit, threads=3)
+kept = made._ready
 assert (made(words) == expected(circuit, words)).all()
 
 def again(seed):
-    return made(words_of(circuit, 9, seed))
+    global kept
+    found = made(words_of(circuit, 900, seed))
+    kept = None  # what was made before the fork ends where new threads have begun
+    return found
 
 with multiprocessing.get_context("fork").Pool(2) as pool:
     for seed, found in enumerate(pool.map_async(again, range(6)).get(60)):
-        assert (found == expected(circuit, words_of(circuit, 9, seed))).all()
+        assert (found == expected(circuit, words_of(circuit, 900, seed))).all()
+assert made._ready is kept
 print("well")
 """
 

@@ -23,7 +23,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -54,13 +55,14 @@ ALL_ONES = np.uint32(0xFFFF_FFFF)
 #: Numbers that the native core compares as they are.
 COMPARED = frozenset(map(np.dtype, ("uint8", "float32", "float64")))
 
-#: How many forks this process is away from the one that began: threads do not cross a fork, and
-#: what has them is not to be ended on its other side. To ask for the process is a system call.
-_forks = [0]
+#: What is ready in this process. Threads do not cross a fork, so there it is made again.
+_compiled: WeakSet[Compiled] = WeakSet()
 
 
 def _forked() -> None:
-    _forks[0] += 1
+    for one in _compiled:
+        object.__setattr__(one, "_held", None)
+    _compiled.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -69,8 +71,13 @@ if hasattr(os, "register_at_fork"):
 Run = Callable[[Words], Words]
 
 
-class _Ready(NamedTuple):
-    """A back end's own: a function on words, and the native core's object if it is of that."""
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A back end's own: a function on words, which are contiguous, aligned and of the right shape.
+
+    If it is of the native core there is that's object, whose functions refuse arrays that are not
+    (TypeError, ValueError).
+    """
 
     run: Run
     engine: Any = None
@@ -91,36 +98,35 @@ class Compiled:
     model: Model
     backend: str
     threads: int
-    _made: dict[int, _Ready] = field(default_factory=dict[int, "_Ready"], repr=False)
+    _held: _Ready | None = field(default=None, init=False, repr=False)
 
     def __call__(self, words: Words) -> Words:
         """Packed inputs uint64[num_inputs, W] -> packed outputs uint64[num_outputs, W]."""
-        ready = self._made.get(_forks[0]) or self._ready
+        ready = self._held or self._ready
         if ready.engine is not None:
             try:
                 return ready.engine.run(words)
             except (TypeError, ValueError):  # of another type or shape, or lies otherwise
                 pass
-        circuit = self.model.circuit
+        circuit, words = self.model.circuit, np.asarray(words)
         if words.ndim != 2 or words.shape[0] != circuit.num_inputs or words.dtype != np.uint64:
             raise InputError(
                 f"circuit {circuit.name} has {circuit.num_inputs} inputs; packed words are "
                 f"uint64[{circuit.num_inputs}, W], not {words.dtype}{list(words.shape)}"
             )
-        return ready.run(words)
+        return ready.run(np.require(words, requirements=["C", "A"]))
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
         """Samples -> what `Model.predict` gives."""
-        if type(x) is np.ndarray and self._has_plain_rows and _is_comparable(x):
-            ready = self._made.get(_forks[0]) or self._ready
+        if type(x) is np.ndarray and self._has_plain_rows:
             try:
-                return ready.engine.labels(x)
-            except (TypeError, ValueError):  # of another shape
+                return (self._held or self._ready).engine.labels(x)
+            except (TypeError, ValueError):  # of another type or shape, or lies otherwise
                 pass
         encoder = self.encoder
         rows = encoder.rows(x)
-        run, engine = self._ready
-        num_outputs = self.model.circuit.num_outputs
+        ready, num_outputs = self._ready, self.model.circuit.num_outputs
+        engine = ready.engine
         if engine is not None:
             rows = _comparable(rows)
             if self._makes_labels:
@@ -129,7 +135,7 @@ class Compiled:
         else:
             step = max(64, BATCH_BITS // max(1, encoder.num_bits))
             parts = [rows[first : first + step] for first in range(0, len(rows), step)] or [rows]
-            bits = [unpack(run(pack(encoder.encode(part))), len(part)) for part in parts]
+            bits = [unpack(ready.run(pack(encoder.encode(part))), len(part)) for part in parts]
             outputs = np.concatenate(bits)
         if self.model.numbers is not None:
             return self.model.numbers(outputs)
@@ -177,9 +183,11 @@ class Compiled:
 
     @property
     def _ready(self) -> _Ready:
-        found = self._made.get(_forks[0])
+        found = self._held
         if found is None:
-            found = self._made[_forks[0]] = _MAKERS[self.backend](self.model.circuit, self)
+            found = _MAKERS[self.backend](self.model.circuit, self)
+            object.__setattr__(self, "_held", found)
+            _compiled.add(self)
         return found
 
     @cached_property
@@ -241,24 +249,16 @@ def _fits(circuit: Circuit) -> bool:
     return circuit.num_gates <= MAX_JIT_GATES
 
 
-def _is_comparable(rows: npt.NDArray[Any]) -> bool:
-    flags = rows.flags
-    return rows.dtype in COMPARED and flags.c_contiguous and flags.aligned
-
-
 def _comparable(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """As uint8, float32 or float64, which hold the same numbers; copied only where they must be."""
-    if _is_comparable(rows):
-        return rows
     if rows.dtype == np.bool_:
         rows = rows.view(np.uint8)
-    elif rows.dtype.name not in ("uint8", "float32", "float64"):
+    elif rows.dtype.newbyteorder("=") not in COMPARED:
         rows = rows.astype(np.float32 if rows.dtype.itemsize <= 2 else np.float64)
     is_side_by_side = rows.shape[1] < 2 or rows.strides[1] == rows.itemsize
-    is_aligned = rows.flags.aligned and rows.dtype.isnative and rows.strides[0] % rows.itemsize == 0
-    if is_side_by_side and is_aligned:
+    if is_side_by_side and rows.flags.aligned and rows.dtype.isnative:
         return rows
-    return np.ascontiguousarray(rows, rows.dtype.newbyteorder("="))
+    return np.array(rows, rows.dtype.newbyteorder("="), order="C")
 
 
 def _native(circuit: Circuit, how: Compiled) -> _Ready:
@@ -279,10 +279,7 @@ def _native(circuit: Circuit, how: Compiled) -> _Ready:
     except ValueError as error:
         raise InputError(f"circuit {circuit.name}, back end {how.backend}: {error}") from error
 
-    def run(words: Words) -> Words:
-        return engine.run(np.ascontiguousarray(words))
-
-    return _Ready(run, engine)
+    return _Ready(engine.run, engine)
 
 
 _DRIVER = """
@@ -315,7 +312,6 @@ def _c(circuit: Circuit, how: Compiled) -> _Ready:
     library = ctypes.CDLL(str(compile_shared(files, ("-O1", word))))
 
     def run(words: Words) -> Words:
-        words = np.ascontiguousarray(words)
         out = np.empty((circuit.num_outputs, words.shape[1]), np.uint64)
         library.run_words(
             ctypes.c_void_p(words.ctypes.data), ctypes.c_size_t(circuit.num_inputs),
@@ -362,7 +358,7 @@ def _jax(circuit: Circuit, how: Compiled) -> _Ready:
     as_xla = cast(Callable[[jax.Array], npt.ArrayLike], jax.jit(values))
 
     def run(words: Words) -> Words:
-        halves = np.ascontiguousarray(words).view(np.uint32)
+        halves = words.view(np.uint32)
         return np.asarray(as_xla(jnp.asarray(halves))).view(np.uint64)
 
     return _Ready(run)
