@@ -1,7 +1,9 @@
-// The Python face of walks: checks shapes, validates, releases the GIL, calls.
+// The Python face of walks and of the rows they are over: checks shapes, validates, releases the
+// GIL, calls.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "binding.hpp"
+#include "reachable.hpp"
 #include "walk.hpp"
 
 namespace nb = nanobind;
@@ -17,47 +20,86 @@ using namespace nb::literals;
 
 namespace {
 
+using gatewright::Reachable;
 using gatewright::Walk;
 using gatewright::binding::Fanin;
 using gatewright::binding::Outputs;
 using gatewright::binding::refuse;
 using gatewright::binding::Table;
+using gatewright::binding::Words;
 
-template <typename T, std::size_t kColumns>
-auto array(const std::vector<T>& values) {
+template <typename T>
+T* copied(const std::vector<T>& values) {
   auto copy = std::make_unique<T[]>(values.size());
   std::copy(values.begin(), values.end(), copy.get());
-  nb::capsule owner(copy.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
-  if constexpr (kColumns == 1) {
-    return nb::ndarray<T, nb::numpy, nb::ndim<1>>(copy.release(), {values.size()}, owner);
-  } else {
-    return nb::ndarray<T, nb::numpy, nb::ndim<2>>(copy.release(),
-                                                  {values.size() / kColumns, kColumns}, owner);
-  }
+  return copy.release();
 }
 
-nb::tuple walk(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
-               const Outputs& outputs, std::size_t kicks, std::size_t moves, std::uint64_t seed) {
-  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
-  if (circuit.num_inputs > Walk::kMaxInputs) {
-    refuse("a walk is over circuits of at most " + std::to_string(Walk::kMaxInputs) +
-           " inputs, not " + std::to_string(num_inputs));
-  }
+template <typename T>
+nb::capsule owner(T* data) {
+  return nb::capsule(data, [](void* owned) noexcept { delete[] static_cast<T*>(owned); });
+}
+
+template <typename T>
+nb::ndarray<T, nb::numpy, nb::ndim<1>> array(const std::vector<T>& values) {
+  T* data = copied(values);
+  return {data, {values.size()}, owner(data)};
+}
+
+template <typename T>
+nb::ndarray<T, nb::numpy, nb::ndim<2>> matrix(const std::vector<T>& values, std::size_t columns) {
+  T* data = copied(values);
+  return {data, {values.size() / columns, columns}, owner(data)};
+}
+
+nb::tuple walk(const Words& rows, const Fanin& fanin, const Table& table, const Outputs& outputs,
+               std::size_t kicks, std::size_t moves, std::uint64_t seed) {
+  const auto circuit =
+      gatewright::binding::view(static_cast<std::int64_t>(rows.shape(0)), fanin, table, outputs);
   gatewright::validate(circuit);
-  Walk found(circuit, seed);
+  Walk found(circuit, rows.data(), rows.shape(1), seed);
   {
     nb::gil_scoped_release release;
     found.advance(kicks, moves);
   }
-  return nb::make_tuple(array<std::int32_t, 2>(found.fanin()),
-                        array<std::uint8_t, 1>(found.table()),
-                        array<std::int32_t, 1>(found.outputs()));
+  return nb::make_tuple(matrix(found.fanin(), 2), array(found.table()), array(found.outputs()));
+}
+
+void make(Reachable* self, std::int64_t num_inputs, const Fanin& fanin, const Table& table) {
+  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, nullptr, 0);
+  gatewright::validate(circuit);
+  new (self) Reachable(circuit);
+}
+
+nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<2>> rows(Reachable& self,
+                                                        const std::vector<std::int32_t>& nodes,
+                                                        std::size_t most) {
+  if (nodes.size() > Reachable::kMaxSources || most > Reachable::kMaxSources) {
+    refuse("at most " + std::to_string(Reachable::kMaxSources) + " nodes and sources");
+  }
+  for (const std::int32_t node : nodes) {
+    if (node < 1 || static_cast<std::size_t>(node) >= self.num_nodes()) {
+      refuse("no input or gate is node " + std::to_string(node));
+    }
+  }
+  const std::vector<std::uint32_t> codes = self.codes(nodes, most);
+  const std::size_t num_words = codes.size() / 64;
+  std::vector<std::uint64_t> words(nodes.size() * num_words);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (std::size_t row = 0; row < codes.size(); ++row) {
+      words[i * num_words + row / 64] |= std::uint64_t{codes[row] >> i & 1} << row % 64;
+    }
+  }
+  return matrix(words, num_words);
 }
 
 }  // namespace
 
 void bind_walk(nb::module_& module) {
-  module.def("walk", &walk, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
+  nb::class_<Reachable>(module, "Reachable")
+      .def("__init__", &make, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert())
+      .def("rows", &rows, "nodes"_a, "most"_a);
+  module.def("walk", &walk, "rows"_a.noconvert(), "fanin"_a.noconvert(), "table"_a.noconvert(),
              "outputs"_a.noconvert(), "kicks"_a, "moves"_a, "seed"_a,
-             "Another circuit of the same function.");
+             "Another circuit that gives the same on these rows.");
 }

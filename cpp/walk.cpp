@@ -1,6 +1,7 @@
 #include "walk.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace gatewright {
@@ -12,8 +13,15 @@ using Node = std::int32_t;
 // Outer gates that are tried where two gates may take a gate's place.
 constexpr std::size_t kOuterTrials = 8;
 
-constexpr Word kVariables[6] = {0xAAAAAAAAAAAAAAAA, 0xCCCCCCCCCCCCCCCC, 0xF0F0F0F0F0F0F0F0,
-                                0xFF00FF00FF00FF00, 0xFFFF0000FFFF0000, 0xFFFFFFFF00000000};
+// Divisors of a gate: all nodes up to so many; else those so near, some drawn, and what is read by
+// the gate and those first below it.
+constexpr std::size_t kAllNodes = 256, kNear = 64, kDrawn = 64, kBelow = 14;
+
+// Words that are looked at between two tests whether more need be.
+constexpr std::size_t kStep = 4;
+
+// Words of a divisor's value that its hash is of.
+constexpr std::size_t kHashedWords = 8;
 
 std::size_t at(Node node) { return static_cast<std::size_t>(node); }
 
@@ -56,16 +64,18 @@ Node literal(Node node, int at_0, int at_1) {
 
 }  // namespace
 
-Walk::Walk(const CircuitView& circuit, std::uint64_t seed)
-    : num_inputs_(circuit.num_inputs),
-      first_gate_(1 + circuit.num_inputs),
-      num_words_(num_inputs_ <= 6 ? 1 : std::size_t{1} << (num_inputs_ - 6)),
+Walk::Walk(const CircuitView& circuit, const Word* rows, std::size_t num_words, std::uint64_t seed)
+    : first_gate_(1 + circuit.num_inputs),
+      num_words_(num_words),
       state_(seed),
       fanin_(circuit.fanin, circuit.fanin + 2 * circuit.num_gates),
       outputs_(circuit.outputs, circuit.outputs + circuit.num_outputs),
       table_(circuit.table, circuit.table + circuit.num_gates),
+      values_(first_gate_ * num_words),
       target_(num_words_),
       care_(num_words_) {
+  std::copy_n(rows, circuit.num_inputs * num_words,
+              values_.begin() + static_cast<std::ptrdiff_t>(num_words));
   build();
 }
 
@@ -129,19 +139,9 @@ void Walk::build() {
   table_ = std::move(table);
 
   const std::size_t now = first_gate_ + table_.size();
-  const bool has_begun = !values_.empty();
   values_.resize(now * num_words_);
   flipped_.resize(now * num_words_);
   is_above_.resize(now);
-  if (!has_begun) {
-    for (std::size_t k = 0; k < num_words_; ++k) values_[k] = 0;
-    for (std::size_t i = 0; i < num_inputs_; ++i) {
-      for (std::size_t k = 0; k < num_words_; ++k) {
-        values_[(1 + i) * num_words_ + k] =
-            i < 6 ? kVariables[i] : mask(static_cast<int>(k >> (i - 6)));
-      }
-    }
-  }
   for (std::size_t gate = 0; gate < table_.size(); ++gate) {
     evaluate(table_[gate], value(fanin_[2 * gate]), value(fanin_[2 * gate + 1]),
              &values_[(first_gate_ + gate) * num_words_], num_words_);
@@ -233,18 +233,20 @@ void Walk::find_literals() {
   off_.clear();
   for (const Node node : divisors_) {
     const Word* x = value(node);
-    bool covers[4] = {true, true, true, true};
-    for (std::size_t k = 0; k < num_words_; ++k) {
-      const Word on = target_[k] & care_[k], off = ~target_[k] & care_[k];
-      covers[0] = covers[0] && (on & ~x[k]) == 0;
-      covers[1] = covers[1] && (on & x[k]) == 0;
-      covers[2] = covers[2] && (off & ~x[k]) == 0;
-      covers[3] = covers[3] && (off & x[k]) == 0;
-      if (!covers[0] && !covers[1] && !covers[2] && !covers[3]) break;
+    Word missed[4] = {0, 0, 0, 0};
+    for (std::size_t k = 0; k < num_words_;) {
+      for (const std::size_t end = std::min(num_words_, k + kStep); k < end; ++k) {
+        const Word on = target_[k] & care_[k], off = ~target_[k] & care_[k];
+        missed[0] |= on & ~x[k];
+        missed[1] |= on & x[k];
+        missed[2] |= off & ~x[k];
+        missed[3] |= off & x[k];
+      }
+      if (missed[0] != 0 && missed[1] != 0 && missed[2] != 0 && missed[3] != 0) break;
     }
     for (int inverted = 0; inverted < 2; ++inverted) {
-      if (covers[inverted]) on_.push_back(2 * node + inverted);
-      if (covers[2 + inverted]) off_.push_back(2 * node + inverted);
+      if (missed[inverted] == 0) on_.push_back(2 * node + inverted);
+      if (missed[2 + inverted] == 0) off_.push_back(2 * node + inverted);
     }
   }
 }
@@ -255,17 +257,34 @@ void Walk::find_pairs() {
   const std::size_t n = num_words_;
   for (int side = 0; side < 2; ++side) {
     const std::vector<Node>& literals = side == 0 ? on_ : off_;
+    // what each is where the target is not what it should be
+    words_.clear();
+    for (std::size_t k = 0; k < n; ++k) {
+      if ((care_[k] & ~(target_[k] ^ mask(side))) != 0) words_.push_back(k);
+    }
+    const std::size_t width = (words_.size() + kStep - 1) / kStep * kStep;
+    surplus_.assign(literals.size() * width, 0);
+    for (std::size_t j = 0; j < literals.size(); ++j) {
+      const Word *x = value(literals[j] >> 1), inverts = mask(literals[j]);
+      Word* own = &surplus_[j * width];
+      for (std::size_t w = 0; w < words_.size(); ++w) {
+        const std::size_t k = words_[w];
+        own[w] = (x[k] ^ inverts) & care_[k] & ~(target_[k] ^ mask(side));
+      }
+    }
     for (std::size_t j = 0; j < literals.size(); ++j) {
       const Node y = literals[j];
+      const Word* two = surplus_.data() + j * width;
       for (std::size_t i = 0; i < j; ++i) {
         const Node x = literals[i];
-        if (x >> 1 == y >> 1) continue;
-        const Word *one = value(x >> 1), *two = value(y >> 1);
+        const Word* one = surplus_.data() + i * width;
         Word wrong = 0;
-        for (std::size_t k = 0; k < n && wrong == 0; ++k) {
-          wrong = (one[k] ^ mask(x)) & (two[k] ^ mask(y)) & care_[k] & ~(target_[k] ^ mask(side));
+        for (std::size_t w = 0; w < width && wrong == 0; w += kStep) {
+          for (std::size_t k = w; k < w + kStep; ++k) wrong |= one[k] & two[k];
         }
-        if (wrong == 0) pairs_.push_back({x >> 1, y >> 1, and_table(x & 1, y & 1, side)});
+        if (wrong == 0 && x >> 1 != y >> 1) {
+          pairs_.push_back({x >> 1, y >> 1, and_table(x & 1, y & 1, side)});
+        }
       }
     }
   }
@@ -274,33 +293,37 @@ void Walk::find_pairs() {
   while (first < n && care_[first] == 0) ++first;
   if (first == n) return;
   const Word lowest = care_[first] & (~care_[first] + 1);
+  const std::size_t last = std::min(n, first + kHashedWords);
   const auto hash = [&](const Word* x, Word with) {
     const Word inverts = ((x[first] ^ (with & target_[first])) & lowest) != 0 ? ~Word{0} : 0;
     Word h = 0;
-    for (std::size_t k = first; k < n; ++k) {
+    for (std::size_t k = first; k < last; ++k) {
       h = (h ^ ((x[k] ^ (with & target_[k]) ^ inverts) & care_[k])) * 0x9E3779B97F4A7C15;
       h ^= h >> 32;
     }
     return h;
   };
-  alike_.clear();
-  for (const Node node : divisors_) {
-    const Word* x = value(node);
-    const auto found = alike_.find(hash(x, ~Word{0}));
-    if (found != alike_.end()) {
-      for (const Node other : found->second) {
-        const Word* y = value(other);
-        const bool is_inverted = ((x[first] ^ y[first] ^ target_[first]) & lowest) != 0;
-        Word wrong = 0;
-        for (std::size_t k = first; k < n && wrong == 0; ++k) {
-          wrong = (x[k] ^ y[k] ^ target_[k] ^ mask(is_inverted)) & care_[k];
-        }
-        if (wrong == 0) {
-          pairs_.push_back({other, node, static_cast<std::uint8_t>(is_inverted ? 0x9 : 0x6)});
-        }
+  const std::size_t num_chains = std::bit_ceil(2 * divisors_.size());
+  chains_.assign(num_chains, {-1, -1});
+  next_.resize(divisors_.size());
+  for (std::size_t j = 0; j < divisors_.size(); ++j) {
+    const Word* x = value(divisors_[j]);
+    for (Node i = chains_[hash(x, ~Word{0}) & (num_chains - 1)].first; i >= 0; i = next_[at(i)]) {
+      const Word* y = value(divisors_[at(i)]);
+      const bool is_inverted = ((x[first] ^ y[first] ^ target_[first]) & lowest) != 0;
+      Word wrong = 0;
+      for (std::size_t k = first; k < n && wrong == 0; ++k) {
+        wrong = (x[k] ^ y[k] ^ target_[k] ^ mask(is_inverted)) & care_[k];
+      }
+      if (wrong == 0) {
+        pairs_.push_back(
+            {divisors_[at(i)], divisors_[j], static_cast<std::uint8_t>(is_inverted ? 0x9 : 0x6)});
       }
     }
-    alike_[hash(x, 0)].push_back(node);
+    Chain& chain = chains_[hash(x, 0) & (num_chains - 1)];
+    next_[j] = -1;
+    (chain.first < 0 ? chain.first : next_[at(chain.last)]) = static_cast<Node>(j);
+    chain.last = static_cast<Node>(j);
   }
 }
 
@@ -365,16 +388,42 @@ void Walk::consider_triples() {
   }
 }
 
+// Nodes that do not read the gate: in a large circuit those that are near in the order, some of
+// those below, and some drawn.
+void Walk::find_divisors(Node gate) {
+  const std::size_t n = is_above_.size();
+  divisors_.clear();
+  if (n <= kAllNodes) {
+    for (std::size_t node = 1; node < n; ++node) divisors_.push_back(static_cast<Node>(node));
+  } else {
+    const std::size_t begin = at(gate) > kNear ? at(gate) - kNear : 1;
+    const std::size_t end = std::min(n, at(gate) + kNear);
+    for (std::size_t node = begin; node < end; ++node) divisors_.push_back(static_cast<Node>(node));
+    for (std::size_t k = 0; k < kDrawn; ++k) {
+      divisors_.push_back(static_cast<Node>(1 + below(n - 1)));
+    }
+    waiting_.assign(1, gate);
+    for (std::size_t k = 0; k < waiting_.size() && k < kBelow; ++k) {
+      if (at(waiting_[k]) < first_gate_) continue;
+      const std::size_t g = at(waiting_[k]) - first_gate_;
+      for (const Node operand : {fanin_[2 * g], fanin_[2 * g + 1]}) {
+        waiting_.push_back(operand);
+        divisors_.push_back(operand);
+      }
+    }
+    std::sort(divisors_.begin(), divisors_.end());
+    divisors_.erase(std::unique(divisors_.begin(), divisors_.end()), divisors_.end());
+  }
+  std::erase_if(divisors_, [this](Node node) { return is_above_[at(node)] != 0; });
+}
+
 void Walk::move(int loss) {
   if (table_.empty()) return;
   const std::size_t gate = below(table_.size());
   const Node node = static_cast<Node>(first_gate_ + gate);
   find_care(node);
   std::copy_n(value(node), num_words_, target_.begin());
-  divisors_.clear();
-  for (std::size_t other = 1; other < is_above_.size(); ++other) {
-    if (is_above_[other] == 0) divisors_.push_back(static_cast<Node>(other));
-  }
+  find_divisors(node);
   find_freed(node);
   gain_ = least_gain_ = -loss;
   num_equal_ = 0;

@@ -1,10 +1,9 @@
-// A random walk over circuits of one small function, never to a larger one. Knows nothing of
-// Python; gatewright/walking.py is the specification.
+// A random walk over circuits that give the same on some rows, never to a larger one. Knows nothing
+// of Python; gatewright/walking.py is the specification.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include "simulate.hpp"
@@ -13,15 +12,13 @@ namespace gatewright {
 
 class Walk {
  public:
-  static constexpr std::size_t kMaxInputs = 14;
-
-  // Copies the circuit, which must be valid, of at most kMaxInputs inputs.
-  Walk(const CircuitView& circuit, std::uint64_t seed);
+  // Copies the circuit, which must be valid, and the rows of its inputs, input by input.
+  Walk(const CircuitView& circuit, const std::uint64_t* rows, std::size_t num_words,
+       std::uint64_t seed);
 
   // Makes so many kicks, which may each cost a gate, and then so many moves, which do not.
   void advance(std::size_t kicks, std::size_t moves);
 
-  [[nodiscard]] std::size_t num_inputs() const { return num_inputs_; }
   [[nodiscard]] const std::vector<std::int32_t>& fanin() const { return fanin_; }
   [[nodiscard]] const std::vector<std::uint8_t>& table() const { return table_; }
   [[nodiscard]] const std::vector<std::int32_t>& outputs() const { return outputs_; }
@@ -43,12 +40,17 @@ class Walk {
     std::uint8_t table;
   };
 
+  struct Chain {
+    Node first, last;
+  };
+
   std::size_t below(std::size_t bound);
   void build();
   void count_readers();
   void move(int loss);
   void find_care(Node gate);
   void find_freed(Node gate);
+  void find_divisors(Node gate);
   void find_literals();
   void find_pairs();
   void consider_literals();
@@ -61,7 +63,7 @@ class Walk {
     return &values_[static_cast<std::size_t>(node) * num_words_];
   }
 
-  std::size_t num_inputs_, first_gate_, num_words_;
+  std::size_t first_gate_, num_words_;
   std::uint64_t state_;
   std::vector<Node> fanin_, outputs_;
   std::vector<std::uint8_t> table_;
@@ -71,7 +73,10 @@ class Walk {
   std::vector<Word> target_, care_;        // what is wanted, and the rows on which it matters
   std::vector<Node> divisors_, on_, off_;  // nodes; literals that are 1 where the target is, isn't
   std::vector<Pair> pairs_;
-  std::unordered_map<Word, std::vector<Node>> alike_;
+  std::vector<std::size_t> words_;
+  std::vector<Word> surplus_;
+  std::vector<Chain> chains_;  // divisors by what hashes alike, in their order
+  std::vector<Node> next_;     // by divisor: the next of its chain, or -1
   std::vector<Node> waiting_, counted_;
   int least_gain_ = 0, gain_ = 0, num_freed_ = 0;
   std::size_t num_equal_ = 0;

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import sys
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +13,65 @@ from hypothesis import strategies as st
 
 from gatewright import native
 from gatewright.automata import life_circuit, life_rule
-from gatewright.circuit import Circuit
+from gatewright.circuit import Builder, Circuit, Words, all_inputs
 from gatewright.passes import Record, optimize
-from gatewright.passes.objectives import Goal
+from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.sampled import sampled
 from gatewright.passes.sweep import sweep
 from gatewright.passes.walk import walk as walk_pass
 from gatewright.targets import read
-from gatewright.verify import prove
-from gatewright.walking import MAX_INPUTS, walk, walk_python
+from gatewright.verify import NotEquivalent, prove
+from gatewright.walking import ALL_NODES, walk, walk_python
 from native_programs import Machine, machines
 from random_circuits import built_circuits, multiplier, raw_circuits
 
 CIRCUITS = built_circuits(max_inputs=8, max_gates=25) | raw_circuits(max_inputs=8, max_gates=25)
-PASS = sys.modules["gatewright.passes.walk"]
+PASS: Any = sys.modules["gatewright.passes.walk"]
+SAMPLED = sys.modules["gatewright.passes.sampled"]
 
 
-def walked(circuit: Circuit, kicks: int, moves: int, seed: int = 0) -> Circuit:
-    found = walk(
-        circuit.num_inputs, circuit.fanin, circuit.table, circuit.outputs,
-        kicks=kicks, moves=moves, seed=seed,
-    )  # fmt: skip
+def walked(circuit: Circuit, rows: Words, kicks: int, moves: int, seed: int = 0) -> Circuit:
+    arrays = circuit.fanin, circuit.table, circuit.outputs
+    found = walk(rows, *arrays, kicks=kicks, moves=moves, seed=seed)
     return Circuit(*found, circuit.input_names, circuit.output_names)
+
+
+def some_rows(num_inputs: int, num_words: int, seed: int) -> Words:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 1 << 64, (num_inputs, num_words), dtype=np.uint64)
+
+
+def assert_native_does_as_python(
+    circuit: Circuit, rows: Words, kicks: int, moves: int, seed: int
+) -> None:
+    module = native.load()
+    assert module is not None
+    arguments = rows, circuit.fanin, circuit.table, circuit.outputs, kicks, moves, seed
+    for mine, specified in zip(module.walk(*arguments), walk_python(*arguments), strict=True):
+        np.testing.assert_array_equal(mine, specified, strict=True)
 
 
 @settings(max_examples=150)
 @given(
     circuit=CIRCUITS,
+    num_words=st.integers(0, 12),
     kicks=st.integers(0, 3),
     moves=st.integers(0, 30),
     seed=st.integers(0, 2**64 - 1),
 )
 def test_native_takes_the_steps_of_python(
-    circuit: Circuit, kicks: int, moves: int, seed: int
+    circuit: Circuit, num_words: int, kicks: int, moves: int, seed: int
 ) -> None:
-    module = native.load()
-    assert module is not None
-    arguments = (circuit.num_inputs, circuit.fanin, circuit.table, circuit.outputs)
-    for mine, specified in zip(
-        module.walk(*arguments, kicks, moves, seed),
-        walk_python(*arguments, kicks, moves, seed),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(mine, specified, strict=True)
+    k = circuit.num_inputs
+    rows = some_rows(k, num_words, seed) if num_words else all_inputs(k)
+    assert_native_does_as_python(circuit, rows, kicks, moves, seed)
+
+
+def test_native_takes_the_steps_of_python_where_not_all_nodes_are_divisors() -> None:
+    circuit = multiplier(8, is_swapped=False)
+    assert circuit.num_nodes > ALL_NODES
+    for seed in range(4):
+        assert_native_does_as_python(circuit, some_rows(16, 9, seed), 1, 20, seed)
 
 
 @settings(max_examples=100)
@@ -61,24 +79,29 @@ def test_native_takes_the_steps_of_python(
 def test_a_walk_keeps_the_function_and_a_kick_costs_a_gate_at_most(
     circuit: Circuit, kicks: int, seed: int
 ) -> None:
-    after = walked(circuit, kicks, 20, seed)
+    after = walked(circuit, all_inputs(circuit.num_inputs), kicks, 20, seed)
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert after.num_gates <= sweep(circuit).num_gates + kicks
 
 
+def test_a_walk_keeps_what_the_rows_show_alone() -> None:
+    circuit = multiplier(8, is_swapped=False)
+    rows = some_rows(16, 2, 5)
+    after = walked(circuit, rows, 0, 900)
+    np.testing.assert_array_equal(after.simulate(rows), circuit.simulate(rows))
+    assert after.num_gates < walked(circuit, some_rows(16, 40, 5), 0, 900).num_gates
+    with pytest.raises(NotEquivalent):
+        prove(circuit, after)
+
+
 @pytest.mark.parametrize("is_native", [True, False])
-def test_what_is_no_circuit_of_few_inputs_is_refused(
-    is_native: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_circuit_is_refused(is_native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not is_native:
         monkeypatch.setattr(native, "load", lambda: None)
-    options: dict[str, Any] = {"kicks": 0, "moves": 1, "seed": 0}
-    fanin, table = np.array([[1, 2]], np.int32), np.array([0x8], np.uint8)
-    outputs = np.array([2 * (MAX_INPUTS + 2)], np.int32)
-    with pytest.raises(ValueError, match="at most 14 inputs, not 15"):
-        walk(MAX_INPUTS + 1, fanin, table, outputs, **options)
+    fanin, table = np.array([[1, 9]], np.int32), np.array([0x8], np.uint8)
+    outputs = np.array([6], np.int32)
     with pytest.raises(ValueError, match="node 9"):
-        walk(2, np.array([[1, 9]], np.int32), table, outputs[:0], **options)
+        walk(all_inputs(2), fanin, table, outputs, kicks=0, moves=1, seed=0)
 
 
 def test_a_small_circuit_becomes_smaller_than_abc_makes_it(epfl: Path) -> None:
@@ -115,10 +138,10 @@ def test_windows_cut_every_live_gate_once_and_in_order(epfl: Path, cut: str) -> 
     assert max(map(len, windows)) > 10
 
 
-def test_a_circuit_of_many_inputs_is_walked_in_windows(
-    epfl: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_circuit_is_walked_in_windows(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PASS, "PATIENCE", 3)
+    monkeypatch.setattr(PASS, "WHOLE_GATES", 0)
+    monkeypatch.setattr(PASS, "sampled", None)
     circuit = read(epfl / "router.aig")
     after = walk_pass(circuit, Goal(seconds=20))
     assert after.num_gates < 210
@@ -133,12 +156,89 @@ def test_a_circuit_of_many_inputs_is_walked_in_windows(
 @given(circuit=CIRCUITS)
 def test_windows_take_any_circuit(circuit: Circuit) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PASS, "WHOLE_INPUTS", -1)
+        patch.setattr(PASS, "WHOLE_GATES", -1)
         patch.setattr(PASS, "MAX_LEAVES", 3)
         patch.setattr(PASS, "PATIENCE", 4)
         after = walk_pass(circuit, Goal(seconds=20))
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert after.num_gates <= circuit.num_gates
+
+
+def test_no_window_ends_larger(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where kicks are all there is, walks end larger."""
+    monkeypatch.setattr(PASS, "MOVES_A_GATE", 0)
+    circuit = sweep(read(epfl / "router.aig"))
+    windows = PASS._cones(circuit, random.Random(0))
+    after = PASS._walked(circuit, windows, random.Random(0), Deadline(20), 6, 0)
+    assert after.num_gates <= circuit.num_gates
+    assert after.table.tolist() != circuit.table.tolist()
+
+
+@pytest.mark.parametrize(("sources", "gates"), [(2, 7), (6, 6)])
+def test_what_cannot_occur_on_leaves_is_used(
+    sources: int, gates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of x = abc and y = a or b or c the AND is x: where x and y are free it is a gate."""
+    builder = Builder("abcd")
+    a, b, c, d = builder.inputs
+    x, y = builder.land(builder.land(a, b), c), builder.lor(builder.lor(a, b), c)
+    for name, literal in (("x", x), ("y", y), ("z", builder.lor(builder.land(x, y), d))):
+        builder.output(name, literal)
+    builder.output("w", builder.lxor(x, d))
+    monkeypatch.setattr(PASS, "WHOLE_GATES", -1)
+    monkeypatch.setattr(PASS, "MAX_LEAVES", 2)
+    monkeypatch.setattr(PASS, "SOURCES", sources)
+    after = walk_pass(builder.build(), Goal(seconds=20))
+    assert after.num_gates == gates
+    assert prove(after, builder.build())
+
+
+@settings(max_examples=20)
+@given(circuit=CIRCUITS, seed=st.integers(0, 99))
+def test_samples_take_any_circuit(circuit: Circuit, seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SAMPLED, "PATIENCE", 20)
+        after = sampled(circuit, Goal(seconds=20), random.Random(seed), Deadline(20))
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+    assert after.num_gates <= circuit.num_gates
+
+
+def test_a_circuit_of_many_inputs_is_walked_on_samples(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SAMPLED, "PATIENCE", 300)
+    circuit = read(epfl / "router.aig")
+    after = walk_pass(circuit, Goal(seconds=20))
+    assert after.num_gates < 160
+    assert prove(circuit, after)
+    again, other = (walk_pass(circuit, Goal(seconds=20, seed=seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(again.fanin, after.fanin)
+    np.testing.assert_array_equal(again.table, after.table)
+    assert other.fanin.tolist() != after.fanin.tolist()
+
+
+def test_what_no_sample_shows_a_proof_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output that is 1 on one of 2**40 rows is never seen, and is kept."""
+    builder = Builder([f"x{i}" for i in range(40)])
+    literals = [x ^ i % 3 % 2 for i, x in enumerate(builder.inputs)]
+    builder.output("rare", reduce(builder.land, literals))
+    builder.output("often", builder.lxor(*builder.inputs[:2]))
+    circuit = builder.build()
+    monkeypatch.setattr(SAMPLED, "PATIENCE", 20)
+    after = walk_pass(circuit, Goal(seconds=20))
+    assert after.num_gates == circuit.num_gates == 40
+    assert prove(circuit, after)
+    monkeypatch.setattr(SAMPLED, "prove", lambda *_, **__: None)
+    with pytest.raises(NotEquivalent):
+        prove(circuit, walk_pass(circuit, Goal(seconds=20)))
+
+
+def test_what_is_not_proved_is_not_walked_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SAMPLED, "PATIENCE", 3)
+    monkeypatch.setattr(SAMPLED, "CONFLICTS", 0)
+    circuit = multiplier(9, is_swapped=False)
+    after = walk_pass(circuit, Goal(seconds=20))
+    assert prove(circuit, after)
 
 
 def test_without_time_or_for_other_objectives_nothing_is_walked(epfl: Path) -> None:
@@ -160,5 +260,5 @@ def test_what_cannot_be_proved_in_time_is_dropped() -> None:
 
 @machines("address,undefined")
 def test_the_core_is_clean_under_sanitizers(machine: Machine, tmp_path: Path) -> None:
-    program = machine.build("test_walk", ["walk", "simulate"], tmp_path, "-O1")
+    program = machine.build("test_walk", ["walk", "reachable", "simulate"], tmp_path, "-O1")
     assert machine.run(program) == "300 circuits, 0 wrong\n"

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +20,7 @@ def simulate_nodes(
 ) -> npt.NDArray[np.uint64]: ...
 def instruction_set() -> str: ...
 def walk(
-    num_inputs: int,
+    rows: npt.NDArray[np.uint64],
     fanin: npt.NDArray[np.int32],
     table: npt.NDArray[np.uint8],
     outputs: npt.NDArray[np.int32],
@@ -26,6 +28,13 @@ def walk(
     moves: int,
     seed: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]: ...
+
+class Reachable:
+    def __init__(
+        self, num_inputs: int, fanin: npt.NDArray[np.int32], table: npt.NDArray[np.uint8]
+    ) -> None: ...
+    def rows(self, nodes: Sequence[int], most: int) -> npt.NDArray[np.uint64]: ...
+
 def augment(
     images: npt.NDArray[np.uint8],
     rows: npt.NDArray[np.int64],

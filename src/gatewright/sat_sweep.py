@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gatewright import samples
 from gatewright.circuit import Bits, Circuit, Words, pack, unpack
 from gatewright.sweeping import Gates, sweeping
 from gatewright.window import Meter, Window
@@ -38,8 +39,7 @@ STRIDE = 1000
 #: Gates in a pair's window for SAT, before its whole cones are considered.
 NUM_WINDOW_GATES = 64
 
-#: Packed words of samples in a block, and the most blocks before the first pair is compared.
-BLOCK_WORDS = 32
+#: The most blocks of samples before the first pair is compared.
 MAX_BLOCKS = 16
 
 
@@ -75,7 +75,7 @@ def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
         outputs=np.concatenate([first[open_pairs], second[open_pairs]]),
         output_names=tuple(map(str, range(2 * len(undecided)))),
     )
-    words = _special_samples(miter.num_inputs, rng)
+    words = samples.special(miter.num_inputs, rng)
     budget, num_merged = 0, 0
     while True:
         sweeping = _Round(_by_level(miter), words, meter, rng, budget)
@@ -102,7 +102,7 @@ def merge(circuit: Circuit, meter: Meter, rng: np.random.Generator, budget: int)
         outputs=np.concatenate([circuit.outputs, circuit.outputs]),
         output_names=tuple(str(o) for o in range(2 * circuit.num_outputs)),
     )
-    words = _special_samples(circuit.num_inputs, rng)
+    words = samples.special(circuit.num_inputs, rng)
     sweeping = _Round(_by_level(twice), words, meter, rng, budget)
     sweeping.run()
     return sweeping.merged(circuit.output_names, circuit.name)
@@ -176,7 +176,7 @@ class _Round:
         self._sample(self.words[0])
         num_classes = 0
         for _ in range(MAX_BLOCKS):
-            self._sample(_random_samples(self.miter.num_inputs, self.rng))
+            self._sample(samples.drawn(self.miter.num_inputs, self.rng))
             before, num_classes = num_classes, self._grown.num_classes
             if num_classes <= before + before // 1000 or self.meter.is_spent:
                 return
@@ -195,7 +195,8 @@ class _Round:
             self._grown.answer(self._is_proved_by_sat(own, leader))
             return
         except _Differs as found:
-            self.words.append(_samples_around(found.row, self.rng))
+            near = samples.around(np.tile(found.row, (63, 1)), self.rng)
+            self.words.append(pack(np.vstack([found.row, near])))
         self._sample(self.words[-1])
         is_open = not self.meter.is_spent
         if self._grown.advance(is_open, is_open, 0) and self._grown.question() == (own, leader):
@@ -231,30 +232,6 @@ class _Round:
             self._given_up.add(pair)
             return False
         return True
-
-
-def _special_samples(k: int, rng: np.random.Generator) -> Words:
-    """Packed samples uint64[k, W]: all 0, all 1, one hot and one cold (of 1024 inputs at most)."""
-    chosen = rng.permutation(k)[:1024]
-    hot = np.zeros((1 + len(chosen), k), dtype=np.bool_)
-    hot[np.arange(1, len(hot)), chosen] = True
-    return pack(np.concatenate([hot, ~hot]))
-
-
-def _random_samples(k: int, rng: np.random.Generator) -> Words:
-    """Packed samples uint64[k, BLOCK_WORDS]: half of them with even odds, half with other odds."""
-    num_even = BLOCK_WORDS // 2
-    even = rng.integers(0, 1 << 64, size=(k, num_even), dtype=np.uint64)
-    num_rows = 64 * (BLOCK_WORDS - num_even)
-    odds = rng.random((num_rows, 1), dtype=np.float32)
-    return np.hstack([even, pack(rng.random((num_rows, k), dtype=np.float32) < odds)])
-
-
-def _samples_around(row: Bits, rng: np.random.Generator) -> Words:
-    """One word of samples, uint64[num_inputs, 1]: the row, and 63 with a bit or two flipped."""
-    flips = rng.random((64, len(row))) < 2 / len(row)
-    flips[0] = False
-    return pack(row ^ flips)
 
 
 def _by_level(circuit: Circuit) -> Circuit:

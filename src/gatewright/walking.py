@@ -1,6 +1,6 @@
-"""A random walk over circuits of one small function: in the native core, else in Python.
+"""A random walk over circuits that give the same on some rows: in the native core, else in Python.
 
-Each move takes a gate and what may stand in its place, given the rows on which an output depends
+Each move takes a gate and what may stand in its place, given those rows on which an output depends
 on it: a constant, another node, one other gate, or two. Of those that leave the fewest gates one
 is taken, whichever it is; mostly as many are left as before. So the walk goes where no single
 improvement leads, and does not come back larger. `_Walk` is the specification; the native `Walk`
@@ -12,6 +12,7 @@ Source of the moves: resubstitution under don't-cares, as in Mishchenko, Brayton
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -19,12 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import native
-
-#: Inputs of the circuits whose rows can all be looked at.
-MAX_INPUTS = 14
+from gatewright.circuit import Words
 
 #: Outer gates that are tried where two gates may take a gate's place.
 OUTER_TRIALS = 8
+
+#: Nodes that a gate may come to read: all up to so many; else those so near in the order, some
+#: drawn, and what is read by the gate and those first below it.
+ALL_NODES, NEAR, DRAWN, BELOW = 256, 64, 64, 14
 
 #: fanin int32[n, 2], table uint8[n], outputs int32[m] literals, as in `circuit.Circuit`.
 Arrays = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
@@ -33,7 +36,7 @@ WORD = (1 << 64) - 1
 
 
 def walk(
-    num_inputs: int,
+    rows: Words,
     fanin: npt.NDArray[np.int32],
     table: npt.NDArray[np.uint8],
     outputs: npt.NDArray[np.int32],
@@ -42,25 +45,21 @@ def walk(
     moves: int,
     seed: int,
 ) -> Arrays:
-    """A circuit of the same function, `moves` away, with as many gates or fewer.
+    """A circuit that gives the same on these rows, `moves` away, with as many gates or fewer.
 
     First come so many kicks, each of which may cost a gate. Gates that no output needs and that
-    fold are left out. ValueError where there are more than MAX_INPUTS inputs, or the arrays are no
-    circuit.
+    fold are left out. Rows are packed, uint64[inputs, W], as for `Circuit.simulate`; on all of them
+    (`circuit.all_inputs`) it is the same function. ValueError where the arrays are no circuit.
     """
     module = native.load()
     if module is not None:
-        return module.walk(num_inputs, fanin, table, outputs, kicks, moves, seed)
-    if num_inputs > MAX_INPUTS:
-        raise ValueError(
-            f"a walk is over circuits of at most {MAX_INPUTS} inputs, not {num_inputs}"
-        )
-    native.simulate_numpy(num_inputs, fanin, table, outputs, np.zeros((num_inputs, 0), np.uint64))
-    return walk_python(num_inputs, fanin, table, outputs, kicks, moves, seed)
+        return module.walk(rows, fanin, table, outputs, kicks, moves, seed)
+    native.simulate_numpy(len(rows), fanin, table, outputs, rows[:, :0])
+    return walk_python(rows, fanin, table, outputs, kicks, moves, seed)
 
 
 def walk_python(
-    num_inputs: int,
+    rows: Words,
     fanin: npt.NDArray[np.int32],
     table: npt.NDArray[np.uint8],
     outputs: npt.NDArray[np.int32],
@@ -69,7 +68,7 @@ def walk_python(
     seed: int,
 ) -> Arrays:
     """Do what `walk` does, in Python."""
-    walk = _Walk(num_inputs, fanin.tolist(), table.tolist(), outputs.tolist(), seed)
+    walk = _Walk(rows, fanin.tolist(), table.tolist(), outputs.tolist(), seed)
     for n in range(kicks + moves):
         walk.move(1 if n < kicks else 0)
     return (
@@ -101,19 +100,17 @@ class _Walk:
 
     def __init__(
         self,
-        num_inputs: int,
+        rows: Words,
         fanin: list[list[int]],
         table: list[int],
         outputs: list[int],
         seed: int,
     ) -> None:
-        self.first = 1 + num_inputs
-        self.full = (1 << (1 << num_inputs)) - 1
+        self.first = 1 + len(rows)
+        self.full = (1 << 64 * rows.shape[1]) - 1
+        self.inputs = [int.from_bytes(row.astype("<u8").tobytes(), "little") for row in rows]
         self.fanin, self.table, self.outputs = fanin, table, outputs
         self.state = seed
-        self.inputs = [
-            sum(1 << r for r in range(1 << num_inputs) if r >> i & 1) for i in range(num_inputs)
-        ]
         self.build()
 
     def below(self, bound: int) -> int:
@@ -177,7 +174,7 @@ class _Walk:
         gate = self.below(len(self.table))
         node = self.first + gate
         care, above = self.care(node)
-        divisors = [other for other in range(1, len(self.values)) if other not in above]
+        divisors = [other for other in self.near(node) if other not in above]
         choice = _Choice(self, node, loss)
         target = self.values[node]
         on, off = self.literals(target, care, divisors)
@@ -238,6 +235,19 @@ class _Walk:
             if output >> 1 in flipped:
                 care |= flipped[output >> 1] ^ self.values[output >> 1]
         return care, set(flipped)
+
+    def near(self, node: int) -> list[int]:
+        """All nodes, or of a large circuit those near in the order, some drawn, and some below."""
+        end = len(self.values)
+        if end <= ALL_NODES:
+            return [*range(1, end)]
+        nodes = {*range(max(1, node - NEAR), min(end, node + NEAR))}
+        nodes |= {1 + self.below(end - 1) for _ in range(DRAWN)}
+        waiting = [node]
+        for top in itertools.islice(waiting, BELOW):  # which grows meanwhile
+            if top >= self.first:
+                waiting += self.fanin[top - self.first]
+        return sorted({*nodes, *waiting[1:]})
 
     def literal(self, literal: int) -> int:
         return self.values[literal >> 1] ^ (self.full if literal & 1 else 0)

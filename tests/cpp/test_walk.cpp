@@ -1,12 +1,15 @@
 // Walks random circuits of seven inputs, two words a table, some of them with dead gates and
-// constants. What comes out must have the same truth tables, and no more gates than kicks cost.
+// constants, every fourth so large that not all nodes are divisors. What comes out must have the
+// same truth tables, and no more gates than kicks cost. What occurs on nodes must be reachable.
 // tests/test_walking.py compiles it with sanitizers.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <random>
 #include <vector>
 
+#include "reachable.hpp"
 #include "simulate.hpp"
 #include "walk.hpp"
 
@@ -15,19 +18,51 @@ namespace {
 constexpr std::size_t kInputs = 7;
 constexpr std::size_t kWords = 2;
 
-std::vector<std::uint64_t> truth(const gatewright::CircuitView& circuit) {
-  std::vector<std::uint64_t> words(kInputs * kWords), result(circuit.num_outputs * kWords);
+std::vector<std::uint64_t> all_rows() {
+  std::vector<std::uint64_t> words(kInputs * kWords);
   for (std::size_t row = 0; row < 64 * kWords; ++row) {
     for (std::size_t i = 0; i < kInputs; ++i) {
       words[i * kWords + row / 64] |= std::uint64_t{row >> i & 1} << (row % 64);
     }
   }
-  gatewright::simulate(circuit, kWords, words.data(), result.data());
+  return words;
+}
+
+std::vector<std::uint64_t> truth(const gatewright::CircuitView& circuit) {
+  std::vector<std::uint64_t> result(circuit.num_outputs * kWords);
+  gatewright::simulate(circuit, kWords, all_rows().data(), result.data());
   return result;
 }
 
+// Whether all combinations that occur on three gates are among those that may.
+bool is_reached(const gatewright::CircuitView& circuit, std::mt19937& random) {
+  if (circuit.num_gates < 8) return true;
+  std::vector<std::int32_t> nodes, outputs;
+  for (std::size_t n = 0; n < 3; ++n) {
+    const std::size_t gate = n * circuit.num_gates / 3 + random() % (circuit.num_gates / 3);
+    nodes.push_back(static_cast<std::int32_t>(1 + kInputs + gate));
+    outputs.push_back(2 * nodes.back());
+  }
+  const auto values = truth(
+      {kInputs, circuit.num_gates, outputs.size(), circuit.fanin, circuit.table, outputs.data()});
+  gatewright::Reachable reachable(circuit);
+  for (const std::size_t most : {std::size_t{3}, std::size_t{5}, std::size_t{12}}) {
+    const auto codes = reachable.codes(nodes, most);
+    for (std::size_t row = 0; row < 64 * kWords; ++row) {
+      std::uint32_t code = 0;
+      for (std::size_t n = 0; n < nodes.size(); ++n) {
+        const auto bit = values[n * kWords + row / 64] >> row % 64 & 1;
+        code |= static_cast<std::uint32_t>(bit) << n;
+      }
+      if (std::find(codes.begin(), codes.end(), code) == codes.end()) return false;
+    }
+  }
+  return true;
+}
+
 bool is_right(std::mt19937& random) {
-  const std::size_t num_gates = random() % 60, num_outputs = random() % 5;
+  const std::size_t most = random() % 4 == 0 ? 600 : 60;
+  const std::size_t num_gates = random() % most, num_outputs = random() % 5;
   std::vector<std::int32_t> fanin, outputs;
   std::vector<std::uint8_t> table;
   for (std::size_t gate = 0; gate < num_gates; ++gate) {
@@ -42,7 +77,7 @@ bool is_right(std::mt19937& random) {
   const gatewright::CircuitView circuit{kInputs,      num_gates,    num_outputs,
                                         fanin.data(), table.data(), outputs.data()};
   const std::size_t kicks = random() % 4;
-  gatewright::Walk walk(circuit, random());
+  gatewright::Walk walk(circuit, all_rows().data(), kWords, random());
   walk.advance(kicks, 50);
   const gatewright::CircuitView after{kInputs,
                                       walk.table().size(),
@@ -51,7 +86,8 @@ bool is_right(std::mt19937& random) {
                                       walk.table().data(),
                                       walk.outputs().data()};
   gatewright::validate(after);
-  return after.num_gates <= num_gates + kicks && truth(circuit) == truth(after);
+  return after.num_gates <= num_gates + kicks && truth(circuit) == truth(after) &&
+         is_reached(circuit, random);
 }
 
 }  // namespace

@@ -57,10 +57,12 @@ PASSES: dict[str, Pass] = {
 EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
 
 #: Those that take as long as they are given: the first a share of the time budget, of a large
-#: circuit more, since ABC's scripts take seconds there; the others the same each of what is left.
+#: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
+#: walk between two others less: it is there to change the structure, and the last makes it small.
 TIMED = (*EXTERNAL, "exact", "walk")
-FIRST_SHARE = 0.5
-FIRST_SHARE_OF_LARGE = 0.75
+FIRST_SHARE = 0.4
+FIRST_SHARE_OF_LARGE = 0.6
+LATER_SHARES = {"walk": 0.1, "resynthesize": 0.3}
 
 OWN = ("fraig", "collapse", "rewrite")
 
@@ -167,6 +169,9 @@ def optimize(
             passes.insert(passes.index("fraig") + 1, "ands")
         if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
             passes.insert(passes.index("rebuild") + 1, "fraig")
+            if effort == 2 and objective == "gates":  # there is no time for ABC twice
+                begin = passes.index("walk")
+                passes[begin : begin + 2] = []
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
     num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
     first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
@@ -176,7 +181,9 @@ def optimize(
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
         if name in TIMED:
-            share = max(first_share, 1 / num_searches)
+            share = 1 / num_searches
+            if num_searches > 1:
+                share = first_share or min(share, LATER_SHARES.get(name, share))
             num_searches, first_share = num_searches - 1, 0.0
             goal = replace(goal, seconds=seconds_left * share)
         after = PASSES[name](circuit, goal)

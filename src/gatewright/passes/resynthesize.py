@@ -95,6 +95,10 @@ CHOICES_TAKE = 2.5
 #: Share of a large circuit that a script not yet tried is expected to take away, in such times.
 UNTRIED_YIELD = 0.01
 
+#: Share of a large circuit than which a script that takes away less has done hardly anything. After
+#: PATIENCE such in a row `walk` is the better use of the time, where gates are to be few.
+SLIGHT = 0.003
+
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
 
@@ -142,12 +146,14 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
     in_vain: dict[str, Circuit] = {}
     script, start = scripts[0], circuit
     if len(scripts) > 2 and _is_arithmetic(circuit):
-        yields[script], script = 0.0, scripts[1]
-    while deadline.left > 0:
+        yields[script], yields[scripts[2]], script = 0.0, 0.0, scripts[1]
+    num_slight = 0
+    while deadline.left > 0 and (num_slight < PATIENCE or goal.objective != "gates"):
         found = abc.run(start, script, deadline.left)
         made = start if found is None else finished(found, goal)
         share = 1 - goal.cost(made)[0] / max(1, goal.cost(best)[0])
         yields[script] = share / takes[script]
+        num_slight = num_slight + 1 if share < SLIGHT else 0
         is_first, best_before = best is circuit, best
         best = goal.best(best, made)
         if best is best_before:

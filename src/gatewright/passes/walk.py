@@ -1,9 +1,11 @@
 """walk: small parts of the circuit wander among their circuits of as many gates or fewer.
 
 A circuit of few inputs is one such part, walked with every row in sight (`gatewright.walking`): so
-its don't-cares are all known. Others are cut into windows of few leaves, anew each round, and each
-is walked as a circuit of its own. Two ways of cutting take turns: cones, which are deep, and gates
-that read what is in the window already, which are wide and cross between cones.
+its don't-cares are all known. One of many inputs and few gates is walked whole too, on samples
+(`passes.sampled`). Others are cut into windows of few leaves, anew each round, and each is walked
+as a circuit of its own, on the rows that can occur on its leaves (`gatewright.reachable`). Two ways
+of cutting take turns: cones, which are deep, and gates that read what is in the window already,
+which are wide and cross between cones.
 """
 
 from __future__ import annotations
@@ -15,16 +17,21 @@ import numpy as np
 
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.sampled import sampled
 from gatewright.passes.sweep import sweep
+from gatewright.reachable import reachable
 from gatewright.walking import walk as walk_small
 
-#: Inputs and gates of the circuits that are one window.
-WHOLE_INPUTS = 12
+#: Gates of the circuits that are walked whole, and inputs of those whose rows can all be looked at.
 WHOLE_GATES = 1_000
+WHOLE_INPUTS = 12
 
 #: Leaves and gates of the windows of others.
-MAX_LEAVES = 10
+MAX_LEAVES = 8
 MAX_GATES = 100
+
+#: Free sources of the gates that show what can occur on the leaves. 14 took longer for the same.
+SOURCES = 12
 
 #: Moves a round: of a whole circuit, and for each gate of a window.
 WHOLE_MOVES = 1_000
@@ -51,7 +58,9 @@ def walk(circuit: Circuit, goal: Goal) -> Circuit:
     if goal.objective != "gates":
         return circuit
     rng, deadline = random.Random(goal.seed), Deadline(goal.seconds)
-    is_whole = circuit.num_inputs <= WHOLE_INPUTS and circuit.num_gates <= WHOLE_GATES
+    is_whole = circuit.num_gates <= WHOLE_GATES
+    if is_whole and circuit.num_inputs > WHOLE_INPUTS:
+        return sampled(circuit, goal, rng, deadline)
     patience = goal.persistence * (WHOLE_PATIENCE if is_whole else PATIENCE)
     best = now = circuit
     since = round_ = 0
@@ -82,6 +91,7 @@ def _walked(
     first = circuit.first_gate
     is_read = _read_outside(circuit, windows)
     builder = Builder(circuit.input_names, circuit.name)
+    around = reachable(circuit)
     literal = [FALSE, *builder.inputs, *[FALSE] * circuit.num_gates]
     for window in windows:
         inside = set(window)
@@ -98,7 +108,7 @@ def _walked(
         seed = rng.getrandbits(63)
         if deadline.left > 0:
             made = walk_small(
-                len(leaves),
+                around.rows(leaves, SOURCES),
                 *part,
                 kicks=kicks,
                 moves=moves or MOVES_A_GATE * len(window),
