@@ -62,7 +62,7 @@ EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
 TIMED = (*EXTERNAL, "exact", "walk")
 FIRST_SHARE = 0.4
 FIRST_SHARE_OF_LARGE = 0.6
-LATER_SHARES = {"walk": 0.1, "resynthesize": 0.3}
+LATER_SHARES = {"walk": 0.1, "resynthesize": 0.35}
 
 OWN = ("fraig", "collapse", "rewrite")
 

@@ -147,9 +147,13 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
     script, start = scripts[0], circuit
     if len(scripts) > 2 and _is_arithmetic(circuit):
         yields[script], yields[scripts[2]], script = 0.0, 0.0, scripts[1]
-    num_slight = 0
-    while deadline.left > 0 and (num_slight < PATIENCE or goal.objective != "gates"):
+    num_slight, unit = 0, 0.0
+    while deadline.left > takes[script] * unit / 2:  # else it would hardly end in time
+        if num_slight == PATIENCE and goal.objective == "gates":
+            break
+        begin = deadline.left
         found = abc.run(start, script, deadline.left)
+        unit = (begin - deadline.left) / takes[script]
         made = start if found is None else finished(found, goal)
         share = 1 - goal.cost(made)[0] / max(1, goal.cost(best)[0])
         yields[script] = share / takes[script]
