@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from itertools import product
 
 import numpy as np
@@ -342,3 +343,19 @@ def test_nothing_undecided_is_returned() -> None:
         with pytest.raises(Undecided) as caught:
             optimize(multiplier(14, False), passes=["swap"], seconds=0.3)
     assert 0.3 < caught.value.seconds < 30
+
+
+@pytest.mark.parametrize("has_abc", [True, False])
+def test_a_large_circuit_is_resynthesised_once_and_walked(
+    has_abc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["gatewright.passes"]
+    monkeypatch.setattr(module, "LARGE", 0)
+    monkeypatch.setattr(module.abc, "program", lambda: "abc" if has_abc else None)
+    monkeypatch.setitem(PASSES, "resynthesize", lambda circuit, _: circuit)
+    names: list[str] = []
+    optimize(multiplexers(), time_budget=1, record=lambda record: names.append(record.name))
+    resynthesis = ["resynthesize"] if has_abc else []
+    walks = ["walk"] if has_abc else ["walk", "walk"]
+    head = ["strash", "sweep", "rebuild", "fraig"]
+    assert names == [*head, *resynthesis, "fraig", *walks, "sweep"]

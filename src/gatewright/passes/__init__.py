@@ -169,7 +169,7 @@ def optimize(
             passes.insert(passes.index("fraig") + 1, "ands")
         if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
             passes.insert(passes.index("rebuild") + 1, "fraig")
-            if effort == 2 and objective == "gates":  # there is no time for ABC twice
+            if effort == 2 and objective == "gates" and is_there:  # there is no time for ABC twice
                 begin = passes.index("walk")
                 passes[begin : begin + 2] = []
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
