@@ -3,8 +3,8 @@
 For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
 every result proved; then ABC alone, each of its scripts over and over for as many CPU seconds as
 all of -O3 took, and the best of them. With --gates only two-input gates at -O2, and ABC for as
-long as that. Circuits are read from GATEWRIGHT_DATA/circuits/epfl, or --folder
-(github.com/lsils/benchmarks).
+long as that; with --ands only the ANDs that are left where XORs are free. Circuits are read from
+GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ LINE = (
 GATES_LINE = (
     "{circuit:11} {gates:7} gates; -O2 {gates_O2:7} in {cpu_seconds_O2} CPU-s, ABC "
     "{gates_abc:7} ({script_abc}), ratio {ratio:.4f}"
+)
+
+ANDS_LINE = (
+    "{circuit:11} {ands:6} ANDs of {gates:6} gates; -O2 {ands_O2:6} of {gates_O2:6} in "
+    "{cpu_seconds_O2} CPU-s, ratio {ratio:.4f}"
 )
 
 QUICK = ("ctrl", "int2float", "router")
@@ -161,10 +166,31 @@ def measure_gates(path: Path, time_budget: float, proof_seconds: float) -> dict[
     }
 
 
+def measure_ands(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """One circuit's ANDs at -O2 where XORs are free."""
+    circuit = targets.read(path)
+    before = sweep(circuit).stats()
+    small = optimized(circuit, 2, "and", time_budget, proof_seconds)
+    stats = small.circuit.stats()
+    return {
+        "circuit": path.stem,
+        "gates": before.gates,
+        "ands": before.ands,
+        "gates_O2": stats.gates,
+        "ands_O2": stats.ands,
+        "cpu_seconds_O2": round(small.seconds, 1),
+        "dropped": small.dropped,
+        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
+        "ratio": round(stats.ands / before.ands, 4),
+    }
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("circuits", nargs="*", metavar="CIRCUIT", help="names (all)")
-    options.add_argument("--gates", action="store_true", help="two-input gates at -O2, no more")
+    only = options.add_mutually_exclusive_group()
+    only.add_argument("--gates", action="store_true", help="two-input gates at -O2, no more")
+    only.add_argument("--ands", action="store_true", help="ANDs at -O2, no more")
     options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
     options.add_argument("--proof-seconds", type=float, default=120.0, metavar="SECONDS")
     default = Path(os.environ.get("GATEWRIGHT_DATA", "data")) / "circuits" / "epfl"
@@ -175,16 +201,18 @@ def main() -> None:
         options.error(f"{given.folder} holds no .aig files; put the benchmarks there, or --folder")
     names = given.circuits or (QUICK if given.quick else everything)
     budget = 3.0 if given.quick else given.time_budget
+    measured, line = (
+        (measure_gates, GATES_LINE) if given.gates
+        else (measure_ands, ANDS_LINE) if given.ands
+        else (measure, LINE)
+    )  # fmt: skip
     rows: list[dict[str, Any]] = []
     for name in names:
-        path = given.folder / f"{name}.aig"
-        if given.gates:
-            row = measure_gates(path, budget, given.proof_seconds)
-        else:
-            row = measure(path, budget, given.proof_seconds)
-        rows.append(row)
-        print((GATES_LINE if given.gates else LINE).format(**row), flush=True)
+        rows.append(measured(given.folder / f"{name}.aig", budget, given.proof_seconds))
+        print(line.format(**rows[-1]), flush=True)
         write(given.json, {"time_budget": budget, "rows": rows})
+    if given.ands:
+        return
     better = sum(row["ratio"] < 1 for row in rows)
     worse = sum(row["ratio"] > 1 for row in rows)
     print(f"smaller than ABC alone: {better} of {len(rows)}; larger: {worse}")

@@ -53,11 +53,12 @@ nb::ndarray<T, nb::numpy, nb::ndim<2>> matrix(const std::vector<T>& values, std:
 }
 
 nb::tuple walk(const Words& rows, const Fanin& fanin, const Table& table, const Outputs& outputs,
-               std::size_t kicks, std::size_t moves, std::uint64_t seed) {
+               std::size_t kicks, std::size_t moves, std::uint64_t seed, int and_cost,
+               int xor_cost) {
   const auto circuit =
       gatewright::binding::view(static_cast<std::int64_t>(rows.shape(0)), fanin, table, outputs);
   gatewright::validate(circuit);
-  Walk found(circuit, rows.data(), rows.shape(1), seed);
+  Walk found(circuit, rows.data(), rows.shape(1), {and_cost, xor_cost}, seed);
   {
     nb::gil_scoped_release release;
     found.advance(kicks, moves);
@@ -100,6 +101,6 @@ void bind_walk(nb::module_& module) {
       .def("__init__", &make, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert())
       .def("rows", &rows, "nodes"_a, "most"_a);
   module.def("walk", &walk, "rows"_a.noconvert(), "fanin"_a.noconvert(), "table"_a.noconvert(),
-             "outputs"_a.noconvert(), "kicks"_a, "moves"_a, "seed"_a,
+             "outputs"_a.noconvert(), "kicks"_a, "moves"_a, "seed"_a, "and_cost"_a, "xor_cost"_a,
              "Another circuit that gives the same on these rows.");
 }

@@ -64,9 +64,11 @@ Node literal(Node node, int at_0, int at_1) {
 
 }  // namespace
 
-Walk::Walk(const CircuitView& circuit, const Word* rows, std::size_t num_words, std::uint64_t seed)
+Walk::Walk(const CircuitView& circuit, const Word* rows, std::size_t num_words, GateCosts costs,
+           std::uint64_t seed)
     : first_gate_(1 + circuit.num_inputs),
       num_words_(num_words),
+      costs_(costs),
       state_(seed),
       fanin_(circuit.fanin, circuit.fanin + 2 * circuit.num_gates),
       outputs_(circuit.outputs, circuit.outputs + circuit.num_outputs),
@@ -177,14 +179,18 @@ void Walk::find_care(Node gate) {
   }
 }
 
-// Counts the gates that go with the gate, and takes their readings off `num_readers_`.
+int Walk::cost_of(std::uint8_t table) const {
+  return std::popcount(table) % 2 == 1 ? costs_.land : costs_.lxor;
+}
+
+// Adds up the gates that go with the gate, and takes their readings off `num_readers_`.
 void Walk::find_freed(Node gate) {
-  num_freed_ = 0;
+  freed_ = 0;
   waiting_.assign(1, gate);
   while (!waiting_.empty()) {
     const std::size_t g = at(waiting_.back()) - first_gate_;
     waiting_.pop_back();
-    ++num_freed_;
+    freed_ += cost_of(table_[g]);
     for (const Node operand : {fanin_[2 * g], fanin_[2 * g + 1]}) {
       if (--num_readers_[at(operand)] == 0 && at(operand) >= first_gate_) {
         waiting_.push_back(operand);
@@ -193,27 +199,29 @@ void Walk::find_freed(Node gate) {
   }
 }
 
-// How many freed gates stay for one more reader of the node.
+// What the freed gates cost that stay for one more reader of the node.
 int Walk::kept(Node node) {
-  int count = 0;
+  int cost = 0;
   waiting_.assign(1, node);
   while (!waiting_.empty()) {
     const Node top = waiting_.back();
     waiting_.pop_back();
     counted_.push_back(top);
     if (num_readers_[at(top)]++ == 0 && at(top) >= first_gate_) {
-      ++count;
       const std::size_t g = at(top) - first_gate_;
+      cost += cost_of(table_[g]);
       waiting_.push_back(fanin_[2 * g]);
       waiting_.push_back(fanin_[2 * g + 1]);
     }
   }
-  return count;
+  return cost;
 }
 
 // One of those that gain most, each as likely as the others; any, where a loss is allowed.
 void Walk::consider(const Change& change) {
-  int gain = num_freed_ - change.num_added;
+  int gain = freed_;
+  if (change.num_added >= 1) gain -= cost_of(change.outer);
+  if (change.num_added == 2) gain -= cost_of(change.inner);
   if (gain < gain_) return;
   counted_.clear();
   gain -= kept(change.num_added == 0 ? change.a >> 1 : change.a);
@@ -432,7 +440,7 @@ void Walk::move(int loss) {
   if (num_equal_ == 0) {
     find_pairs();
     consider_pairs(gate);
-    if (num_freed_ - 2 >= least_gain_) consider_triples();
+    if (freed_ - 2 * std::min(costs_.land, costs_.lxor) >= least_gain_) consider_triples();
   }
   if (num_equal_ > 0) {
     apply(gate, best_);
@@ -460,7 +468,7 @@ void Walk::apply(std::size_t gate, const Change& change) {
 }
 
 void Walk::advance(std::size_t kicks, std::size_t moves) {
-  for (; kicks > 0; --kicks) move(1);
+  for (; kicks > 0; --kicks) move(costs_.land);
   for (; moves > 0; --moves) move(0);
 }
 

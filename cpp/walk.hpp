@@ -10,13 +10,18 @@
 
 namespace gatewright {
 
+// What gates cost, at least 0: ANDs, whatever is inverted, and XORs.
+struct GateCosts {
+  int land, lxor;
+};
+
 class Walk {
  public:
   // Copies the circuit, which must be valid, and the rows of its inputs, input by input.
   Walk(const CircuitView& circuit, const std::uint64_t* rows, std::size_t num_words,
-       std::uint64_t seed);
+       GateCosts costs, std::uint64_t seed);
 
-  // Makes so many kicks, which may each cost a gate, and then so many moves, which do not.
+  // Makes so many kicks, which may each cost an AND, and then so many moves, which cost nothing.
   void advance(std::size_t kicks, std::size_t moves);
 
   [[nodiscard]] const std::vector<std::int32_t>& fanin() const { return fanin_; }
@@ -58,12 +63,14 @@ class Walk {
   void consider_triples();
   void consider(const Change& change);
   int kept(Node node);
+  int cost_of(std::uint8_t table) const;
   void apply(std::size_t gate, const Change& change);
   const Word* value(Node node) const {
     return &values_[static_cast<std::size_t>(node) * num_words_];
   }
 
   std::size_t first_gate_, num_words_;
+  GateCosts costs_;
   std::uint64_t state_;
   std::vector<Node> fanin_, outputs_;
   std::vector<std::uint8_t> table_;
@@ -78,7 +85,7 @@ class Walk {
   std::vector<Chain> chains_;  // divisors by what hashes alike, in their order
   std::vector<Node> next_;     // by divisor: the next of its chain, or -1
   std::vector<Node> waiting_, counted_;
-  int least_gain_ = 0, gain_ = 0, num_freed_ = 0;
+  int least_gain_ = 0, gain_ = 0, freed_ = 0;  // costs
   std::size_t num_equal_ = 0;
   Change best_{};
 };

@@ -15,13 +15,14 @@ from gatewright import native
 from gatewright.automata import life_circuit, life_rule
 from gatewright.circuit import Builder, Circuit, Words, all_inputs
 from gatewright.passes import Record, optimize
+from gatewright.passes.ands import ands
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.sampled import sampled
 from gatewright.passes.sweep import sweep
 from gatewright.passes.walk import walk as walk_pass
 from gatewright.targets import read
 from gatewright.verify import NotEquivalent, Undecided, prove
-from gatewright.walking import ALL_NODES, walk, walk_python
+from gatewright.walking import ALL_NODES, Costs, walk, walk_python
 from gatewright.window import Meter
 from native_programs import Machine, machines
 from random_circuits import built_circuits, multiplier, raw_circuits
@@ -31,9 +32,15 @@ PASS: Any = sys.modules["gatewright.passes.walk"]
 SAMPLED = sys.modules["gatewright.passes.sampled"]
 
 
-def walked(circuit: Circuit, rows: Words, kicks: int, moves: int, seed: int = 0) -> Circuit:
+#: Costs of an AND and of an XOR.
+COSTS = st.sampled_from([(1, 1), (4, 1), (1, 0), (0, 1)])
+
+
+def walked(
+    circuit: Circuit, rows: Words, kicks: int, moves: int, seed: int = 0, costs: Costs = (1, 1)
+) -> Circuit:
     arrays = circuit.fanin, circuit.table, circuit.outputs
-    found = walk(rows, *arrays, kicks=kicks, moves=moves, seed=seed)
+    found = walk(rows, *arrays, kicks=kicks, moves=moves, seed=seed, costs=costs)
     return Circuit(*found, circuit.input_names, circuit.output_names)
 
 
@@ -43,13 +50,14 @@ def some_rows(num_inputs: int, num_words: int, seed: int) -> Words:
 
 
 def assert_native_does_as_python(
-    circuit: Circuit, rows: Words, kicks: int, moves: int, seed: int
+    circuit: Circuit, rows: Words, kicks: int, moves: int, seed: int, costs: Costs = (1, 1)
 ) -> None:
     module = native.load()
     assert module is not None
     arguments = rows, circuit.fanin, circuit.table, circuit.outputs, kicks, moves, seed
-    for mine, specified in zip(module.walk(*arguments), walk_python(*arguments), strict=True):
-        np.testing.assert_array_equal(mine, specified, strict=True)
+    natives, specified = module.walk(*arguments, *costs), walk_python(*arguments, costs)
+    for mine, its in zip(natives, specified, strict=True):
+        np.testing.assert_array_equal(mine, its, strict=True)
 
 
 @settings(max_examples=150)
@@ -59,13 +67,14 @@ def assert_native_does_as_python(
     kicks=st.integers(0, 3),
     moves=st.integers(0, 30),
     seed=st.integers(0, 2**64 - 1),
+    costs=COSTS,
 )
 def test_native_takes_the_steps_of_python(
-    circuit: Circuit, num_words: int, kicks: int, moves: int, seed: int
+    circuit: Circuit, num_words: int, kicks: int, moves: int, seed: int, costs: Costs
 ) -> None:
     k = circuit.num_inputs
     rows = some_rows(k, num_words, seed) if num_words else all_inputs(k)
-    assert_native_does_as_python(circuit, rows, kicks, moves, seed)
+    assert_native_does_as_python(circuit, rows, kicks, moves, seed, costs)
 
 
 def test_native_takes_the_steps_of_python_where_not_all_nodes_are_divisors() -> None:
@@ -76,13 +85,17 @@ def test_native_takes_the_steps_of_python_where_not_all_nodes_are_divisors() -> 
 
 
 @settings(max_examples=100)
-@given(circuit=CIRCUITS, kicks=st.integers(0, 3), seed=st.integers(0, 99))
-def test_a_walk_keeps_the_function_and_a_kick_costs_a_gate_at_most(
-    circuit: Circuit, kicks: int, seed: int
+@given(circuit=CIRCUITS, kicks=st.integers(0, 3), seed=st.integers(0, 99), costs=COSTS)
+def test_a_walk_keeps_the_function_and_a_kick_costs_an_and_at_most(
+    circuit: Circuit, kicks: int, seed: int, costs: Costs
 ) -> None:
-    after = walked(circuit, all_inputs(circuit.num_inputs), kicks, 20, seed)
+    def cost(of: Circuit) -> int:
+        ands = of.stats().ands
+        return costs[0] * ands + costs[1] * (of.num_gates - ands)
+
+    after = walked(circuit, all_inputs(circuit.num_inputs), kicks, 20, seed, costs)
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
-    assert after.num_gates <= sweep(circuit).num_gates + kicks
+    assert cost(after) <= cost(sweep(circuit)) + kicks * costs[0]
 
 
 def test_a_walk_keeps_what_the_rows_show_alone() -> None:
@@ -110,6 +123,14 @@ def test_a_small_circuit_becomes_smaller_than_abc_makes_it(epfl: Path) -> None:
     circuit = read(epfl / "ctrl.aig")
     after = walk_pass(circuit, Goal(seconds=20))
     assert after.num_gates <= 62
+    assert prove(circuit, after)
+
+
+def test_few_ands_are_left_where_xors_are_free(epfl: Path) -> None:
+    """Cones of four leaves leave 83 of 260."""
+    circuit = ands(read(epfl / "int2float.aig"))
+    after = walk_pass(circuit, Goal("and", seconds=6))
+    assert after.stats().ands <= 62
     assert prove(circuit, after)
 
 
@@ -199,7 +220,9 @@ def test_what_cannot_occur_on_leaves_is_used(
 def test_samples_take_any_circuit(circuit: Circuit, seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SAMPLED, "PATIENCE", 20)
-        after = sampled(circuit, Goal(seconds=20), random.Random(seed), Deadline(20))
+        after = sampled(
+            circuit, Goal(seconds=20), (1, 1), random.Random(seed), Deadline(20)
+        )
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert after.num_gates <= circuit.num_gates
 

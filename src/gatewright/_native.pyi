@@ -27,6 +27,8 @@ def walk(
     kicks: int,
     moves: int,
     seed: int,
+    and_cost: int,
+    xor_cost: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]: ...
 
 class Reachable:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gatewright import native
+from gatewright import gates, native
 from gatewright.circuit import Words
 
 #: Outer gates that are tried where two gates may take a gate's place.
@@ -31,6 +31,9 @@ ALL_NODES, NEAR, DRAWN, BELOW = 256, 64, 64, 14
 
 #: fanin int32[n, 2], table uint8[n], outputs int32[m] literals, as in `circuit.Circuit`.
 Arrays = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+
+#: Of an AND, whatever is inverted, and of an XOR; at least 0.
+Costs = tuple[int, int]
 
 WORD = (1 << 64) - 1
 
@@ -44,18 +47,19 @@ def walk(
     kicks: int,
     moves: int,
     seed: int,
+    costs: Costs = (1, 1),
 ) -> Arrays:
-    """A circuit that gives the same on these rows, `moves` away, with as many gates or fewer.
+    """A circuit that gives the same on these rows, `moves` away, whose gates cost as much or less.
 
-    First come so many kicks, each of which may cost a gate. Gates that no output needs and that
-    fold are left out. Rows are packed, uint64[inputs, W], as for `Circuit.simulate`; on all of them
+    First come so many kicks, each of which may cost what an AND does. Gates that no output needs
+    and that fold are left out. Rows are packed, uint64[inputs, W], as for `Circuit.simulate`; on all of them
     (`circuit.all_inputs`) it is the same function. ValueError where the arrays are no circuit.
     """
     module = native.load()
     if module is not None:
-        return module.walk(rows, fanin, table, outputs, kicks, moves, seed)
+        return module.walk(rows, fanin, table, outputs, kicks, moves, seed, *costs)
     native.simulate_numpy(len(rows), fanin, table, outputs, rows[:, :0])
-    return walk_python(rows, fanin, table, outputs, kicks, moves, seed)
+    return walk_python(rows, fanin, table, outputs, kicks, moves, seed, costs)
 
 
 def walk_python(
@@ -66,11 +70,12 @@ def walk_python(
     kicks: int,
     moves: int,
     seed: int,
+    costs: Costs = (1, 1),
 ) -> Arrays:
     """Do what `walk` does, in Python."""
-    walk = _Walk(rows, fanin.tolist(), table.tolist(), outputs.tolist(), seed)
+    walk = _Walk(rows, fanin.tolist(), table.tolist(), outputs.tolist(), seed, costs)
     for n in range(kicks + moves):
-        walk.move(1 if n < kicks else 0)
+        walk.move(costs[0] if n < kicks else 0)
     return (
         np.array(walk.fanin, np.int32).reshape(-1, 2),
         np.array(walk.table, np.uint8),
@@ -105,12 +110,13 @@ class _Walk:
         table: list[int],
         outputs: list[int],
         seed: int,
+        costs: Costs,
     ) -> None:
         self.first = 1 + len(rows)
         self.full = (1 << 64 * rows.shape[1]) - 1
         self.inputs = [int.from_bytes(row.astype("<u8").tobytes(), "little") for row in rows]
         self.fanin, self.table, self.outputs = fanin, table, outputs
-        self.state = seed
+        self.state, self.costs = seed, costs
         self.build()
 
     def below(self, bound: int) -> int:
@@ -168,7 +174,7 @@ class _Walk:
         return self.full & sum(value for row, value in enumerate(rows) if table >> row & 1)
 
     def move(self, loss: int) -> None:
-        """Put something else in a gate's place, where that leaves no more gates, or `loss` more."""
+        """Put something else in a gate's place, where all then costs no more, or `loss` more."""
         if not self.table:
             return
         gate = self.below(len(self.table))
@@ -190,7 +196,7 @@ class _Walk:
             for one, two, kind in self.pairs(target, care, divisors, on, off):
                 if (one, two, kind) not in same:
                     choice.consider(_Change((one, two), (kind,)))
-            if choice.num_freed - 2 >= -loss and divisors:
+            if choice.freed - 2 * min(self.costs) >= -loss and divisors:
                 self.consider_triples(choice, target, care, divisors, [*on], [*off])
         if choice.best is None:
             self.count_readers()
@@ -308,17 +314,18 @@ class _Choice:
     def __init__(self, walk: _Walk, node: int, loss: int) -> None:
         self.walk, self.is_kick, self.gain = walk, loss > 0, -loss
         self.best: _Change | None = None
-        self.num_equal = self.num_freed = 0
+        self.num_equal = self.freed = 0
         waiting = [node]
         while waiting:  # the gates that go with this one: what they read has a reader less
-            self.num_freed += 1
-            for operand in walk.fanin[waiting.pop() - walk.first]:
+            gate = waiting.pop() - walk.first
+            self.freed += cost_of(walk.table[gate], walk.costs)
+            for operand in walk.fanin[gate]:
                 walk.num_readers[operand] -= 1
                 if walk.num_readers[operand] == 0 and operand >= walk.first:
                     waiting.append(operand)
 
     def consider(self, change: _Change) -> None:
-        gain = self.num_freed - len(change.tables)
+        gain = self.freed - sum(cost_of(table, self.walk.costs) for table in change.tables)
         if gain < self.gain:
             return
         counted: list[int] = []
@@ -328,8 +335,9 @@ class _Choice:
             counted.append(node)
             self.walk.num_readers[node] += 1
             if self.walk.num_readers[node] == 1 and node >= self.walk.first:
-                gain -= 1
-                waiting += self.walk.fanin[node - self.walk.first]
+                gate = node - self.walk.first
+                gain -= cost_of(self.walk.table[gate], self.walk.costs)
+                waiting += self.walk.fanin[gate]
         for node in counted:
             self.walk.num_readers[node] -= 1
         if gain < self.gain:
@@ -339,6 +347,16 @@ class _Choice:
         self.num_equal += 1
         if self.walk.below(self.num_equal) == 0:
             self.best = change
+
+
+def cost_of(table: int, costs: Costs) -> int:
+    """What a gate costs that folds no further."""
+    return costs[0 if gates.is_nonlinear(table) else 1]
+
+
+def total_cost(table: npt.NDArray[np.uint8], costs: Costs) -> int:
+    """What all gates of a circuit cost that folds no further."""
+    return sum(cost_of(kind, costs) for kind in table.tolist())
 
 
 def _and(a: int, b: int, out: int) -> int:

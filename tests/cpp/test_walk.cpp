@@ -4,6 +4,7 @@
 // tests/test_walking.py compiles it with sanitizers.
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstdio>
 #include <random>
@@ -77,7 +78,8 @@ bool is_right(std::mt19937& random) {
   const gatewright::CircuitView circuit{kInputs,      num_gates,    num_outputs,
                                         fanin.data(), table.data(), outputs.data()};
   const std::size_t kicks = random() % 4;
-  gatewright::Walk walk(circuit, all_rows().data(), kWords, random());
+  const gatewright::GateCosts costs{static_cast<int>(random() % 3), static_cast<int>(random() % 3)};
+  gatewright::Walk walk(circuit, all_rows().data(), kWords, costs, random());
   walk.advance(kicks, 50);
   const gatewright::CircuitView after{kInputs,
                                       walk.table().size(),
@@ -86,8 +88,13 @@ bool is_right(std::mt19937& random) {
                                       walk.table().data(),
                                       walk.outputs().data()};
   gatewright::validate(after);
-  return after.num_gates <= num_gates + kicks && truth(circuit) == truth(after) &&
-         is_reached(circuit, random);
+  const auto cost = [&](const std::vector<std::uint8_t>& tables) {
+    int sum = 0;
+    for (const std::uint8_t gate : tables) sum += std::popcount(gate) % 2 ? costs.land : costs.lxor;
+    return sum;
+  };
+  return cost(walk.table()) <= cost(table) + static_cast<int>(kicks) * costs.land &&
+         truth(circuit) == truth(after) && is_reached(circuit, random);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ from gatewright.passes.resynthesize import LARGE, finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
-from gatewright.passes.walk import walk
+from gatewright.passes.walk import COSTS, walk
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
 __all__ = ["EFFORTS", "OBJECTIVES", "PASSES", "Record", "optimize", "pipeline"]
@@ -81,8 +81,8 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
 #: Of the searches of the greatest effort.
 PERSISTENCE = 8
 
-#: What is left out where gates are to be few, since `walk` does that and more; for other objectives
-#: `walk` is, since it does nothing. What `collapse` makes, `rebuild` has seen.
+#: What is left out where gates or ANDs are to be few, since `walk` does that and more; for other
+#: objectives `walk` is, since it does nothing. What `collapse` makes, `rebuild` has seen.
 WALK_REPLACES = ("collapse", "rewrite", "kick")
 
 Optimized = TypeVar("Optimized", Circuit, Model)
@@ -162,7 +162,7 @@ def optimize(
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     if passes is None:
         is_there = abc.program() is not None
-        left_out = set(WALK_REPLACES if objective == "gates" else ("walk",))
+        left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
         left_out |= set(() if is_there else EXTERNAL)
         passes = [name for name in EFFORTS[effort] if name not in left_out]
         if objective == "and" and effort > 1:

@@ -18,7 +18,7 @@ from gatewright.circuit import Bits, Circuit, Words, pack, unpack
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.strash import strash
 from gatewright.verify import NotEquivalent, Undecided, prove
-from gatewright.walking import walk
+from gatewright.walking import Costs, total_cost, walk
 
 #: Moves of a step, which begins with a kick, and the most steps of a stretch.
 STEP_MOVES = 64
@@ -36,7 +36,9 @@ TRIED_WORDS = 32
 KEPT_ROWS = 32
 
 
-def sampled(circuit: Circuit, goal: Goal, rng: random.Random, deadline: Deadline) -> Circuit:
+def sampled(
+    circuit: Circuit, goal: Goal, costs: Costs, rng: random.Random, deadline: Deadline
+) -> Circuit:
     """The circuit or a smaller one, equal to it by proof."""
     rows = _Rows(circuit.num_inputs, np.random.default_rng(rng.getrandbits(63)))
     now = best = circuit
@@ -45,19 +47,19 @@ def sampled(circuit: Circuit, goal: Goal, rng: random.Random, deadline: Deadline
         trail = [now]
         words = rows.words()
         while len(trail) <= steps and deadline.left > 0:
-            trail.append(_stepped(trail[-1], words, rng.getrandbits(63)))
+            trail.append(_stepped(trail[-1], words, rng.getrandbits(63), costs))
         proved = _proved(trail, rows, deadline)
         now = strash(trail[proved])
         since += steps
-        if now.num_gates < best.num_gates:
+        if total_cost(now.table, costs) < total_cost(best.table, costs):
             best, since = now, 0
         steps = min(MOST_STEPS, 2 * steps) if proved == len(trail) - 1 else max(1, steps // 2)
     return best
 
 
-def _stepped(circuit: Circuit, words: Words, seed: int) -> Circuit:
+def _stepped(circuit: Circuit, words: Words, seed: int, costs: Costs) -> Circuit:
     arrays = circuit.fanin, circuit.table, circuit.outputs
-    found = walk(words, *arrays, kicks=1, moves=STEP_MOVES, seed=seed)
+    found = walk(words, *arrays, kicks=1, moves=STEP_MOVES, seed=seed, costs=costs)
     return Circuit(*found, circuit.input_names, circuit.output_names, circuit.name)
 
 

@@ -20,6 +20,7 @@ from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.sampled import sampled
 from gatewright.passes.sweep import sweep
 from gatewright.reachable import reachable
+from gatewright.walking import Costs, total_cost
 from gatewright.walking import walk as walk_small
 
 #: Gates of the circuits that are walked whole, and inputs of those whose rows can all be looked at.
@@ -45,22 +46,26 @@ MOST_KICKS = 8
 WHOLE_PATIENCE = 60
 PATIENCE = 20
 
+#: What an AND and an XOR cost, by objective.
+COSTS: dict[str, Costs] = {"gates": (1, 1), "and": (4, 1)}
+
 Window = Sequence[int]
 
 
 def walk(circuit: Circuit, goal: Goal) -> Circuit:
     """The circuit or a smaller one, one seed always the same given the time.
 
-    What is to be small is gates; for other objectives it is left as it is. It ends after so many
-    rounds without a smaller circuit: WHOLE_PATIENCE, or PATIENCE where it is cut into windows,
-    times the goal's persistence.
+    What is to be small is gates, or ANDs; for other objectives it is left as it is. It ends after
+    so many rounds in which it found nothing smaller: WHOLE_PATIENCE, or PATIENCE where it is cut
+    into windows, times the goal's persistence.
     """
-    if goal.objective != "gates":
+    costs = COSTS.get(goal.objective)
+    if costs is None:
         return circuit
     rng, deadline = random.Random(goal.seed), Deadline(goal.seconds)
     is_whole = circuit.num_gates <= WHOLE_GATES
     if is_whole and circuit.num_inputs > WHOLE_INPUTS:
-        return sampled(circuit, goal, rng, deadline)
+        return sampled(circuit, goal, costs, rng, deadline)
     patience = goal.persistence * (WHOLE_PATIENCE if is_whole else PATIENCE)
     best = now = circuit
     since = round_ = 0
@@ -70,8 +75,9 @@ def walk(circuit: Circuit, goal: Goal) -> Circuit:
         else:
             windows = _cones(now, rng) if round_ % 2 else _neighbours(now, rng)
         kicks = 1 + min(MOST_KICKS - 1, since // ROUNDS_A_KICK) if is_whole else 1
-        after = _walked(now, windows, rng, deadline, kicks, WHOLE_MOVES if is_whole else 0)
-        since = 0 if after.num_gates < now.num_gates else since + 1
+        moves = WHOLE_MOVES if is_whole else 0
+        after = _walked(now, windows, rng, deadline, kicks, moves, costs)
+        since = 0 if total_cost(after.table, costs) < total_cost(now.table, costs) else since + 1
         now, round_ = after, round_ + 1
         best = goal.best(best, now)
     return best
@@ -84,6 +90,7 @@ def _walked(
     deadline: Deadline,
     kicks: int,
     moves: int,
+    costs: Costs,
 ) -> Circuit:
     """The circuit with its windows walked as long as there is time; they are in order."""
     fanin: list[list[int]] = circuit.fanin.tolist()
@@ -113,8 +120,9 @@ def _walked(
                 kicks=kicks,
                 moves=moves or MOVES_A_GATE * len(window),
                 seed=seed,
+                costs=costs,
             )
-            part = made if len(made[1]) <= len(window) else part
+            part = made if total_cost(made[1], costs) <= total_cost(part[1], costs) else part
         values = [FALSE, *(literal[leaf] for leaf in leaves)]
         pairs: list[list[int]] = part[0].tolist()
         for kind, (a, b) in zip(part[1].tolist(), pairs, strict=True):
