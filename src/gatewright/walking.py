@@ -52,8 +52,9 @@ def walk(
     """A circuit that gives the same on these rows, `moves` away, whose gates cost as much or less.
 
     First come so many kicks, each of which may cost what an AND does. Gates that no output needs
-    and that fold are left out. Rows are packed, uint64[inputs, W], as for `Circuit.simulate`; on all of them
-    (`circuit.all_inputs`) it is the same function. ValueError where the arrays are no circuit.
+    and that fold are left out. Rows are packed, uint64[inputs, W], as for `Circuit.simulate`; on
+    all of them (`circuit.all_inputs`) it is the same function. ValueError where the arrays are no
+    circuit.
     """
     module = native.load()
     if module is not None:
