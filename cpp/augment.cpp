@@ -32,7 +32,7 @@ constexpr std::size_t kLanes = 16;
 // Below this many images a thread costs more than it saves.
 constexpr std::size_t kImagesPerThread = 32;
 
-enum Draw { kRotate, kShear, kScaleX, kScaleY, kShiftX, kShiftY, kCropX, kCropY, kFlip };
+enum Draw { kRotate, kShear, kScaleX, kScaleY, kShiftX, kShiftY, kCropX, kCropY, kFlip, kGain };
 constexpr std::uint64_t kElastic = 16;
 constexpr int kSeries = 12;
 constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
@@ -230,8 +230,8 @@ GATEWRIGHT_INLINE void find_places(const ImagesView& images, const Warps& warps,
   }
 }
 
-// Linear between the four bytes of each pixel's block.
-GATEWRIGHT_INLINE void sample_row(const std::uint32_t* blocks, Workspace& work) {
+// Linear between the four bytes of each pixel's block, times the gain.
+GATEWRIGHT_INLINE void sample_row(const std::uint32_t* blocks, float gain, Workspace& work) {
   const float* part_x = work.part_x.data();
   const float* part_y = work.part_y.data();
   const std::int32_t* place = work.place.data();
@@ -245,8 +245,9 @@ GATEWRIGHT_INLINE void sample_row(const std::uint32_t* blocks, Workspace& work) 
     };
     const float north = byte(0) + part_x[c] * (byte(8) - byte(0));
     const float south = byte(16) + part_x[c] * (byte(24) - byte(16));
-    const float value = north + part_y[c] * (south - north) + 0.5F;
-    grey[c] = static_cast<std::uint8_t>(static_cast<std::int32_t>(value));
+    float value = (north + part_y[c] * (south - north)) * gain;
+    value = value < 255.0F ? value : 255.0F;
+    grey[c] = static_cast<std::uint8_t>(static_cast<std::int32_t>(value + 0.5F));
   }
 }
 
@@ -260,6 +261,7 @@ void warp(const ImagesView& images, const std::uint8_t* source, const Warps& war
     make_blocks(images, source, channel, work);
   }
   const Affine affine = draw_affine(warps, key, height, width);
+  const auto gain = static_cast<float>(1.0 + warps.gain * uniform(draw(key, kGain)));
   const bool is_elastic = warps.elastic > 0;
   if (is_elastic) draw_lines(warps, key, work);
   for (std::size_t row = 0; row < height; ++row) {
@@ -269,7 +271,7 @@ void warp(const ImagesView& images, const std::uint8_t* source, const Warps& war
       find_places<false>(images, warps, affine, row, work);
     }
     for (std::size_t channel = 0; channel < channels; ++channel) {
-      sample_row(&work.blocks[channel * (height + 2) * work.stride], work);
+      sample_row(&work.blocks[channel * (height + 2) * work.stride], gain, work);
       std::uint8_t* to = result + row * width * channels + channel;
       if (channels == 1) {
         std::memcpy(to, work.grey.data(), width);

@@ -17,12 +17,13 @@ struct ImagesView {
   [[nodiscard]] std::size_t size() const { return height * width * channels; }
 };
 
-// The greatest warps: an angle in radians, ratios, pixels.
+// The greatest warps: an angle in radians, ratios, pixels; and of all values' relative change.
 struct Warps {
   double rotate;
   double shear;
   double scale;
   double shift;
+  double gain;
   std::uint64_t crop;
   bool flip;
   // Pixels that one unit of an elastic offset moves (0: no elastic warp), pixels between the grid's

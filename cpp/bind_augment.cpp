@@ -29,9 +29,9 @@ void check_basis(const char* name, const Basis& basis, std::size_t size, std::si
 }
 
 Result augment(const Images& images, const Rows& rows, std::uint64_t seed, std::uint64_t first,
-               double rotate, double shear, double scale, double shift, std::uint64_t crop,
-               bool flip, float elastic, std::size_t elastic_grid, const Basis& basis_y,
-               const Basis& basis_x, std::size_t threads) {
+               double rotate, double shear, double scale, double shift, double gain,
+               std::uint64_t crop, bool flip, float elastic, std::size_t elastic_grid,
+               const Basis& basis_y, const Basis& basis_x, std::size_t threads) {
   const gatewright::ImagesView view{images.data(), images.shape(0), images.shape(1),
                                     images.shape(2), images.shape(3)};
   check_basis("basis_y", basis_y, view.height, elastic_grid);
@@ -46,6 +46,7 @@ Result augment(const Images& images, const Rows& rows, std::uint64_t seed, std::
                                 shear,
                                 scale,
                                 shift,
+                                gain,
                                 crop,
                                 flip,
                                 elastic,
@@ -69,7 +70,7 @@ Result augment(const Images& images, const Rows& rows, std::uint64_t seed, std::
 
 void bind_augment(nb::module_& module) {
   module.def("augment", &augment, "images"_a.noconvert(), "rows"_a.noconvert(), "seed"_a, "first"_a,
-             "rotate"_a, "shear"_a, "scale"_a, "shift"_a, "crop"_a, "flip"_a, "elastic"_a,
+             "rotate"_a, "shear"_a, "scale"_a, "shift"_a, "gain"_a, "crop"_a, "flip"_a, "elastic"_a,
              "elastic_grid"_a, "basis_y"_a.noconvert(), "basis_x"_a.noconvert(), "threads"_a,
              "Images [N, H, W, C], warped; see gatewright.augment.");
 }

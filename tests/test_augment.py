@@ -15,7 +15,15 @@ from gatewright.errors import InputError
 from native_programs import Machine, machines
 
 ALL = Augment(
-    rotate=180, shear=0.5, scale=0.4, shift=3, elastic=2, elastic_grid=5, crop=3, flip=True
+    rotate=180,
+    shear=0.5,
+    scale=0.4,
+    shift=3,
+    elastic=2,
+    elastic_grid=5,
+    crop=3,
+    flip=True,
+    gain=0.5,
 )
 PRESETS = [augment.MNIST, augment.FASHION_MNIST, augment.CIFAR10]
 
@@ -54,6 +62,7 @@ warps = st.builds(
     elastic_grid=st.integers(1, 12),
     crop=st.integers(0, 9),
     flip=st.booleans(),
+    gain=st.just(0.0) | st.floats(0, 1),
 )
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40)) | st.tuples(
     st.integers(1, 20), st.integers(1, 20), st.integers(1, 4)
@@ -147,6 +156,16 @@ def test_shift_shear_and_scale_move_as_documented() -> None:
     assert abs(np.corrcoef(scaled.T)[0, 1]) < 0.1
 
 
+def test_gain_changes_all_values_of_an_image_alike_up_to_255() -> None:
+    images = np.array([[[0, 100], [200, 255]]], np.uint8)
+    changed = Augment(gain=0.4)(images, np.zeros(3000, int), 1).reshape(-1, 4)
+    gain = changed[:, 1] / 100
+    np.testing.assert_allclose([gain.min(), gain.mean(), gain.max()], [0.6, 1, 1.4], atol=0.01)
+    assert (changed[:, 0] == 0).all()
+    np.testing.assert_allclose(changed[:, 2], np.minimum(255, 200 * gain), atol=1.5)
+    np.testing.assert_allclose(changed[:, 3], np.minimum(255, 255 * gain), atol=2)
+
+
 def test_flip_mirrors_half_and_crop_moves_whole_pixels() -> None:
     images = random_images(4, 1, 8, 11, 3)
     flipped = Augment(flip=True)(images, np.zeros(1000, int), 1)
@@ -191,6 +210,7 @@ BAD_FIELDS = [
     ({"scale": 1.0}, "scale is 1.0; give float in 0..0.9"),
     ({"elastic_grid": 0}, "elastic_grid is 0; give int in 1.."),
     ({"crop": 1.5}, "crop is 1.5; give int"),
+    ({"gain": 1.5}, r"gain is 1.5; give float in 0..1"),
 ]
 
 
@@ -237,7 +257,7 @@ def test_the_native_core_checks_what_it_relies_on() -> None:
         "rows": np.array([1]),
         "seed": 0,
         "first": 0,
-        **dict.fromkeys(("rotate", "shear", "scale", "shift", "elastic"), 0.0),
+        **dict.fromkeys(("rotate", "shear", "scale", "shift", "gain", "elastic"), 0.0),
         "crop": 0,
         "flip": False,
         "elastic_grid": 7,
@@ -290,13 +310,16 @@ def test_the_core_is_clean(machine: Machine, tmp_path: Path) -> None:
             elastic_grid=int(random.integers(1, 50)),
             crop=int(random.integers(0, 9)),
             flip=bool(random.integers(0, 2)),
+            gain=float(random.uniform(0, 1)),
         )
         images = random_images(seed, count, height, width, channels)
         rows = random.integers(0, count, num_rows)
         sizes = (*images.shape, num_rows, warp.elastic_grid, 1 + seed % 3, warp.crop)
         cases += [
             " ".join(map(str, (*sizes, seed, 10 * seed, int(warp.flip)))).encode() + b"\n",
-            np.array([math.radians(warp.rotate), warp.shear, warp.scale, warp.shift]).tobytes(),
+            np.array(
+                [math.radians(warp.rotate), warp.shear, warp.scale, warp.shift, warp.gain]
+            ).tobytes(),
             np.float32(augment._amplitude(warp)).tobytes(),
             images.tobytes(),
             rows.tobytes(),

@@ -46,6 +46,7 @@ def augment(
     shear: float,
     scale: float,
     shift: float,
+    gain: float,
     crop: int,
     flip: bool,
     elastic: float,

@@ -31,7 +31,7 @@ SLICE_IMAGES = 128
 MAX_SIDE = 4096
 
 #: The draws of a sample; the elastic offsets start at ELASTIC.
-ROTATE, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, FLIP = range(9)
+ROTATE, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y, CROP_X, CROP_Y, FLIP, GAIN = range(10)
 ELASTIC = 16
 
 #: Terms of the series of sine and cosine: exact in float64 up to 180 degrees.
@@ -60,6 +60,7 @@ class Augment:
         elastic_grid: distance of the grid's points, in pixels.
         crop: greatest shift along each axis in whole pixels: a crop of the image with that border.
         flip: whether half of the images are mirrored, left to right.
+        gain: greatest relative change of all of an image's values, which end at 255.
     """
 
     rotate: float = 0.0
@@ -70,9 +71,10 @@ class Augment:
     elastic_grid: int = 7
     crop: int = 0
     flip: bool = False
+    gain: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"rotate": 180.0, "shear": 1.0, "scale": 0.9, "elastic_grid": MAX_SIDE}
+        limits = {"rotate": 180.0, "shear": 1.0, "scale": 0.9, "gain": 1.0}
         for field in fields(self):
             value = getattr(self, field.name)
             least, limit = int(field.name == "elastic_grid"), limits.get(field.name, MAX_SIDE)
@@ -111,6 +113,7 @@ class Augment:
             shear=self.shear,
             scale=self.scale,
             shift=self.shift,
+            gain=self.gain,
             crop=self.crop,
             flip=self.flip,
             elastic=_amplitude(self),
@@ -140,7 +143,8 @@ def augment_numpy(
         part = chosen[start : start + SLICE_IMAGES]
         keys = sample_keys(seed, first + start, len(part))
         x, y = _places(augment, keys, images.shape[1], images.shape[2])
-        result[start : start + len(part)] = _sample(images[part], x, y)
+        gain = 1.0 + augment.gain * _uniform(draw(keys, np.array([GAIN], np.uint64))[:, 0])
+        result[start : start + len(part)] = _sample(images[part], x, y, gain.astype(np.float32))
     return result
 
 
@@ -275,8 +279,8 @@ def _basis(size: int, grid: int) -> Floats:
     return basis
 
 
-def _sample(images: Images, x: Floats, y: Floats) -> Images:
-    """Linear between the four pixels around (x, y), in images with a border of zeros."""
+def _sample(images: Images, x: Floats, y: Floats, gain: Floats) -> Images:
+    """Linear between four pixels around (x, y), in images with a border of zeros; times gain."""
     count, height, width = images.shape[:3]
     border = [(0, 0), (1, 2), (1, 2)] + [(0, 0)] * (images.ndim - 3)
     padded = np.pad(images, border).astype(np.float32)
@@ -292,7 +296,8 @@ def _sample(images: Images, x: Floats, y: Floats) -> Images:
     south_west, south_east = padded[image, row + 1, column], padded[image, row + 1, column + 1]
     north = north_west + part_x * (north_east - north_west)
     south = south_west + part_x * (south_east - south_west)
-    return (north + part_y * (south - north) + np.float32(0.5)).astype(np.uint8)
+    value = (north + part_y * (south - north)) * gain.reshape(-1, *[1] * (images.ndim - 1))
+    return (np.minimum(value, np.float32(255)) + np.float32(0.5)).astype(np.uint8)
 
 
 def _check(images: Images, rows: npt.ArrayLike, seed: int, first: int) -> tuple[Images, Rows]:

@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
   while (in >> count >> height >> width >> channels >> num_rows >> grid >> num_threads >> crop >>
          seed >> first >> flip) {
     in.get();
-    const auto warps = read<double>(in, 4);
+    const auto warps = read<double>(in, 5);
     const auto elastic = read<float>(in, 1);
     const auto images = read<std::uint8_t>(in, count * height * width * channels);
     const auto rows = read<std::int64_t>(in, num_rows);
@@ -49,8 +49,8 @@ int main(int argc, char** argv) {
     const auto basis_x = read<float>(in, points_x * width);
     std::vector<std::uint8_t> result(num_rows * height * width * channels);
     gatewright::augment({images.data(), count, height, width, channels}, rows.data(), num_rows,
-                        {warps[0], warps[1], warps[2], warps[3], crop, flip, elastic[0], grid,
-                         points_y, points_x, basis_y.data(), basis_x.data()},
+                        {warps[0], warps[1], warps[2], warps[3], warps[4], crop, flip, elastic[0],
+                         grid, points_y, points_x, basis_y.data(), basis_x.data()},
                         seed, first, num_threads, result.data());
     out.write(reinterpret_cast<const char*>(result.data()),
               static_cast<std::streamsize>(result.size()));

@@ -81,6 +81,7 @@ class Classification(Recipe):
         elastic_grid: distance of the points between which it is smooth, in pixels.
         crop: greatest shift along each axis in whole pixels.
         flip: mirror half of the training images.
+        gain: greatest relative change of all values of a training image.
         held_out: training rows that are not trained on, for the metrics on the way; 0 trains on all
             rows and measures on them.
         batch_size: rows a step.
@@ -129,6 +130,7 @@ class Classification(Recipe):
     elastic_grid: int = 7
     crop: int = 0
     flip: bool = False
+    gain: float = 0.0
     held_out: int = 5000
     batch_size: int = 100
     epochs: float = 40
