@@ -20,6 +20,7 @@ class Fashion8k(Classification):
     epochs: float = 150
     tau: float | None = 15.0
     crop: int = 1
+    gain: float = 0.3
     weight_decay: float = 0.03
     final_temperature: float = 0.01
     anneal: float = 0.4
@@ -31,6 +32,7 @@ class Fashion(Fashion8k):
     """One layer of 64,000 gates."""
 
     layers: str = "L64000:32@5"
+    gain: float = 0.0
     tau: float | None = 30.0
     batch_size: int = 256
     learning_rate: float = 0.05
