@@ -20,7 +20,7 @@ class Fashion8k(Classification):
     epochs: float = 150
     tau: float | None = 15.0
     crop: int = 1
-    gain: float = 0.3
+    gain: float = 0.25
     weight_decay: float = 0.03
     final_temperature: float = 0.01
     anneal: float = 0.4
