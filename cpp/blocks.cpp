@@ -5,14 +5,12 @@
 #include <limits>
 #include <map>
 
+#include "truth.hpp"
+
 namespace gatewright {
 namespace {
 
 constexpr std::size_t kRows = std::size_t{1} << kBlockInputs;
-// Bit r of column k is bit k of r.
-constexpr std::array<std::uint64_t, kBlockInputs> kColumns = {
-    0xAAAAAAAAAAAAAAAA, 0xCCCCCCCCCCCCCCCC, 0xF0F0F0F0F0F0F0F0,
-    0xFF00FF00FF00FF00, 0xFFFF0000FFFF0000, 0xFFFFFFFF00000000};
 
 // Tables that may be made: more would not stay in the caches, and then gates go one by one.
 constexpr std::size_t kMaxTables = 512;
@@ -231,7 +229,7 @@ Blocks::Blocks(const Program& program) : inverted_inputs_(program.num_inputs) {
     // table least, so that what is built alike shares one. A table's first row is all zeros.
     const auto fill_columns = [&](unsigned flips) {
       for (std::size_t k = 0; k < block.inputs.size(); ++k) {
-        truth[at(block.inputs[k])] = flips >> k & 1 ? ~kColumns[k] : kColumns[k];
+        truth[at(block.inputs[k])] = kVariables[k] ^ mask(flips >> k);
       }
       for (const std::uint32_t member : grower.members) {
         const Operation& operation = program.operations[member];

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "truth.hpp"
+
 namespace gatewright {
 namespace {
 
@@ -9,11 +11,6 @@ using Word = std::uint64_t;
 
 // Gates that are looked at, at most.
 constexpr std::size_t kMostInside = 150;
-
-constexpr Word kVariables[6] = {0xAAAAAAAAAAAAAAAA, 0xCCCCCCCCCCCCCCCC, 0xF0F0F0F0F0F0F0F0,
-                                0xFF00FF00FF00FF00, 0xFFFF0000FFFF0000, 0xFFFFFFFF00000000};
-
-Word mask(std::size_t bit) { return Word{0} - static_cast<Word>(bit & 1); }
 
 }  // namespace
 
@@ -84,14 +81,7 @@ std::vector<std::uint32_t> Reachable::codes(const std::vector<Node>& nodes, std:
   for (const Node gate : inside_) {
     place_[static_cast<std::size_t>(gate)] = end++;
     const std::size_t g = static_cast<std::size_t>(gate) - first_gate_;
-    const Word *a = value(fanin_[2 * g]), *b = value(fanin_[2 * g + 1]);
-    Word* out = value(gate);
-    const unsigned t = table_[g];
-    const Word c0 = mask(t), c1 = mask(t ^ t >> 1), c2 = mask(t ^ t >> 2);
-    const Word c3 = mask(t ^ t >> 1 ^ t >> 2 ^ t >> 3);
-    for (std::size_t w = 0; w < num_words; ++w) {
-      out[w] = c0 ^ (c1 & a[w]) ^ (c2 & b[w]) ^ (c3 & a[w] & b[w]);
-    }
+    apply_table(table_[g], value(fanin_[2 * g]), value(fanin_[2 * g + 1]), value(gate), num_words);
   }
 
   std::vector<std::uint8_t> is_seen(std::size_t{1} << nodes.size());

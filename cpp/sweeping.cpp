@@ -4,6 +4,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "truth.hpp"
+
 namespace gatewright {
 namespace {
 
@@ -12,10 +14,6 @@ using Word = std::uint64_t;
 constexpr std::size_t kBlock = 8;
 constexpr std::size_t kMaxTries = 8;
 constexpr std::size_t kMaxLeaves = 16;
-
-// Variable i < 6 of a truth table, in each of its words.
-constexpr Word kVariables[6] = {0xAAAAAAAAAAAAAAAA, 0xCCCCCCCCCCCCCCCC, 0xF0F0F0F0F0F0F0F0,
-                                0xFF00FF00FF00FF00, 0xFFFF0000FFFF0000, 0xFFFFFFFF00000000};
 
 // A gate on words. The five kinds are those that are 0 where both operands are.
 void evaluate(std::uint8_t table, const Word* a, const Word* b, Word* out, std::size_t n) {
@@ -242,7 +240,7 @@ bool Sweeping::agrees(std::int32_t x, std::int32_t y, const std::vector<std::int
     const std::size_t i = place_[static_cast<std::size_t>(leaf)] = place++;
     Word* const table = table_of(leaf);
     for (std::size_t k = 0; k < n; ++k) {
-      table[k] = leaf == 0 ? 0 : i < 6 ? kVariables[i] : (k >> (i - 6) & 1) != 0 ? ~Word{0} : 0;
+      table[k] = leaf == 0 ? 0 : i < 6 ? kVariables[i] : mask(k >> (i - 6));
     }
   }
   for (auto node = inside_.rbegin(); node != inside_.rend(); ++node) {

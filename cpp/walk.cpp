@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "truth.hpp"
+
 namespace gatewright {
 namespace {
 
@@ -24,15 +26,6 @@ constexpr std::size_t kStep = 4;
 constexpr std::size_t kHashedWords = 8;
 
 std::size_t at(Node node) { return static_cast<std::size_t>(node); }
-
-Word mask(int bit) { return Word{0} - static_cast<Word>(bit & 1); }
-
-// A gate on words, by its polynomial.
-void evaluate(std::uint8_t table, const Word* a, const Word* b, Word* out, std::size_t n) {
-  const int t0 = table & 1, t1 = table >> 1 & 1, t2 = table >> 2 & 1, t3 = table >> 3 & 1;
-  const Word c0 = mask(t0), c1 = mask(t0 ^ t1), c2 = mask(t0 ^ t2), c3 = mask(t0 ^ t1 ^ t2 ^ t3);
-  for (std::size_t k = 0; k < n; ++k) out[k] = c0 ^ (c1 & a[k]) ^ (c2 & b[k]) ^ (c3 & a[k] & b[k]);
-}
 
 // The table of AND over literals of which a or b may be inverted, or the result.
 std::uint8_t and_table(int a, int b, int out) {
@@ -145,8 +138,8 @@ void Walk::build() {
   flipped_.resize(now * num_words_);
   is_above_.resize(now);
   for (std::size_t gate = 0; gate < table_.size(); ++gate) {
-    evaluate(table_[gate], value(fanin_[2 * gate]), value(fanin_[2 * gate + 1]),
-             &values_[(first_gate_ + gate) * num_words_], num_words_);
+    apply_table(table_[gate], value(fanin_[2 * gate]), value(fanin_[2 * gate + 1]),
+                &values_[(first_gate_ + gate) * num_words_], num_words_);
   }
   count_readers();
 }
@@ -169,7 +162,7 @@ void Walk::find_care(Node gate) {
     is_above_[first_gate_ + g] = 1;
     const Word* one = is_above_[at(a)] != 0 ? &flipped_[at(a) * n] : value(a);
     const Word* two = is_above_[at(b)] != 0 ? &flipped_[at(b) * n] : value(b);
-    evaluate(table_[g], one, two, &flipped_[(first_gate_ + g) * n], n);
+    apply_table(table_[g], one, two, &flipped_[(first_gate_ + g) * n], n);
   }
   std::fill(care_.begin(), care_.end(), Word{0});
   for (const Node output : outputs_) {

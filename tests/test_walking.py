@@ -220,7 +220,9 @@ def test_what_cannot_occur_on_leaves_is_used(
 def test_samples_take_any_circuit(circuit: Circuit, seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SAMPLED, "PATIENCE", 20)
-        after = sampled(circuit, Goal(seconds=20), (1, 1), random.Random(seed), Deadline(20))
+        deadline = Deadline(60)
+        after = sampled(circuit, Goal(seconds=60), (1, 1), random.Random(seed), deadline)
+    assert deadline.left > 0  # its patience ends it
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert after.num_gates <= circuit.num_gates
 
@@ -257,7 +259,8 @@ def test_what_is_not_proved_is_not_walked_on_from(monkeypatch: pytest.MonkeyPatc
     """The proof is called for, and decides nothing."""
     asked: list[Circuit] = []
 
-    def undecided(first: Circuit, second: Circuit, **_: Any) -> None:
+    def undecided(first: Circuit, second: Circuit, *, seconds: float, conflicts: int) -> None:
+        assert seconds <= 20 and conflicts == SAMPLED.CONFLICTS
         asked.append(second)
         raise Undecided("no time", (), 0, Meter(0, None))
 

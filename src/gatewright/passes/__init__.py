@@ -161,17 +161,7 @@ def optimize(
     if not 0 <= effort < len(EFFORTS):
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     if passes is None:
-        is_there = abc.program() is not None
-        left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
-        left_out |= set(() if is_there else EXTERNAL)
-        passes = [name for name in EFFORTS[effort] if name not in left_out]
-        if objective == "and" and effort > 1:
-            passes.insert(passes.index("fraig") + 1, "ands")
-        if effort > 1 and subject.num_gates > LARGE:  # cheap beside what comes next, which gains
-            passes.insert(passes.index("rebuild") + 1, "fraig")
-            if effort == 2 and objective == "gates" and is_there:  # there is no time for ABC twice
-                begin = passes.index("walk")
-                passes[begin : begin + 2] = []
+        passes = _passes_of(effort, objective, subject.num_gates > LARGE)
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
     num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
     first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
@@ -202,3 +192,19 @@ def optimize(
             record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
         circuit = after
     return circuit
+
+
+def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
+    """The effort's pipeline, as it suits the objective, the size, and whether there is ABC."""
+    has_abc = abc.program() is not None
+    left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
+    left_out |= set(() if has_abc else EXTERNAL)
+    passes = [name for name in EFFORTS[effort] if name not in left_out]
+    if objective == "and" and effort > 1:
+        passes.insert(passes.index("fraig") + 1, "ands")
+    if is_large and effort > 1:  # cheap beside what comes next, which gains
+        passes.insert(passes.index("rebuild") + 1, "fraig")
+    if is_large and effort == 2 and objective == "gates" and has_abc:  # no time for ABC twice
+        begin = passes.index("walk")
+        del passes[begin : begin + 2]
+    return passes
