@@ -220,8 +220,8 @@ def test_what_cannot_occur_on_leaves_is_used(
 def test_samples_take_any_circuit(circuit: Circuit, seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SAMPLED, "PATIENCE", 20)
-        deadline = Deadline(60)
-        after = sampled(circuit, Goal(seconds=60), (1, 1), random.Random(seed), deadline)
+        deadline = Deadline(20)
+        after = sampled(circuit, Goal(seconds=20), (1, 1), random.Random(seed), deadline)
     assert deadline.left > 0  # its patience ends it
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert after.num_gates <= circuit.num_gates
