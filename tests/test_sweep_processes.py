@@ -55,7 +55,11 @@ def wait_for(question: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
-    """Each combination is trained once, with the result that it has in one process."""
+    """Each combination is trained once, with the result that it has in one process.
+
+    How many a worker trains is a matter of luck: where one starts late, the other may do all. That
+    two train at a time is shown where one of them is killed.
+    """
     # Which trial is behind the others when it is judged depends on who was first: none is pruned.
     search = (
         "--search",
@@ -66,7 +70,7 @@ def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
         "--pruner",
         "none",
     )
-    how = ("--steps", 6000, "--chunk", 500)
+    how = ("--steps", 1500, "--chunk", 500)
     two = tmp_path / "two"
     command = [*COMMAND, *arguments(rows, two, *search, "--workers", 2, "--json", how=how)]
     result = subprocess.run(
@@ -76,7 +80,6 @@ def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
     found = only_json(result)
     assert len(found["trials"]) == 6
     assert len({str(trial["params"]) for trial in found["trials"]}) == 6
-    assert len({trial.user_attrs["process"] for trial in frozen(url_of(two))}) == 2
     given = arguments(rows, tmp_path / "one", *search, "--json", how=how)
     one = only_json(in_process(*given))
     results = [
