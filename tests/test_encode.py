@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatewright import data, encode, storage
+from gatewright import data, encode, encoders, storage
 from gatewright.encode import BitTable, Encoder, Identity, Thermometer
 from gatewright.errors import InputError
 
@@ -157,17 +157,17 @@ def test_values_that_are_not_numbers_give_zeros() -> None:
 
 def test_an_encoder_is_restored_from_a_file(tmp_path: Path) -> None:
     x = random_samples(0, "uint8", 9, 4, 5)
-    encoders: list[Encoder] = [
+    kinds: list[Encoder] = [
         Thermometer.fit(x, 3, "quantile"),
         Thermometer.fit(x, 2, per_feature=True),
         Identity((4, 5)),
     ]
     path = tmp_path / "encoder"
-    for encoder in encoders:
+    for encoder in kinds:
         metadata = {"encoder": json.dumps(encoder.about)}
         storage.write_atomic(path, storage.encode(encoder.arrays, metadata))
         arrays, metadata = storage.load_arrays(path)
-        again = encode.restore(json.loads(metadata["encoder"]), arrays)
+        again = encoders.restore(json.loads(metadata["encoder"]), arrays)
         assert type(again) is type(encoder) and again.shape == (4, 5)
         samples = x if isinstance(encoder, Thermometer) else x > 100
         np.testing.assert_array_equal(again(samples), encoder(samples))
@@ -178,7 +178,7 @@ def test_an_encoder_is_restored_from_a_file(tmp_path: Path) -> None:
         ({"kind": "identity", "shape": None}, "of another type"),
     ]:
         with pytest.raises(InputError, match=message):
-            encode.restore(about, {})
+            encoders.restore(about, {})
 
 
 def test_identity_takes_zeros_and_ones_of_any_type() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gatewright.circuit import Builder
 from gatewright.encode import BitTable
+from gatewright.encoders import restore
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.tables import MOST_CATEGORIES, TableEncoder
@@ -142,8 +143,6 @@ def test_options_that_do_not_fit_are_refused(options, message):
 
 def test_a_damaged_description_is_refused():
     about = TableEncoder.fit(people()).about
-    from gatewright.encode import restore
-
     del about["fields"][0]["thresholds"]
     with pytest.raises(InputError, match="thresholds"):
         restore(about, {})

@@ -1,7 +1,7 @@
 """Encoders: samples -> the bits that a network reads.
 
 Bit i of a packed row is bit i % 64 of word i // 64. Encoders are frozen; `Encoder.about` and
-`Encoder.arrays` are what a file keeps of one, and `restore` makes it again.
+`Encoder.arrays` are what a file keeps of one, and `encoders.restore` makes it again.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def about(self) -> dict[str, Any]:
-        """What `restore` needs beside the arrays, as JSON can hold it; "kind" names the class."""
+        """What `restore` needs beside the arrays, as JSON can hold it; "kind" as in `encoders`."""
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -164,6 +164,12 @@ class Identity(Encoder):
     @property
     def about(self) -> dict[str, Any]:
         return {"kind": "identity", "shape": list(self.shape)}
+
+    @staticmethod
+    def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Identity:
+        """The encoder that gave these; KeyError or TypeError where there is none."""
+        del arrays
+        return Identity(tuple(int(size) for size in about["shape"]))
 
     @property
     def bit_table(self) -> BitTable:
@@ -284,6 +290,12 @@ class Thermometer(Encoder):
     def arrays(self) -> dict[str, Array]:
         return {"thresholds": self.thresholds}
 
+    @staticmethod
+    def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Thermometer:
+        """The encoder that gave these; KeyError or TypeError where there is none."""
+        shape, octets = tuple(about["shape"]), bool(about.get("octets", False))
+        return Thermometer(arrays["thresholds"], shape, octets)
+
     def _encode(self, rows: Array) -> Bools:
         return np.stack(self._planes(rows), axis=-1).reshape(len(rows), self.num_bits)
 
@@ -314,23 +326,6 @@ class Thermometer(Encoder):
         if floors.min() < 0:
             planes = [plane | (floors[..., bit] < 0) for bit, plane in enumerate(planes)]
         return planes
-
-
-def restore(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> Encoder:
-    """The encoder that gave this `about` and these `arrays`; InputError where it cannot be."""
-    try:
-        kind, shape = about["kind"], tuple(int(size) for size in about["shape"])
-        if kind == "identity":
-            return Identity(shape)
-        if kind == "thermometer":
-            return Thermometer(arrays["thresholds"], shape, bool(about.get("octets", False)))
-        if kind == "table":
-            from gatewright.tables import TableEncoder  # which is an Encoder
-
-            return TableEncoder.restore(about)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"encoder: {error} is missing or of another type") from error
-    raise InputError(f"encoder: kind {kind!r} is not known; identity, thermometer and table are")
 
 
 def _over(limits: Array) -> BitTable:

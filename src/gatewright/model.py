@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from gatewright import storage
 from gatewright.circuit import Circuit
-from gatewright.encode import Encoder, restore
+from gatewright.encode import Encoder
+from gatewright.encoders import restore
 from gatewright.errors import InputError
 from gatewright.readout import Numbers
 

@@ -210,8 +210,9 @@ class TableEncoder(Encoder):
         }  # fmt: skip
 
     @staticmethod
-    def restore(about: Mapping[str, Any]) -> TableEncoder:
-        """The encoder that gave this `about`; KeyError or TypeError where there is none."""
+    def restore(about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TableEncoder:
+        """The encoder that gave these; KeyError or TypeError where there is none."""
+        del arrays
         fields = tuple(
             Field(
                 name=str(field["name"]),
