@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gatewright import proof_log
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import GatewrightError, InputError
 from gatewright.passes import optimize
@@ -19,10 +21,13 @@ PASSES = ("strash", "fraig", "rewrite", "collapse", "sweep")
 
 
 @settings(max_examples=100)
-@given(built_circuits(max_gates=30))
-def test_a_log_refutes_its_clauses(circuit: Circuit) -> None:
+@given(built_circuits(max_gates=30), st.sampled_from([1, 64]))
+def test_a_log_refutes_its_clauses(circuit: Circuit, window: int) -> None:
+    """Where a window of one gate is tried first, whole cones come next."""
     after = optimize(circuit, passes=PASSES)
-    log = prove_with_log(circuit, after)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof_log, "WINDOW", window)
+        log = prove_with_log(circuit, after)
     assert refutes(log.cnf, log.drat)
     assert log.cnf.startswith(f"p cnf {log.num_variables} {log.num_clauses}\n")
     assert log.cnf.count("\n") == log.num_clauses + 1
@@ -50,6 +55,11 @@ def test_circuits_that_differ_have_no_log_and_their_clauses_a_solution() -> None
         prove_with_log(builder.build(), other.build())
     same = prove_with_log(builder.build(), builder.build())
     assert refutes(same.cnf, same.drat)
+
+
+def test_what_only_whole_cones_show_has_a_log() -> None:
+    log = prove_with_log(multiplier(4, False), multiplier(4, True))
+    assert refutes(log.cnf, log.drat)
 
 
 def test_what_has_no_log_is_refused() -> None:

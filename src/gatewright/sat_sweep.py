@@ -78,7 +78,7 @@ def sweep(miter: Circuit, meter: Meter, rng: np.random.Generator) -> Swept:
     words = samples.special(miter.num_inputs, rng)
     budget, num_merged = 0, 0
     while True:
-        sweeping = _Round(_by_level(miter), words, meter, rng, budget)
+        sweeping = _Round(by_level(miter), words, meter, rng, budget)
         row = sweeping.run()
         num_merged += sweeping.num_merged
         if row is not None:
@@ -103,7 +103,7 @@ def merge(circuit: Circuit, meter: Meter, rng: np.random.Generator, budget: int)
         output_names=tuple(str(o) for o in range(2 * circuit.num_outputs)),
     )
     words = samples.special(circuit.num_inputs, rng)
-    sweeping = _Round(_by_level(twice), words, meter, rng, budget)
+    sweeping = _Round(by_level(twice), words, meter, rng, budget)
     sweeping.run()
     return sweeping.merged(circuit.output_names, circuit.name)
 
@@ -234,7 +234,7 @@ class _Round:
         return True
 
 
-def _by_level(circuit: Circuit) -> Circuit:
+def by_level(circuit: Circuit) -> Circuit:
     """The circuit without gates that no output needs, its gates in order of their levels."""
     first = circuit.first_gate
     is_needed = [True] * first + [False] * circuit.num_gates

@@ -10,7 +10,7 @@ import heapq
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pysolvers  # pyright: ignore[reportMissingTypeStubs]
@@ -139,21 +139,31 @@ def is_equal_locally(
 
 
 class Window:
-    """Clauses for part of a growing circuit, to ask a solver whether two nodes can differ."""
+    """Clauses for part of a growing circuit, to ask a solver whether two nodes can differ.
 
-    def __init__(self, num_inputs: int, gate_list: Sequence[Gate]) -> None:
-        self._solver: Any = Cadical195()
+    The solver is one of PySAT's, CaDiCaL where none is given; it is freed with the window.
+    """
+
+    def __init__(
+        self, num_inputs: int, gate_list: Sequence[Gate], solver: Any | None = None
+    ) -> None:
+        self._solver: Any = Cadical195() if solver is None else solver
         self._num_inputs = num_inputs
         self._gates = gate_list
         self._variable: dict[int, int] = {0: 1}  # node 0 is the constant false
         self._solver.add_clause([-1])
         self._leaves: list[int] = []  # a heap of gates, as -node
 
-    def __enter__(self) -> Window:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def nodes(self) -> list[int]:
+        """Those of the solver's variables 1, 2, ..."""
+        return list(self._variable)
 
     def close(self) -> None:
         """Free the solver."""
