@@ -65,6 +65,26 @@ def test_arrays_have_columns_by_number():
     np.testing.assert_array_equal(x0.codes(("a", "b")), [1, 0, 1])
 
 
+def test_what_a_mask_hides_is_missing():
+    hidden = np.ma.masked_equal(np.array([[1, 2], [3, 4]]), 3)
+    (first, second), _ = read_table(hidden)
+    np.testing.assert_array_equal(first.values, [1.0, np.nan])
+    np.testing.assert_array_equal(second.values, [2.0, 4.0])
+    texts = np.ma.array(["a", "b"], mask=[True, False])
+    (column,), _ = read_table({"t": texts})
+    assert column.is_missing.tolist() == [True, False]
+    assert column.categories == ("b",)
+
+
+def test_whole_numbers_of_any_size_are_read_alike():
+    large = np.array([2**53, 2**53 + 1, -(2**60) - 1])
+    ((of_array,), _), ((of_arrow,), _) = (
+        read_table({"n": large}),
+        read_table(pa.table({"n": large})),
+    )
+    np.testing.assert_array_equal(of_array.values, of_arrow.values)
+
+
 def test_an_order_is_the_one_given():
     (size,), _ = read_table({"size": np.array(["m", "l", "s", "m"], object)})
     ordered = size.with_order(["s", "m", "l"])

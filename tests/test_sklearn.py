@@ -181,6 +181,11 @@ TABLE, LABELS = people(40)
         (TABLE.assign(age=[1, *["x"] * 39]), LABELS, "'age' mixes numbers"),
         (TABLE[["age"]].assign(age=1), LABELS, "each of the 1 columns has a single value"),
         (TABLE, None, "requires y"),
+        (TABLE, [*LABELS[:3], None, *LABELS[4:]], r"y has no value \(None\) in row 3; label"),
+        (TABLE, pd.Series([pd.NA, *LABELS[1:]], dtype="string"), r"no value \(<NA>\) in row 0"),
+        (TABLE.set_axis(["age", "pay", "age", "job"], axis=1), LABELS, "two columns .* 'age'"),
+        (pa.table([[1.0] * 40] * 2, names=["a", "a"]), LABELS, "two columns are named 'a'"),
+        (TABLE.age, LABELS, r"not a Series of 40 values. Reshape your data: .*to_frame"),
     ],
 )
 def test_bad_tables_give_one_line_that_names_the_column(x, y, message):
@@ -214,11 +219,31 @@ def test_bad_tables_are_refused_in_prediction(change, message):
         ({"widths": ()}, "widths are gates of each layer"),
         ({"bits": 0}, "from 1 to 255"),
         ({"effort": 9}, "effort is from 0 to 3"),
+        ({"effort": "high"}, "effort is a whole number, not 'high'"),
+        ({"widths": 20}, r"widths are gates of each layer, say \(200,\), not 20"),
+        ({"widths": ("20",)}, "a width is a whole number, not '20'"),
+        ({"steps": 0}, "steps are at least 1, not 0"),
+        ({"steps": 1.5}, "steps is a whole number, not 1.5"),
+        ({"bits": 2.5}, "bits is a whole number, not 2.5"),
+        ({"n_jobs": 1.5}, "n_jobs is a whole number, not 1.5"),
+        ({"tau": 0}, "tau is above 0, not 0"),
+        ({"fit_seconds": "long"}, "fit_seconds is a number, not 'long'"),
     ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         LogicClassifier(**QUICK | options).fit(TABLE, LABELS)
+
+
+def test_what_never_changes_is_told_exactly():
+    found = LogicRegressor(**QUICK).fit(TABLE, np.full(40, 3.5))
+    np.testing.assert_array_equal(found.predict(TABLE), 3.5)
+
+
+def test_a_date_is_no_number_to_learn():
+    dates = pd.date_range("2020-01-01", periods=40)
+    with pytest.raises(InputError, match="y is of the type datetime64.*days since a date"):
+        LogicRegressor(**QUICK).fit(TABLE, dates)
 
 
 def test_a_sample_weight_below_zero_is_refused():

@@ -2,8 +2,8 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 """`read_table`: arrays, data frames, Arrow tables and mappings as columns of numbers or categories.
 
-Nothing is converted but what is the same thing: whole numbers and bools to float64, any kind of
-missing value to NaN. Text is never read as numbers.
+Nothing is converted but what is the same thing: whole numbers and bools to float64 (rounded beyond
+2^53), any kind of missing value to NaN. Text is never read as numbers.
 """
 
 from __future__ import annotations
@@ -125,11 +125,33 @@ class Column:
 
 
 def names_of(x: Any) -> list[str] | None:
-    """The names of a table's columns; None where it has none, or is no table."""
+    """The names of a table's columns; None where it has none, or is no table.
+
+    Raises:
+        InputError: two columns have one name.
+    """
     if isinstance(x, Mapping):
-        return [str(name) for name in x]  # pyright: ignore[reportUnknownVariableType]
-    found = getattr(x, "column_names", getattr(x, "columns", None))  # Arrow's, or a frame's
-    return None if found is None else [str(name) for name in found]
+        found: Any = x.keys()  # pyright: ignore[reportUnknownVariableType]
+    else:
+        found = getattr(x, "column_names", getattr(x, "columns", None))  # Arrow's, or a frame's
+    if found is None:
+        return None
+    names = [str(name) for name in found]
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"two columns are named {name!r}; rename one")
+        seen.add(name)
+    return names
+
+
+def as_array(x: Any) -> npt.NDArray[Any]:
+    """An array of what is not yet one; what a masked array hides is missing: NaN."""
+    if not np.ma.is_masked(x):
+        return np.asarray(x)
+    values = np.array(x.data, np.float64 if x.dtype.kind in "buif" else object)
+    values[np.ma.getmaskarray(x)] = np.nan
+    return values
 
 
 def read_table(x: Any, names: Sequence[str] | None = None) -> tuple[list[Column], bool]:
@@ -145,8 +167,9 @@ def read_table(x: Any, names: Sequence[str] | None = None) -> tuple[list[Column]
     named = True
     if hasattr(x, "toarray"):
         raise WrongType("the table is sparse; give a dense one: x.toarray()")
+    names_of(x)  # no two alike
     if isinstance(x, Mapping):
-        columns = [_of_array(str(name), np.asarray(values)) for name, values in x.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        columns = [_of_array(str(name), as_array(values)) for name, values in x.items()]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     elif hasattr(x, "iloc") and hasattr(x, "columns"):
         columns = list(_of_pandas(x))
     elif hasattr(x, "__arrow_c_stream__") or hasattr(x, "column_names"):
@@ -169,7 +192,7 @@ def read_table(x: Any, names: Sequence[str] | None = None) -> tuple[list[Column]
 
 def _of_rows(x: Any, names: Sequence[str] | None) -> list[Column]:
     try:
-        array = np.asarray(x)
+        array = as_array(x)
     except ValueError:
         raise InputError("the table's rows are of different lengths") from None
     if array.dtype.kind == "c":
@@ -202,13 +225,20 @@ def _of_array(name: str, array: npt.NDArray[Any]) -> Column:
     return _of_objects(name, array.tolist())
 
 
+def is_missing(cell: Any) -> bool:
+    """Whether a cell is None, NaN, pandas.NA or pandas.NaT."""
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(cell != cell)
+
+
 def _of_objects(name: str, cells: Sequence[Any]) -> Column:
     """A column of numbers, or of text, and None, NaN or pandas.NA among them."""
     values = np.full(len(cells), np.nan)
     texts: dict[str, int] = {}
     number_at = text_at = -1
     for row, cell in enumerate(cells):
-        if cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell:
+        if is_missing(cell):
             continue
         if isinstance(cell, str):
             values[row] = texts.setdefault(cell, len(texts))
@@ -240,9 +270,6 @@ def _of_texts(name: str, places: Values, texts: Sequence[str]) -> Column:
 
 
 def _of_pandas(frame: Any) -> Iterator[Column]:
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"two columns are named {twice!r}; rename one")
     for name in frame.columns:
         series, label = frame[name], str(name)
         kind = getattr(series.dtype, "kind", "O")
@@ -261,7 +288,13 @@ def _of_pandas(frame: Any) -> Iterator[Column]:
 def _of_arrow(x: Any) -> Iterator[Column]:
     pa = arrow.load("reading an Arrow table")
     types: Any = pa.types  # pyarrow has no types of its own
-    table: Any = x if isinstance(x, pa.Table) else pa.table(x)
+    try:
+        table: Any = x if isinstance(x, pa.Table) else pa.table(x)
+    except pa.ArrowInvalid:
+        raise InputError(
+            f"a table is [rows, columns], not a {type(x).__name__} of {len(x)} values. Reshape "
+            "your data: one column is x.to_frame(), or {'x': x}"
+        ) from None
     for name in table.column_names:
         column = table.column(name).combine_chunks()
         if types.is_dictionary(column.type):
@@ -272,7 +305,8 @@ def _of_arrow(x: Any) -> Iterator[Column]:
         elif types.is_boolean(column.type) or types.is_integer(column.type) or types.is_floating(
             column.type
         ):  # fmt: skip
-            yield Column(name, column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+            numbers = column.cast(pa.float64(), safe=False)  # rounded beyond 2^53
+            yield Column(name, numbers.to_numpy(zero_copy_only=False))
         elif types.is_string(column.type) or types.is_large_string(column.type):
             encoded = column.dictionary_encode()
             places = encoded.indices.cast(pa.float64()).to_numpy(zero_copy_only=False)

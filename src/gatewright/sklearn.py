@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import estimation
-from gatewright.columns import names_of, read_table
+from gatewright.columns import as_array, is_missing, names_of, read_table
 from gatewright.errors import InputError, MissingTool
 from gatewright.extraction import extract
 from gatewright.heads import GroupSum
@@ -105,13 +105,13 @@ class _Logic(BaseEstimator):
 
     def _table(self, x: Any, *, reset: bool) -> Any:
         """The table, its columns' number and names seen to be those of `fit`."""
-        names = None if hasattr(x, "iloc") else names_of(x)
-        if names is not None:  # of a table whose names scikit-learn does not read
+        names = names_of(x)
+        if names is not None and not hasattr(x, "iloc"):  # scikit-learn does not read these
             if reset:
                 self.feature_names_in_ = np.array(names, object)
                 self.n_features_in_ = len(names)
             return x
-        table: Any = x if hasattr(x, "toarray") or hasattr(x, "iloc") else np.asarray(x)
+        table: Any = x if hasattr(x, "toarray") or hasattr(x, "iloc") else as_array(x)
         if len(table.shape) == 2:
             validate_data(self, table, reset=reset, skip_check_array=True)
         return table
@@ -125,7 +125,7 @@ class _Logic(BaseEstimator):
         """
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        if not self.fit_seconds > 0:
+        if not _number("fit_seconds", self.fit_seconds) > 0:
             raise InputError(f"fit_seconds is above 0, not {self.fit_seconds}")
         columns, named = read_table(x)
         if len(columns[0]) != len(y):
@@ -140,7 +140,8 @@ class _Logic(BaseEstimator):
         if not len(y):
             raise InputError("sample_weight is 0 in every row; give some row a weight")
         if not self._goes_on:
-            most = (31 if len(labels) >= 2000 else 15) if self.bits == "auto" else int(self.bits)
+            auto = 31 if len(labels) >= 2000 else 15
+            most = auto if self.bits == "auto" else _whole("bits", self.bits)
             self.encoder_ = TableEncoder.of_columns(
                 shown, labels, named=named, bits=most, how=self.thresholds,
                 categorical=self.categorical, ordered=self.ordered,
@@ -157,8 +158,8 @@ class _Logic(BaseEstimator):
         chosen, groups = estimation.weighted_rows(values, y, weights)
         targets, mean, spread = y[chosen], 0.0, 1.0
         if num_classes is None:
-            mean, spread = float(targets.mean()), float(targets.std()) or 1.0
-            targets = ((targets - mean) / spread).astype(np.float32)
+            mean, spread = float(targets.mean()), float(targets.std())
+            targets = ((targets - mean) / (spread or 1.0)).astype(np.float32)
         problem = estimation.Problem(
             self.encoder_.of_numbers, np.ascontiguousarray(values[chosen]), targets, num_classes,
             groups, seed, _threads(self.n_jobs),
@@ -184,19 +185,28 @@ class _Logic(BaseEstimator):
         plans = estimation.candidates(num_rows, num_classes)
         given: dict[str, Any] = {}
         if self.widths is not None:
-            widths = [int(width) for width in self.widths]
+            try:
+                widths = [_whole("a width", width) for width in self.widths]
+            except TypeError:
+                raise InputError(
+                    f"widths are gates of each layer, say (200,), not {self.widths!r}"
+                ) from None
             if not widths or min(widths) < 1:
                 raise InputError(f"widths are gates of each layer, at least 1, not {self.widths}")
             widths[-1] += -widths[-1] % (num_classes or 1)
             given["widths"] = tuple(widths)
         if self.steps is not None:
-            given["steps"] = int(self.steps)
+            given["steps"] = _whole("steps", self.steps)
+            if given["steps"] < 1:
+                raise InputError(f"steps are at least 1, not {self.steps}")
         if self.tau is not None:
-            given["tau"] = float(self.tau)
+            given["tau"] = _number("tau", self.tau)
+            if not 0 < given["tau"] < np.inf:
+                raise InputError(f"tau is above 0, not {self.tau}")
         return list(dict.fromkeys(replace(plan, **given) for plan in plans))
 
     def _circuit(self, model: Model) -> Model:
-        small = optimize(model, effort=self.effort)
+        small = optimize(model, effort=_whole("effort", self.effort))
         assert isinstance(small, Model)
         return small
 
@@ -293,6 +303,7 @@ class LogicClassifier(ClassifierMixin, _Logic):
         if y is None:
             raise InputError("LogicClassifier requires y to be passed, but the target y is None")
         labels = column_or_1d(y, warn=True)
+        _check_given(labels)
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
@@ -350,6 +361,10 @@ class LogicRegressor(RegressorMixin, _Logic):
         if y is None:
             raise InputError("LogicRegressor requires y to be passed, but the target y is None")
         numbers = column_or_1d(y, warn=True)
+        if numbers.dtype.kind in "mM":
+            raise InputError(
+                f"y is of the type {numbers.dtype}; give numbers, say days since a date"
+            )
         try:
             numbers = np.asarray(numbers, np.float64)
         except (TypeError, ValueError):
@@ -373,6 +388,15 @@ class LogicRegressor(RegressorMixin, _Logic):
         return self.model_.predict(table)
 
 
+def _check_given(labels: npt.NDArray[Any]) -> None:
+    """InputError where a label is missing; in an array of numbers scikit-learn has looked."""
+    if labels.dtype.kind != "O":
+        return
+    for row, label in enumerate(labels.tolist()):
+        if is_missing(label):
+            raise InputError(f"y has no value ({label}) in row {row}; label the row or drop it")
+
+
 def _weights(sample_weight: Any, table: Any) -> Floats | None:
     if sample_weight is None:
         return None
@@ -388,12 +412,24 @@ def _are_counts(weights: Floats) -> bool:
     return bool((weights == np.round(weights)).all()) and weights.sum() <= 4 * len(weights)
 
 
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"{name} is a whole number, not {value!r}")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise InputError(f"{name} is a number, not {value!r}")
+    return float(value)
+
+
 def _threads(n_jobs: int | None) -> int:
     from gatewright import native
 
     if n_jobs is None:
         return 1
-    if n_jobs == 0:
+    if _whole("n_jobs", n_jobs) == 0:
         raise InputError("n_jobs is 0; give a number of threads, or -1 for all processors")
     return n_jobs if n_jobs > 0 else max(1, native.num_processors() + 1 + n_jobs)
 
