@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, ipc, parquet
 
-from gatewright.circuit import Builder
+from gatewright.circuit import FALSE, Builder
 from gatewright.cli import main
 from gatewright.encode import Thermometer
 from gatewright.model import Model
@@ -284,6 +284,31 @@ def test_a_table_is_read_by_its_header(tmp_path, capsys, monkeypatch):
         ("job,age\ncook\n", "t.csv: line 2 has 1 cells and the header has 2"),
         ("job,age\nbaker,1\n", "t.csv: column 'job' is 'baker' in line 2, which it never was"),
         ('job,age\n"a ""b"", c",1\n"co\nok",1\n', "column 'job' is 'co\\nok' in line 4, which"),
+        ("job,age\ncook,1_0\n", "column 'age' holds '1_0' in line 2, which is not a number"),
+        ("job,age,age\ncook,1,2\n", "t.csv: two columns are named 'age'; rename one"),
+        ("job,age\rcook,1\r", "t.csv: line 1 is no row of CSV (new-line character seen"),
+        ("job,age\ncook,1\rcook,2\n", "t.csv: line 2 is no row of CSV"),
     ):
-        Path("t.csv").write_text(content)
+        Path("t.csv").write_text(content, newline="")
         assert_refused(capsys, "model.safetensors", "t.csv", says=says)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "outputs", "expected"),
+    [
+        (Numbers(1, 0.5, -1.0), 1, [-1.0, -0.5]),
+        (Numbers(2, 1e-9, 1), 2, [[1, 1], [1.000000001, 1]]),
+    ],
+)
+def test_numbers_are_numbers_in_json(tmp_path, capsys, numbers, outputs, expected):
+    builder = Builder(["a"])
+    for i in range(outputs):
+        builder.output(f"y{i}", builder.inputs[0] if i == 0 else FALSE)
+    Model(builder.build(), numbers=numbers).save(tmp_path / "m.safetensors")
+    (tmp_path / "x.txt").write_text("0\n1\n")
+    (line,) = predicted(capsys, tmp_path / "m.safetensors", tmp_path / "x.txt", "--json")
+    assert json.loads(line) == {"predictions": expected}
+    lines = predicted(capsys, tmp_path / "m.safetensors", tmp_path / "x.txt")
+    assert [list(map(float, line.split())) for line in lines] == np.reshape(
+        expected, (2, outputs)
+    ).tolist()

@@ -387,6 +387,16 @@ def test_output_goes_to_a_file_whole_or_not_at_all(folder, capsys):
     assert [path.name for path in Path("deep").iterdir()] == ["out.txt"]
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "x.npy", "same.npy"])
+def test_output_never_takes_the_place_of_what_is_read(folder, capsys, name):
+    np.save("x.npy", images())
+    Path("same.npy").symlink_to("x.npy")
+    before = Path(name).read_bytes()
+    assert main(["predict", "model.safetensors", "x.npy", "-o", name]) == 2
+    assert f"{name}: is read for these predictions" in capsys.readouterr().err
+    assert Path(name).read_bytes() == before
+
+
 def test_a_reader_that_has_had_enough_ends_it(folder):
     np.save("x.npy", np.zeros((400_000, 6)))
     command = [sys.executable, "-m", "gatewright", "predict", "model.safetensors", "x.npy"]

@@ -12,6 +12,7 @@ numbers as a sample has. Memory does not grow with the input.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -43,6 +44,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(options: argparse.Namespace) -> int:
     if options.model == options.input == "-":
         raise InputError("MODEL and INPUT are both -; stdin holds one of them")
+    if options.output != "-":
+        _check_apart(Path(options.output), (options.model, options.input))
     model = load_model(options.model)
     writer, rows = Writer(model, options.json), 0
     is_seen = options.output == "-" and sys.stdout.isatty()  # lines are progress enough
@@ -59,6 +62,13 @@ def run(options: argparse.Namespace) -> int:
         file.write(writer.end())
         file.flush()
     return 0
+
+
+def _check_apart(output: Path, read: Sequence[str]) -> None:
+    """InputError where the output would take the place of what is read."""
+    for source in read:
+        if source != "-" and output.exists() and os.path.exists(source) and output.samefile(source):
+            raise InputError(f"{output}: is read for these predictions; write to another file")
 
 
 def predictions(model: Model, source: str) -> Iterator[tuple[Batch, npt.NDArray[Any]]]:

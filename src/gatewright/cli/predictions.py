@@ -23,8 +23,13 @@ class Writer:
 
     def __init__(self, model: Model, is_json: bool) -> None:
         self._model, self._is_json, self._is_begun = model, is_json, False
-        self._quote = '"' if is_json and model.num_classes is None else ""
-        self._after = self._quote + (", " if is_json else "\n")
+        self._before, end = "", ""  # of a row: in JSON bits are text, and several numbers a list
+        if is_json and model.num_classes is None:
+            if model.numbers is None:
+                self._before = end = '"'
+            elif model.numbers.num > 1:
+                self._before, end = "[", "]"
+        self._after = end + (", " if is_json else "\n")
         names = [str(number) for number in range(model.num_classes or 0)]
         if model.class_names is not None:
             names = [json.dumps(name) if is_json else name for name in model.class_names]
@@ -51,16 +56,17 @@ class Writer:
         rows = predicted.reshape(len(predicted), -1)
         if self._model.numbers is not None:  # each number is written once, however often it occurs
             distinct, codes = np.unique(rows, return_inverse=True)
-            said = _filled([f" {number!r}" for number in distinct.tolist()])
+            between = ", " if self._is_json else " "
+            said = _filled([f"{between}{number!r}" for number in distinct.tolist()])
             octets = said.take(codes.reshape(rows.shape)).view(np.uint8).reshape(len(rows), -1)
-            octets[:, 0] = FILL[0]
+            octets[:, : len(between)] = FILL[0]
         else:
             octets = rows.view(np.uint8) + np.uint8(ord("0"))
         line = np.empty(
-            (len(rows), len(self._quote) + octets.shape[1] + len(self._after)), np.uint8
+            (len(rows), len(self._before) + octets.shape[1] + len(self._after)), np.uint8
         )
-        line[:, : len(self._quote)] = list(self._quote.encode())
-        line[:, len(self._quote) : -len(self._after)] = octets
+        line[:, : len(self._before)] = list(self._before.encode())
+        line[:, len(self._before) : -len(self._after)] = octets
         line[:, -len(self._after) :] = list(self._after.encode())
         return line.tobytes().replace(FILL, b"")
 

@@ -34,7 +34,7 @@ def of_text(model: Model, stream: Stream) -> Iterator[Batch]:
     first = lines.peek()
     encoder = model.encoder
     if isinstance(encoder, TableEncoder) and encoder.named and first:
-        header = [name.strip() for name in next(csv.reader([first]))]
+        header = [name.strip() for _, cells in _parsed([first], 1, stream.name) for name in cells]
         if not all(map(_is_number, header)):
             lines.skip()
             yield from _of_table(encoder, header, lines, stream)
@@ -90,8 +90,8 @@ def _of_csv(
     blocks: Iterable[bytes],
     stream: Stream,
 ) -> Iterator[Batch]:
-    reader = csv.reader(_decoded(chain.from_iterable(map(io.BytesIO, blocks)), stream.name))
-    numbered = ((first - 1 + reader.line_num, row) for row in reader if row)
+    lines = _decoded(chain.from_iterable(map(io.BytesIO, blocks)), stream.name)
+    numbered = _parsed(lines, first, stream.name)
     while batch := list(islice(numbered, LINES)):
         for line, row in batch:
             if len(row) != width:
@@ -110,6 +110,18 @@ def _of_csv(
         yield _batch(columns, numbers, stream)
 
 
+def _parsed(lines: Iterable[str], first: int, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Numbers and cells of the rows of CSV that are not empty, the first line's number given."""
+    reader = csv.reader(lines)
+    try:
+        yield from ((first - 1 + reader.line_num, row) for row in reader if row)
+    except csv.Error as error:
+        raise InputError(
+            f"{source}: line {first - 1 + reader.line_num} is no row of CSV ({error}); end lines "
+            "with \\n, or \\r\\n"
+        ) from None
+
+
 def _batch(samples: Any, numbers: Sequence[int], stream: Stream, is_bits: bool = False) -> Batch:
     def place(row: int) -> str:
         return f"line {numbers[row]}"
@@ -118,12 +130,14 @@ def _batch(samples: Any, numbers: Sequence[int], stream: Stream, is_bits: bool =
 
 
 def places_of(encoder: TableEncoder, header: Sequence[str], source: str) -> list[int]:
-    """Where in a header the table's columns are; InputError where one is missing."""
-    missing = [name for name in encoder.names if name not in header]
-    if missing:
-        raise InputError(
-            f"{source}: column {missing[0]!r} is missing; the header has {', '.join(header)}"
-        )
+    """Where in a header the table's columns are; InputError where one is not, or twice."""
+    for name in encoder.names:
+        if name not in header:
+            raise InputError(
+                f"{source}: column {name!r} is missing; the header has {', '.join(header)}"
+            )
+        if header.count(name) > 1:
+            raise InputError(f"{source}: two columns are named {name!r}; rename one")
     return [header.index(name) for name in encoder.names]
 
 
@@ -131,14 +145,14 @@ def column_of(field: Field, cells: Sequence[str]) -> Array:
     """A table's column from the cells of a CSV file; empty ones are missing values."""
     if not _is_text(field):
         try:
-            return np.array(list(map(float, cells)))
+            return np.array(list(map(_number, cells)))
         except ValueError:
             pass
     held = [cell.strip() or None for cell in cells]
     if _is_text(field):
         return np.array(held, object)
     try:
-        return np.array([np.nan if cell is None else float(cell) for cell in held])
+        return np.array([np.nan if cell is None else _number(cell) for cell in held])
     except ValueError:
         row, wrong = next(
             (row, cell) for row, cell in enumerate(held) if cell and not _is_number(cell)
@@ -223,9 +237,16 @@ def _decoded(lines: Iterable[bytes], source: str) -> Iterator[str]:
         ) from None
 
 
+def _number(cell: str) -> float:
+    """A cell's number; ValueError where it is none. Python alone takes 1_0 as 10."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _number(cell)
     except ValueError:
         return False
     return True
@@ -256,7 +277,7 @@ def _numbers(cells: list[str], num: int, place: str) -> Array:
     if len(cells) != num:
         raise InputError(f"{place} has {len(cells)} values; the model reads {num} numbers")
     try:
-        return np.array(cells, dtype=np.float64)
+        return np.array(list(map(_number, cells)))
     except ValueError:
         wrong = next(cell for cell in cells if not _is_number(cell))
         raise InputError(f"{place} has {wrong!r}, which is not a number") from None
