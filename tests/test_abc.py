@@ -76,6 +76,14 @@ def test_benchmarks_become_smaller_and_are_proved(epfl: Path) -> None:
         assert prove(circuit, shallow)
 
 
+def test_nothing_is_searched_for_where_no_gate_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abc, "run", lambda *_: pytest.fail("ABC was called"))
+    builder = Builder(["a", "b"])
+    builder.output("y", builder.lor(*builder.inputs))
+    builder.output("z", builder.inputs[0])
+    assert deep(circuit := builder.build(), Goal(seconds=60)) is circuit
+
+
 def test_a_search_goes_below_what_resynthesis_finds(epfl: Path) -> None:
     circuit = read(epfl / "ctrl.aig")
     after = deep(circuit, Goal(seconds=6))

@@ -49,6 +49,8 @@ def deep(circuit: Circuit, goal: Goal) -> Circuit:
     Raises:
         MissingTool: there is no ABC.
     """
+    if circuit.num_gates <= 1:  # nothing to search for
+        return circuit
     rng = random.Random(goal.seed)
     deadline = Deadline(goal.seconds)
     finish = f"strash; {FINISH[goal.objective]}"
