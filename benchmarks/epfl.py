@@ -3,37 +3,27 @@
 For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
 every result proved; then ABC alone, each of its scripts over and over for as many CPU seconds as
 all of -O3 took, and the best of them. With --gates only two-input gates at -O2, and ABC for as
-long as that; with --ands only the ANDs that are left where XORs are free. Circuits are read from
+long as that; with --ands only the ANDs that are left where XORs are free; with --luts only LUT-6 at
+-O2, beside ABC for as long as that and the best that was published. Circuits are read from
 GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
 """
 
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gatewright import abc, targets
+from gatewright import targets
 from gatewright.circuit import Circuit
 from gatewright.passes import Record, optimize
-from gatewright.passes.mapping import map_luts
-from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
-from gatewright.passes.resynthesize import COMPRESS
+from gatewright.passes.mapping import cover
+from gatewright.passes.objectives import cpu_seconds
 from gatewright.passes.sweep import sweep
 from gatewright.verify import prove
+from lib.abc_alone import abc_alone, luts_of_abc
+from lib.epfl_published import LUTS6
 from lib.recording import parser, write
-
-MAP = "dch; if -K {k} -a; mfs2 -a -e"
-
-#: Scripts that ABC's users run, to nodes of k inputs; {seconds} is a third of the time.
-ABC_SCRIPTS = {
-    "dch, if, mfs2": f"strash; {MAP}",
-    "compress2rs": f"strash; {COMPRESS}; {MAP}",
-    "deepsyn": f"strash; &get; &deepsyn -T {{seconds}}; &put; {MAP}",
-}
 
 LINE = (
     "{circuit:11} {gates:7} gates; -O2 {gates_O2:7}, -O3 {gates_O3:7}, ABC {gates_abc:7} "
@@ -48,6 +38,11 @@ GATES_LINE = (
 ANDS_LINE = (
     "{circuit:11} {ands:6} ANDs of {gates:6} gates; -O2 {ands_O2:6} of {gates_O2:6} in "
     "{cpu_seconds_O2} CPU-s, ratio {ratio:.4f}"
+)
+
+LUTS_LINE = (
+    "{circuit:11} LUT-6 {luts6:6} -> {luts6_O2:6} in {cpu_seconds_O2} CPU-s, ABC {luts6_abc:6} "
+    "({script_abc}), ratio {ratio:.4f}; published {luts6_published}; {proof}"
 )
 
 QUICK = ("ctrl", "int2float", "router")
@@ -75,51 +70,6 @@ def optimized(
     return Small(found, cpu_seconds() - begin, dropped)
 
 
-def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
-    """The fewest gates that one of the scripts reaches in so many seconds, and which."""
-    best, which = circuit, ""
-    for name, script in ABC_SCRIPTS.items():
-        commands = script.format(k=2, seconds=max(1, int(seconds / 3)))
-        deadline, last, since = Deadline(seconds), circuit, 0
-        while deadline.left > 0 and since < 3:
-            found = abc.run(last, commands, deadline.left)
-            if found is None:
-                break
-            last = sweep(found)
-            since = 0 if Goal().cost(last) < Goal().cost(best) else since + 1
-            if since == 0:
-                best, which = last, name
-    return best, which
-
-
-def luts_of_abc(circuit: Circuit, seconds: float, k: int = 6) -> int:
-    """The fewest look-up tables that one of the scripts reaches in so many seconds."""
-    path = abc.program()
-    assert path is not None
-    fewest = circuit.num_gates
-    with tempfile.TemporaryDirectory() as folder:
-        first, last = Path(folder, "first.blif"), Path(folder, "last.blif")
-        first.write_bytes(targets.spelled(circuit, ".blif"))
-        for script in ABC_SCRIPTS.values():
-            commands = script.format(k=k, seconds=max(1, int(seconds / 3)))
-            deadline, source, since = Deadline(seconds), first, 0
-            while deadline.left > 0 and since < 3:
-                whole = f"read_blif {source}; {commands}; print_stats; write_blif {last}"
-                try:
-                    said = subprocess.run(
-                        [path, "-c", whole], capture_output=True, text=True, timeout=deadline.left
-                    )
-                except subprocess.TimeoutExpired:
-                    break
-                found = re.findall(r"nd = *(\d+)", said.stdout)
-                if said.returncode or not found:
-                    break
-                source = last
-                since = 0 if int(found[-1]) < fewest else since + 1
-                fewest = min(fewest, int(found[-1]))
-    return fewest
-
-
 def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
     """One circuit, every way."""
     circuit = targets.read(path)
@@ -141,8 +91,8 @@ def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, A
         "depth_for_depth": small(2, "depth").circuit.depth,
         "gates_abc": alone.num_gates,
         "script_abc": which,
-        "luts6": len(map_luts(tables.circuit, 6)),
-        "luts6_abc": luts_of_abc(circuit, tables.seconds),
+        "luts6": len(cover(tables.circuit, 6)),
+        "luts6_abc": luts_of_abc(circuit, tables.seconds)[0],
         "seconds_luts6": round(tables.seconds, 1),
         "ratio": round(deep.circuit.num_gates / alone.num_gates, 4),
     }
@@ -185,12 +135,35 @@ def measure_ands(path: Path, time_budget: float, proof_seconds: float) -> dict[s
     }
 
 
+def measure_luts(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """One circuit's look-up tables of six inputs at -O2; those of ABC are as ABC counts them."""
+    circuit = targets.read(path)
+    small = optimized(circuit, 2, "lut6", time_budget, proof_seconds)
+    luts = len(cover(small.circuit, 6))
+    alone, which = luts_of_abc(circuit, small.seconds)
+    return {
+        "circuit": path.stem,
+        "gates": circuit.num_gates,
+        "luts6": len(cover(circuit, 6)),
+        "luts6_O2": luts,
+        "gates_O2": small.circuit.num_gates,
+        "cpu_seconds_O2": round(small.seconds, 1),
+        "dropped": small.dropped,
+        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
+        "luts6_abc": alone,
+        "script_abc": which,
+        "luts6_published": LUTS6.get(path.stem),
+        "ratio": round(luts / alone, 4),
+    }
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("circuits", nargs="*", metavar="CIRCUIT", help="names (all)")
     only = options.add_mutually_exclusive_group()
     only.add_argument("--gates", action="store_true", help="two-input gates at -O2, no more")
     only.add_argument("--ands", action="store_true", help="ANDs at -O2, no more")
+    only.add_argument("--luts", action="store_true", help="LUT-6 at -O2, no more")
     options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
     options.add_argument("--proof-seconds", type=float, default=120.0, metavar="SECONDS")
     default = Path(os.environ.get("GATEWRIGHT_DATA", "data")) / "circuits" / "epfl"
@@ -204,6 +177,7 @@ def main() -> None:
     measured, line = (
         (measure_gates, GATES_LINE) if given.gates
         else (measure_ands, ANDS_LINE) if given.ands
+        else (measure_luts, LUTS_LINE) if given.luts
         else (measure, LINE)
     )  # fmt: skip
     rows: list[dict[str, Any]] = []

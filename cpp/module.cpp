@@ -73,6 +73,7 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
 void bind_augment(nb::module_& module);
 void bind_automaton(nb::module_& module);
 void bind_engine(nb::module_& module);
+void bind_mapping(nb::module_& module);
 void bind_sweeping(nb::module_& module);
 void bind_training(nb::module_& module);
 void bind_walk(nb::module_& module);
@@ -91,6 +92,7 @@ NB_MODULE(_native, module) {
   bind_augment(module);
   bind_automaton(module);
   bind_engine(module);
+  bind_mapping(module);
   bind_sweeping(module);
   bind_training(module);
   bind_walk(module);

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,24 +48,43 @@ def run(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
     Raises:
         MissingTool: there is no ABC.
     """
+    if circuit.num_gates == 0 or circuit.num_outputs == 0:
+        return circuit  # ABC fails on some of these, and adds an output to others
+    found = results(circuit, f"{script}; write_blif 0.blif", seconds)
+    return found[0] if found else None
+
+
+def results(
+    circuit: Circuit,
+    script: str,
+    seconds: float,
+    spelled: Callable[[Circuit], bytes] | None = None,
+) -> list[Circuit]:
+    """What the script writes to 0.blif, 1.blif and so on; none where it fails or takes longer.
+
+    Args:
+        circuit: with gates and outputs.
+        spelled: it as BLIF, `circuit` with names that every tool can spell; by default its gates.
+
+    Raises:
+        MissingTool: there is no ABC.
+    """
     path = program()
     if path is None:
         raise MissingTool(
             "ABC is not installed; it comes with: pip install 'gatewright[abc]' (or apt install "
             "berkeley-abc)"
         )
-    if circuit.num_gates == 0 or circuit.num_outputs == 0:
-        return circuit  # ABC fails on some of these, and adds an output to others
     with tempfile.TemporaryDirectory(prefix="gatewright-abc-") as folder:
-        before, after = Path(folder, "before.blif"), Path(folder, "after.blif")
-        before.write_bytes(_plain(circuit))
-        commands = f"read_blif {before}; {script}; write_blif {after}"
-        if not _ends([path, "-q", commands], folder, seconds) or not after.exists():
-            return None
-        found = blif.read(after.read_bytes(), "ABC's result")
-        if (found.num_inputs, found.num_outputs) != (circuit.num_inputs, circuit.num_outputs):
-            return None
-        return _renamed(found, circuit)
+        Path(folder, "before.blif").write_bytes((spelled or _spelled)(_plain(circuit)))
+        if not _ends([path, "-q", f"read_blif before.blif; {script}"], folder, seconds):
+            return []
+        files = sorted(Path(folder).glob("[0-9].blif"))
+        found = [blif.read(file.read_bytes(), "ABC's result") for file in files]
+    sizes = {(one.num_inputs, one.num_outputs) for one in found}
+    if sizes != {(circuit.num_inputs, circuit.num_outputs)}:
+        return []
+    return [_renamed(one, circuit) for one in found]
 
 
 def _ends(command: list[str], folder: str, seconds: float) -> bool:
@@ -96,12 +116,16 @@ def _spent(pid: int, wall_seconds: float) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _plain(circuit: Circuit) -> bytes:
-    """BLIF with names that every tool can spell."""
+def _plain(circuit: Circuit) -> Circuit:
+    """With names that every tool can spell."""
     builder = Builder([f"i{n}" for n in range(circuit.num_inputs)], "circuit")
     for n, literal in enumerate(builder.copy(circuit, builder.inputs)):
         builder.output(f"o{n}", literal)
-    (content,) = blif.write(builder.build()).values()
+    return builder.build()
+
+
+def _spelled(circuit: Circuit) -> bytes:
+    (content,) = blif.write(circuit).values()
     return content
 
 

@@ -21,7 +21,7 @@ from gatewright.cli.progress import remark
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.passes import EFFORTS, OBJECTIVES, PASSES, Record, optimize, pipeline
-from gatewright.passes.mapping import Lut, lut_depth, map_luts
+from gatewright.passes.mapping import Lut, cover, lut_depth, map_luts
 from gatewright.passes.objectives import LUT_INPUTS
 from gatewright.runs import load_model
 from gatewright.targets import blif
@@ -137,9 +137,9 @@ def _of_luts(
     if k is None or luts is None:
         return {}
     return {
-        "luts_before": len(map_luts(before.circuit, k)),
+        "luts_before": len(cover(before.circuit, k)),
         "luts_after": len(luts),
-        "lut_depth_after": lut_depth(after.circuit, luts),
+        "lut_depth_after": lut_depth(after.circuit, [(lut.node, lut.leaves) for lut in luts]),
     }
 
 

@@ -20,13 +20,14 @@ from gatewright.passes.deep import deep
 from gatewright.passes.exact import exact
 from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import kick
-from gatewright.passes.objectives import OBJECTIVES, Goal, cpu_seconds
+from gatewright.passes.objectives import LUT_INPUTS, OBJECTIVES, Goal, cpu_seconds
 from gatewright.passes.reasons import reasons
 from gatewright.passes.restructure import balance, refactor, resub
 from gatewright.passes.resynthesize import LARGE, finished, resynthesize
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
+from gatewright.passes.tables import tables
 from gatewright.passes.walk import COSTS, walk
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
@@ -49,12 +50,13 @@ PASSES: dict[str, Pass] = {
     "resynthesize": resynthesize,
     "deep": deep,
     "kick": kick,
+    "tables": tables,
     "exact": exact,
     "walk": walk,
 }
 
 #: Those that ask ABC. What they propose is dropped where it is wrong or not proved in time.
-EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick")
+EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick", "tables")
 
 #: Those that take as long as they are given: the first a share of the time budget, of a large
 #: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
@@ -77,6 +79,9 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ),
     ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
 )
+
+#: What an effort from 2 on runs where tables are to be few, if there is ABC.
+FOR_TABLES = ("strash", "sweep", "tables", "sweep")
 
 #: Of the searches of the greatest effort.
 PERSISTENCE = 8
@@ -197,6 +202,8 @@ def optimize(
 def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     """The effort's pipeline, as it suits the objective, the size, and whether there is ABC."""
     has_abc = abc.program() is not None
+    if effort > 1 and has_abc and objective in LUT_INPUTS:
+        return [*FOR_TABLES]
     left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
     left_out |= set(() if has_abc else EXTERNAL)
     passes = [name for name in EFFORTS[effort] if name not in left_out]

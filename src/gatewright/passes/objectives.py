@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
-from gatewright.passes.mapping import lut_depth, map_luts
+from gatewright.passes.mapping import cover, lut_depth
 
 #: Compared from left to right; less is better.
 Cost = tuple[int, ...]
@@ -30,8 +30,8 @@ LUT_INPUTS = {"lut3": 3, "lut4": 4, "lut6": 6}
 
 
 def _luts(circuit: Circuit, k: int) -> Cost:
-    luts = map_luts(circuit, k)
-    return len(luts), lut_depth(circuit, luts), circuit.num_gates
+    tables = cover(circuit, k)
+    return len(tables), lut_depth(circuit, tables), circuit.num_gates
 
 
 @dataclass(frozen=True)

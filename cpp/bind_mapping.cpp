@@ -1,0 +1,69 @@
+// The Python face of the mapping to tables: checks shapes, validates, releases the GIL, calls.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "binding.hpp"
+#include "mapping.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using gatewright::Mapping;
+using gatewright::binding::Fanin;
+using gatewright::binding::Outputs;
+using gatewright::binding::refuse;
+using gatewright::binding::Table;
+
+nb::ndarray<std::int32_t, nb::numpy, nb::ndim<1>> array(const std::vector<std::int32_t>& values) {
+  auto copy = std::make_unique<std::int32_t[]>(values.size());
+  std::copy(values.begin(), values.end(), copy.get());
+  nb::capsule owner(copy.get(),
+                    [](void* data) noexcept { delete[] static_cast<std::int32_t*>(data); });
+  return {copy.release(), {values.size()}, owner};
+}
+
+nb::tuple cover(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                const Outputs& outputs, std::size_t k, std::size_t max_cuts, std::size_t rounds) {
+  if (k < 2 || k > Mapping::kMostInputs || max_cuts < 1) {
+    refuse("tables have from 2 to " + std::to_string(Mapping::kMostInputs) + " inputs, not " +
+           std::to_string(k) + ", and gates one cut at least");
+  }
+  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
+  gatewright::validate(circuit);
+  std::vector<std::int32_t> nodes, sizes, leaves;
+  {
+    nb::gil_scoped_release release;
+    Mapping mapping(circuit, k, max_cuts);
+    mapping.choose(false);
+    for (std::size_t round = 0; round < rounds; ++round) {
+      const std::size_t before = mapping.size();
+      mapping.choose(true);
+      if (mapping.size() == before) break;
+    }
+    for (std::size_t node = mapping.first_gate(); node < mapping.num_nodes(); ++node) {
+      if (!mapping.is_table(node)) continue;
+      const std::size_t begin = leaves.size();
+      mapping.leaves(node, leaves);
+      nodes.push_back(static_cast<std::int32_t>(node));
+      sizes.push_back(static_cast<std::int32_t>(leaves.size() - begin));
+    }
+  }
+  return nb::make_tuple(array(nodes), array(sizes), array(leaves));
+}
+
+}  // namespace
+
+void bind_mapping(nb::module_& module) {
+  module.def("cover", &cover, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
+             "outputs"_a.noconvert(), "k"_a, "max_cuts"_a, "rounds"_a,
+             "Gates that become tables, how many leaves each reads, and these.");
+}

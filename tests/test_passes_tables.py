@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from gatewright import abc
+from gatewright.circuit import Builder, Circuit
+from gatewright.passes import FOR_TABLES, Record, optimize
+from gatewright.passes.mapping import map_luts
+from gatewright.passes.objectives import Goal
+from gatewright.passes.tables import tables
+from gatewright.targets import blif, read
+from random_circuits import built_circuits, multiplier, raw_circuits
+
+
+@settings(max_examples=10)
+@given(circuit=built_circuits() | raw_circuits())
+@pytest.mark.parametrize("objective", ["lut3", "lut6"])
+def test_the_function_stays_and_takes_no_more_tables(circuit: Circuit, objective: str) -> None:
+    goal = Goal(objective, seconds=0.3)
+    after = tables(circuit, goal)
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+    assert goal.cost(after) <= goal.cost(circuit)
+
+
+def test_other_objectives_and_circuits_without_gates_are_left(epfl: Path) -> None:
+    circuit = read(epfl / "ctrl.aig")
+    assert tables(circuit, Goal()) is circuit
+    wire = Builder("ab", "wire")
+    wire.output("y", wire.inputs[0])
+    empty = wire.build()
+    assert tables(empty, Goal("lut6")) is empty
+
+
+@pytest.mark.parametrize(("objective", "most"), [("lut4", 0.9), ("lut6", 0.95)])
+def test_tables_are_chosen_that_no_mapper_finds(objective: str, most: float) -> None:
+    """A multiplier, whose structure ABC keeps."""
+    circuit = multiplier(8, is_swapped=False)
+    goal = Goal(objective, seconds=3)
+    assert goal.cost(tables(circuit, goal))[0] <= most * goal.cost(circuit)[0]
+
+
+def test_the_pipeline_is_proved_and_needs_abc(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit, records = read(epfl / "ctrl.aig"), list[Record]()
+    after = optimize(circuit, objective="lut6", time_budget=3, record=records.append)
+    assert [record.name for record in records] == list(FOR_TABLES)
+    assert all(record.proof for record in records)
+    assert len(map_luts(after, 6)) <= 28  # 25 is the best that was published
+    monkeypatch.setattr(abc, "program", lambda: None)
+    records.clear()
+    optimize(circuit, objective="lut6", time_budget=3, record=records.append)
+    assert "tables" not in [record.name for record in records]
+
+
+def test_a_script_may_begin_with_tables_and_write_several_circuits() -> None:
+    circuit = multiplier(4, is_swapped=False)
+    luts: list[int] = []
+
+    def spelled(plain: Circuit) -> bytes:
+        (content,) = blif.write_luts(plain, map_luts(plain, 6)).values()
+        luts.append(content.count(b".names"))
+        return content
+
+    found = abc.results(circuit, "write_blif 0.blif; strash; write_blif 1.blif", 60, spelled)
+    assert len(found) == 2
+    assert luts[0] < circuit.num_gates
+    for one in found:
+        np.testing.assert_array_equal(one.truth_tables(), circuit.truth_tables())
+    assert abc.results(circuit, "frobnicate", 60) == []
+    assert abc.results(circuit, "strash", 60) == []
