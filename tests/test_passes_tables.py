@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from gatewright import abc
 from gatewright.circuit import Builder, Circuit
-from gatewright.passes import FOR_TABLES, Record, optimize
+from gatewright.passes import Record, optimize
 from gatewright.passes.mapping import map_luts
 from gatewright.passes.objectives import Goal
 from gatewright.passes.tables import tables
@@ -16,11 +16,11 @@ from gatewright.targets import blif, read
 from random_circuits import built_circuits, multiplier, raw_circuits
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(circuit=built_circuits() | raw_circuits())
 @pytest.mark.parametrize("objective", ["lut3", "lut6"])
 def test_the_function_stays_and_takes_no_more_tables(circuit: Circuit, objective: str) -> None:
-    goal = Goal(objective, seconds=0.3)
+    goal = Goal(objective, seconds=0.2)
     after = tables(circuit, goal)
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert goal.cost(after) <= goal.cost(circuit)
@@ -35,23 +35,23 @@ def test_other_objectives_and_circuits_without_gates_are_left(epfl: Path) -> Non
     assert tables(empty, Goal("lut6")) is empty
 
 
-@pytest.mark.parametrize(("objective", "most"), [("lut4", 0.9), ("lut6", 0.95)])
-def test_tables_are_chosen_that_no_mapper_finds(objective: str, most: float) -> None:
-    """A multiplier, whose structure ABC keeps."""
+def test_tables_are_chosen_that_the_mapper_does_not_find() -> None:
+    """Of a multiplier, whose structure ABC keeps."""
     circuit = multiplier(8, is_swapped=False)
-    goal = Goal(objective, seconds=3)
-    assert goal.cost(tables(circuit, goal))[0] <= most * goal.cost(circuit)[0]
+    goal = Goal("lut6", seconds=2)
+    assert goal.cost(tables(circuit, goal))[0] <= 0.95 * goal.cost(circuit)[0]
 
 
 def test_the_pipeline_is_proved_and_needs_abc(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     circuit, records = read(epfl / "ctrl.aig"), list[Record]()
-    after = optimize(circuit, objective="lut6", time_budget=3, record=records.append)
-    assert [record.name for record in records] == list(FOR_TABLES)
+    after = optimize(circuit, objective="lut6", time_budget=2, record=records.append)
+    assert [record.name for record in records] == ["strash", "sweep", "tables", "sweep"]
     assert all(record.proof for record in records)
     assert len(map_luts(after, 6)) <= 28  # 25 is the best that was published
     monkeypatch.setattr(abc, "program", lambda: None)
     records.clear()
-    optimize(circuit, objective="lut6", time_budget=3, record=records.append)
+    optimize(multiplier(2, is_swapped=False), objective="lut6", record=records.append)
+    assert records
     assert "tables" not in [record.name for record in records]
 
 

@@ -80,8 +80,9 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
 )
 
-#: What an effort from 2 on runs where tables are to be few, if there is ABC.
-FOR_TABLES = ("strash", "sweep", "tables", "sweep")
+#: What an effort from 2 on runs where tables are to be few, if there is ABC; `fraig`
+#: where the circuit is large.
+FOR_TABLES = ("strash", "sweep", "fraig", "tables", "sweep")
 
 #: Of the searches of the greatest effort.
 PERSISTENCE = 8
@@ -203,7 +204,7 @@ def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     """The effort's pipeline, as it suits the objective, the size, and whether there is ABC."""
     has_abc = abc.program() is not None
     if effort > 1 and has_abc and objective in LUT_INPUTS:
-        return [*FOR_TABLES]
+        return [name for name in FOR_TABLES if name != "fraig" or is_large]
     left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
     left_out |= set(() if has_abc else EXTERNAL)
     passes = [name for name in EFFORTS[effort] if name not in left_out]
