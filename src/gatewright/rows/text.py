@@ -145,7 +145,7 @@ def column_of(field: Field, cells: Sequence[str]) -> Array:
     """A table's column from the cells of a CSV file; empty ones are missing values."""
     if not _is_text(field):
         try:
-            return np.array(list(map(_number, cells)))
+            return _floats(cells)
         except ValueError:
             pass
     held = [cell.strip() or None for cell in cells]
@@ -237,6 +237,13 @@ def _decoded(lines: Iterable[bytes], source: str) -> Iterator[str]:
         ) from None
 
 
+def _floats(cells: Sequence[str]) -> Array:
+    """Numbers of cells; ValueError where one is none."""
+    if "_" in "".join(cells):
+        return np.array(list(map(_number, cells)))
+    return np.array(list(map(float, cells)))
+
+
 def _number(cell: str) -> float:
     """A cell's number; ValueError where it is none. Python alone takes 1_0 as 10."""
     if "_" in cell:
@@ -277,7 +284,7 @@ def _numbers(cells: list[str], num: int, place: str) -> Array:
     if len(cells) != num:
         raise InputError(f"{place} has {len(cells)} values; the model reads {num} numbers")
     try:
-        return np.array(list(map(_number, cells)))
+        return _floats(cells)
     except ValueError:
         wrong = next(cell for cell in cells if not _is_number(cell))
         raise InputError(f"{place} has {wrong!r}, which is not a number") from None
