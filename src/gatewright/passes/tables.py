@@ -53,7 +53,7 @@ KICKS = (
 
 #: Shares of the time for fewer gates: by `resynthesize`, then by `walk`.
 GATES_SHARES = (0.15, 0.2)
-#: Of a large circuit, which begins with the quickest script.
+#: Of a large circuit, which begins with the script that is worth most, alone.
 GATES_SHARES_OF_LARGE = (0.3, 0.0)
 
 #: Share of the tables that a script not yet tried is expected to take away.
@@ -78,7 +78,7 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         return content
 
     deadline = Deadline(goal.seconds)
-    first = SCRIPTS[:1] if circuit.num_gates > LARGE else SCRIPTS[:2]
+    first = SCRIPTS[1:2] if circuit.num_gates > LARGE else SCRIPTS[:2]
     best = circuit
     for search in (None, _of_few_gates):
         gates = search(circuit, goal) if search else circuit
