@@ -3,7 +3,8 @@
 For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
 every result proved; then ABC alone, each of its scripts over and over for as many CPU seconds as
 all of -O3 took, and the best of them. With --gates only two-input gates at -O2, and ABC for as
-long as that; with --ands only the ANDs that are left where XORs are free. Circuits are read from
+long as that; with --ands only the ANDs that are left where XORs are free; with --depth only levels of two-input
+gates for that objective at -O2, and ABC's scripts for delay for as long as that. Circuits are read from
 GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
 """
 
@@ -35,6 +36,13 @@ ABC_SCRIPTS = {
     "deepsyn": f"strash; &get; &deepsyn -T {{seconds}}; &put; {MAP}",
 }
 
+#: Those that they run for delay, to levels of two-input nodes.
+ABC_DEPTH_SCRIPTS = {
+    "if -g": "strash; if -g -K 6 -C 8; strash; dch; if -K 2",
+    "dch, if -g": "strash; dch; if -g -K 6 -C 8; strash; dch; if -K 2",
+    "&sopb": "strash; &get -n; &sopb -C 8; &put; dch; if -K 2",
+}
+
 LINE = (
     "{circuit:11} {gates:7} gates; -O2 {gates_O2:7}, -O3 {gates_O3:7}, ABC {gates_abc:7} "
     "({script_abc}), ratio {ratio:.3f}; LUT-6 {luts6}, ABC {luts6_abc}; depth "
@@ -48,6 +56,11 @@ GATES_LINE = (
 ANDS_LINE = (
     "{circuit:11} {ands:6} ANDs of {gates:6} gates; -O2 {ands_O2:6} of {gates_O2:6} in "
     "{cpu_seconds_O2} CPU-s, ratio {ratio:.4f}"
+)
+
+DEPTH_LINE = (
+    "{circuit:11} {depth:5} levels; -O2 {depth_O2:5} ({gates_O2:7} gates) in {cpu_seconds_O2} "
+    "CPU-s, ABC {depth_abc:5} ({gates_abc:7}; {script_abc}), ratio {ratio:.4f}"
 )
 
 QUICK = ("ctrl", "int2float", "router")
@@ -75,10 +88,12 @@ def optimized(
     return Small(found, cpu_seconds() - begin, dropped)
 
 
-def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
-    """The fewest gates that one of the scripts reaches in so many seconds, and which."""
+def abc_alone(circuit: Circuit, seconds: float, objective: str = "gates") -> tuple[Circuit, str]:
+    """The best circuit that one of the scripts reaches in so many seconds, and which."""
     best, which = circuit, ""
-    for name, script in ABC_SCRIPTS.items():
+    goal = Goal(objective)
+    scripts = ABC_DEPTH_SCRIPTS if objective == "depth" else ABC_SCRIPTS
+    for name, script in scripts.items():
         commands = script.format(k=2, seconds=max(1, int(seconds / 3)))
         deadline, last, since = Deadline(seconds), circuit, 0
         while deadline.left > 0 and since < 3:
@@ -86,7 +101,7 @@ def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
             if found is None:
                 break
             last = sweep(found)
-            since = 0 if Goal().cost(last) < Goal().cost(best) else since + 1
+            since = 0 if goal.cost(last) < goal.cost(best) else since + 1
             if since == 0:
                 best, which = last, name
     return best, which
@@ -185,12 +200,34 @@ def measure_ands(path: Path, time_budget: float, proof_seconds: float) -> dict[s
     }
 
 
+def measure_depth(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """One circuit's levels of two-input gates at -O2."""
+    circuit = targets.read(path)
+    small = optimized(circuit, 2, "depth", time_budget, proof_seconds)
+    alone, which = abc_alone(circuit, small.seconds, "depth")
+    return {
+        "circuit": path.stem,
+        "gates": circuit.num_gates,
+        "depth": circuit.depth,
+        "depth_O2": small.circuit.depth,
+        "gates_O2": small.circuit.num_gates,
+        "cpu_seconds_O2": round(small.seconds, 1),
+        "dropped": small.dropped,
+        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
+        "depth_abc": alone.depth,
+        "gates_abc": alone.num_gates,
+        "script_abc": which,
+        "ratio": round(small.circuit.depth / alone.depth, 4),
+    }
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("circuits", nargs="*", metavar="CIRCUIT", help="names (all)")
     only = options.add_mutually_exclusive_group()
     only.add_argument("--gates", action="store_true", help="two-input gates at -O2, no more")
     only.add_argument("--ands", action="store_true", help="ANDs at -O2, no more")
+    only.add_argument("--depth", action="store_true", help="levels at -O2, no more")
     options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
     options.add_argument("--proof-seconds", type=float, default=120.0, metavar="SECONDS")
     default = Path(os.environ.get("GATEWRIGHT_DATA", "data")) / "circuits" / "epfl"
@@ -204,6 +241,7 @@ def main() -> None:
     measured, line = (
         (measure_gates, GATES_LINE) if given.gates
         else (measure_ands, ANDS_LINE) if given.ands
+        else (measure_depth, DEPTH_LINE) if given.depth
         else (measure, LINE)
     )  # fmt: skip
     rows: list[dict[str, Any]] = []
@@ -215,7 +253,7 @@ def main() -> None:
         return
     better = sum(row["ratio"] < 1 for row in rows)
     worse = sum(row["ratio"] > 1 for row in rows)
-    print(f"smaller than ABC alone: {better} of {len(rows)}; larger: {worse}")
+    print(f"{'less deep' if given.depth else 'smaller'} than ABC alone: {better} of {len(rows)}; worse: {worse}")
 
 
 if __name__ == "__main__":
