@@ -253,7 +253,9 @@ def main() -> None:
         return
     better = sum(row["ratio"] < 1 for row in rows)
     worse = sum(row["ratio"] > 1 for row in rows)
-    print(f"{'less deep' if given.depth else 'smaller'} than ABC alone: {better} of {len(rows)}; worse: {worse}")
+    print(
+        f"{'less deep' if given.depth else 'smaller'} than ABC alone: {better} of {len(rows)}; worse: {worse}"
+    )
 
 
 if __name__ == "__main__":

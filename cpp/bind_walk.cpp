@@ -1,5 +1,5 @@
-// The Python face of walks, of the rows they are over and of bypasses: checks shapes, validates, releases the
-// GIL, calls.
+// The Python face of walks, of the rows they are over and of bypasses: checks shapes, validates,
+// releases the GIL, calls.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>

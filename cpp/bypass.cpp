@@ -23,10 +23,14 @@ constexpr std::uint8_t kXorTable = 6;
 // An AND-like table as AND(a ^ bit 0, b ^ bit 1) ^ bit 2.
 unsigned inversions(std::uint8_t table) {
   switch (table) {
-    case 2: return 2;
-    case 4: return 1;
-    case 8: return 0;
-    default: return 7;  // OR
+    case 2:
+      return 2;
+    case 4:
+      return 1;
+    case 8:
+      return 0;
+    default:
+      return 7;  // OR
   }
 }
 
@@ -75,7 +79,8 @@ Bypass::Link Bypass::link(Node node, int inverted) const {
   if (!is_first) std::swap(path, side);
   if (table_[gate] == kXorTable) return {Kind::kXor, 2 * side + inverted, 2 * path};
   const unsigned bits = inversions(table_[gate]);
-  auto inverted_path = static_cast<Node>(bits & 1), inverted_side = static_cast<Node>(bits >> 1 & 1);
+  auto inverted_path = static_cast<Node>(bits & 1),
+       inverted_side = static_cast<Node>(bits >> 1 & 1);
   if (!is_first) std::swap(inverted_path, inverted_side);
   const Node is_or = static_cast<Node>(bits >> 2) ^ inverted;
   return {is_or != 0 ? Kind::kOr : Kind::kAnd, 2 * side + (inverted_side ^ is_or),
@@ -133,7 +138,7 @@ void Bypass::hold(Node node, std::size_t length, int value) {
     const Link& only = chain_[0];
     const bool path = (value ^ (only.path & 1)) != 0;
     const Level side = level_[at(only.side >> 1)];
-    now.level = only.kind == Kind::kAnd && !path  ? kFalse
+    now.level = only.kind == Kind::kAnd && !path ? kFalse
                 : only.kind == Kind::kOr && path ? kTrue
                                                  : side;
     return;

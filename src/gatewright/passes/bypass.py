@@ -13,11 +13,12 @@ from gatewright.passes.sweep import sweep
 
 #: Gates of the longest chains: as many as this over the circuit's gates, within bounds. The time is
 #: the gates times the square.
-GATES_TIMES_LONGEST = 3_000_000
-LEAST_LONGEST, MOST_LONGEST = 16, 256
+GATES_TIMES_LONGEST = 700_000
+LEAST_LONGEST, MOST_LONGEST = 32, 256
 
-#: Rounds at most; one without fewer levels is the last.
+#: Rounds at most, and the share of the levels than which one that takes away less is the last.
 MAX_ROUNDS = 4
+SLIGHT = 0.05
 
 
 def bypass(circuit: Circuit) -> Circuit:
@@ -25,9 +26,11 @@ def bypass(circuit: Circuit) -> Circuit:
     best = circuit
     for _ in range(MAX_ROUNDS):
         after = _bypassed(strash(best))
-        if after.depth >= best.depth:
+        gain = best.depth - after.depth
+        if gain > 0:
+            best = after
+        if gain <= SLIGHT * best.depth:
             break
-        best = after
     return best
 
 
@@ -39,8 +42,6 @@ def _bypassed(circuit: Circuit) -> Circuit:
     )  # fmt: skip
     return sweep(
         strash(
-            Circuit(
-                fanin, table, outputs, circuit.input_names, circuit.output_names, circuit.name
-            )
+            Circuit(fanin, table, outputs, circuit.input_names, circuit.output_names, circuit.name)
         )
     )

@@ -37,7 +37,8 @@ TABLES_AND_BACK = "if -K 6 -a; mfs2 -a -e; strash; dc2"
 TABLES_OF_FOUR = "if -K 4 -a; mfs2 -a -e; strash; dc2"
 
 MAP_GATES = "if -K 2 -a; mfs2 -a -e"
-MAP_LEVELS = "dch; if -K 2"
+MAP_LEVELS_QUICKLY = "if -K 2"
+MAP_LEVELS = f"dch; {MAP_LEVELS_QUICKLY}"
 
 #: What ends a script, from an AIG to a network of two-input nodes. Larger tables become an AIG
 #: again, which our own mapper covers.

@@ -15,7 +15,7 @@ from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
 from gatewright.passes.collapse import collapse
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import FINISH, SCRIPTS
+from gatewright.passes.resynthesize import FINISH, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
 from gatewright.passes.sweep import sweep
 
 #: Rounds without a better circuit after which a script has done what it can, times the goal's
@@ -51,11 +51,18 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
 
 
 def _repeat(circuit: Circuit, script: str, goal: Goal, deadline: Deadline) -> Circuit:
-    """The best of the circuits that the script makes, each from the one before, and bypassed."""
+    """The best of the circuits that the script makes, each from the one before, and bypassed.
+
+    A round that would not end in time goes without structural choices, which take half of it.
+    """
     best = last = circuit
-    since = 0
+    since, took = 0, 0.0
     while since < PATIENCE * goal.persistence and deadline.left > 0:
-        found = abc.run(last, script, deadline.left)
+        begin = deadline.left
+        if begin < took:
+            script = script.replace(MAP_LEVELS, MAP_LEVELS_QUICKLY)
+        found = abc.run(last, script, begin)
+        took = begin - deadline.left
         if found is None:
             break
         last = sweep(found)
