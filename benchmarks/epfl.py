@@ -3,9 +3,9 @@
 For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
 every result proved; then ABC alone, each of its scripts over and over for as many CPU seconds as
 all of -O3 took, and the best of them. With --gates only two-input gates at -O2, and ABC for as
-long as that; with --ands only the ANDs that are left where XORs are free; with --depth only levels of two-input
-gates for that objective at -O2, and ABC's scripts for delay for as long as that. Circuits are read from
-GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
+long as that; with --ands only the ANDs that are left where XORs are free; with --depth only levels
+of two-input gates (published levels are of LUT-6), and ABC's scripts for delay for as long as that.
+Circuits are read from GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
 """
 
 from __future__ import annotations
@@ -253,9 +253,8 @@ def main() -> None:
         return
     better = sum(row["ratio"] < 1 for row in rows)
     worse = sum(row["ratio"] > 1 for row in rows)
-    print(
-        f"{'less deep' if given.depth else 'smaller'} than ABC alone: {better} of {len(rows)}; worse: {worse}"
-    )
+    less = "less deep" if given.depth else "smaller"
+    print(f"{less} than ABC alone: {better} of {len(rows)}; worse: {worse}")
 
 
 if __name__ == "__main__":

@@ -72,6 +72,17 @@ nb::tuple bypass(std::int64_t num_inputs, const Fanin& fanin, const Table& table
                  const Outputs& outputs, std::size_t longest) {
   const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
   gatewright::validate(circuit);
+  for (std::size_t gate = 0; gate < circuit.num_gates; ++gate) {
+    const unsigned kind = circuit.table[gate];
+    if (kind != 2 && kind != 4 && kind != 6 && kind != 8 && kind != 14) {
+      refuse("gate " + std::to_string(gate) + " has table " + std::to_string(kind) +
+             ", which is not one that Builder makes");
+    }
+  }
+  if (longest < 1 || longest > Bypass::kLongest) {
+    refuse("longest is " + std::to_string(longest) + ", not from 1 to " +
+           std::to_string(Bypass::kLongest));
+  }
   const auto found = [&] {
     nb::gil_scoped_release release;
     return Bypass(circuit, longest);

@@ -13,6 +13,9 @@ namespace {
 // Levels so far below the highest side of a chain count as if they were there.
 constexpr std::int32_t kClip = 40;
 
+// So far above them what is below the first links outweighs all sides together.
+constexpr std::int32_t kFar = 60;
+
 // In place of a level: what is constant, false or true.
 constexpr std::int32_t kFalse = -1, kTrue = -2;
 
@@ -167,6 +170,7 @@ std::uint64_t Bypass::weight(Level level) const {
 // Of a tree of gates of one kind: its leaves' weights add up, and the least depth is known.
 Bypass::Level Bypass::of_tree(std::uint64_t sum, Level path) const {
   if (sum == 0) return path;
+  if (path - base_ >= kFar) return path + 1;
   return base_ + static_cast<Level>(std::bit_width(sum + weight(path) - 1));
 }
 

@@ -13,8 +13,11 @@ namespace gatewright {
 
 class Bypass {
  public:
-  // Copies the circuit, which must be valid and of gates as `Builder` makes them, and makes another
-  // of as few levels as splits of chains of at most so many gates give.
+  static constexpr std::size_t kLongest = 4096;
+
+  // Copies the circuit, which must be valid and of gates 0 where both operands are, which both
+  // matter; makes another of as few levels as splits of chains of at most so many gates give, from
+  // 1 to kLongest.
   Bypass(const CircuitView& circuit, std::size_t longest);
 
   [[nodiscard]] const std::vector<std::int32_t>& fanin() const { return made_fanin_; }

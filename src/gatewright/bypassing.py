@@ -30,6 +30,9 @@ from gatewright import gates, native
 #: fanin int32[n, 2], table uint8[n], outputs int32[m] literals, as in `circuit.Circuit`.
 Arrays = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
 
+#: Gates of a chain at most.
+LONGEST = 4096
+
 #: Levels so far below the highest side of a chain count as if they were there.
 CLIP = 40
 
@@ -52,13 +55,19 @@ def bypass(
 ) -> Arrays:
     """An equal circuit of as many levels or fewer, by splits of chains of up to so many gates.
 
-    Gates are as `Builder` makes them. Those made are not shared where they are alike, and some may
-    fold. ValueError where the arrays are no circuit.
+    Gates are of the kinds that `Builder` makes. Those made are not shared where they are alike, and
+    some may fold. ValueError where the arrays are no such circuit, or `longest` is not from 1 to
+    LONGEST.
     """
     module = native.load()
     if module is not None:
         return module.bypass(num_inputs, fanin, table, outputs, longest)
     native.simulate_numpy(num_inputs, fanin, table, outputs, np.empty((num_inputs, 0), np.uint64))
+    for gate, kind in enumerate(table.tolist()):
+        if kind not in (*INVERSIONS, gates.XOR):
+            raise ValueError(f"gate {gate} has table {kind}, which is not one that Builder makes")
+    if not 1 <= longest <= LONGEST:
+        raise ValueError(f"longest is {longest}, not from 1 to {LONGEST}")
     found = _Bypass(num_inputs, fanin.tolist(), table.tolist(), outputs.tolist(), longest)
     return (
         np.array(found.made_fanin, np.int32).reshape(-1, 2),
