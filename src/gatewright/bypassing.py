@@ -62,6 +62,18 @@ def bypass(
     module = native.load()
     if module is not None:
         return module.bypass(num_inputs, fanin, table, outputs, longest)
+    return bypass_python(num_inputs, fanin, table, outputs, longest=longest)
+
+
+def bypass_python(
+    num_inputs: int,
+    fanin: npt.NDArray[np.int32],
+    table: npt.NDArray[np.uint8],
+    outputs: npt.NDArray[np.int32],
+    *,
+    longest: int,
+) -> Arrays:
+    """`bypass` in Python."""
     native.simulate_numpy(num_inputs, fanin, table, outputs, np.empty((num_inputs, 0), np.uint64))
     for gate, kind in enumerate(table.tolist()):
         if kind not in (*INVERSIONS, gates.XOR):
