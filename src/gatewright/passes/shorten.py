@@ -13,7 +13,6 @@ from __future__ import annotations
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
-from gatewright.passes.collapse import collapse
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import FINISH, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
 from gatewright.passes.sweep import sweep
@@ -36,12 +35,8 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
     deadline = Deadline(goal.seconds)
     scripts = [f"strash; {script}" for script in SCRIPTS["depth"]]
     best = goal.best(circuit, bypass(circuit))
-    starts = [circuit, collapse(circuit)]
-    if starts[1] is circuit:
-        starts.pop()
-    for start in starts:
-        for script in scripts:
-            best = goal.best(best, _repeat(start, script, goal, deadline))
+    for script in scripts:
+        best = goal.best(best, _repeat(circuit, script, goal, deadline))
     before = None
     while before is not best and deadline.left > 0:
         before = best
