@@ -11,8 +11,9 @@ from gatewright import gates
 from gatewright.bypassing import LONGEST, Arrays, bypass, bypass_python
 from gatewright.circuit import Builder, Circuit
 from gatewright.passes.bypass import bypass as bypass_pass
+from gatewright.passes.sweep import sweep
 from gatewright.verify import prove
-from random_circuits import built_circuits
+from random_circuits import built_circuits, large
 
 
 @st.composite
@@ -55,12 +56,23 @@ def test_the_same_function_in_no_more_levels_in_the_core_as_in_python(
     after = bypassed(circuit, longest)
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
     assert after.depth <= circuit.depth
+    assert_python_makes_the_same(after, circuit, longest)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_need_not_be_early_is_made_the_same_in_python(seed: int) -> None:
+    circuit = sweep(large(300, seed=seed))
+    after = bypassed(circuit, 12)
+    assert after.depth < circuit.depth
+    assert prove(circuit, after)
+    assert_python_makes_the_same(after, circuit, 12)
+
+
+def assert_python_makes_the_same(after: Circuit, circuit: Circuit, longest: int) -> None:
     twin = bypassed(circuit, longest, bypass_python)
-    for one, two in zip(
-        (after.fanin, after.table, after.outputs), (twin.fanin, twin.table, twin.outputs),
-        strict=True,
-    ):  # fmt: skip
-        np.testing.assert_array_equal(one, two, strict=True)
+    np.testing.assert_array_equal(after.fanin, twin.fanin, strict=True)
+    np.testing.assert_array_equal(after.table, twin.table, strict=True)
+    np.testing.assert_array_equal(after.outputs, twin.outputs, strict=True)
 
 
 @pytest.mark.parametrize(("num_bits", "depth"), [(4, 5), (16, 8), (64, 11), (120, 12)])
