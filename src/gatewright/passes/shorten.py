@@ -14,7 +14,7 @@ from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import FINISH, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
+from gatewright.passes.resynthesize import LARGE, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
 from gatewright.passes.sweep import sweep
 
 #: Rounds without a better circuit after which a script has done what it can, times the goal's
@@ -22,7 +22,8 @@ from gatewright.passes.sweep import sweep
 PATIENCE = 2
 
 #: What makes a circuit small without more levels.
-RECOVER = f"strash; {FINISH['depth']}"
+RESUBSTITUTE = "mfs2 -e"
+RECOVER = f"strash; {MAP_LEVELS}; {RESUBSTITUTE}"
 
 
 def shorten(circuit: Circuit, goal: Goal) -> Circuit:
@@ -34,14 +35,18 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
     goal = Goal("depth", goal.seconds, goal.seed, goal.persistence)
     deadline = Deadline(goal.seconds)
     scripts = [f"strash; {script}" for script in SCRIPTS["depth"]]
+    groups = [scripts]
+    if circuit.num_gates <= LARGE:
+        groups.append([f"{script}; {RESUBSTITUTE}" for script in scripts])
     best = goal.best(circuit, bypass(circuit))
-    for script in scripts:
-        best = goal.best(best, _repeat(circuit, script, goal, deadline))
-    before = None
-    while before is not best and deadline.left > 0:
-        before = best
-        for script in [RECOVER, *scripts]:
-            best = goal.best(best, _repeat(best, script, goal, deadline))
+    for group in groups:
+        for script in group:
+            best = goal.best(best, _repeat(circuit, script, goal, deadline))
+        before = None
+        while before is not best and deadline.left > 0:
+            before = best
+            for script in [RECOVER, *group]:
+                best = goal.best(best, _repeat(best, script, goal, deadline))
     return best
 
 
