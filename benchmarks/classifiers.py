@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from epfl import abc_alone
 from gatewright.errors import GatewrightError
 from gatewright.extraction import extract
 from gatewright.journal import load_network
@@ -22,6 +21,7 @@ from gatewright.passes.objectives import cpu_seconds
 from gatewright.proof_log import prove_with_log
 from gatewright.runs import load_model, load_recipe
 from gatewright.verify import Proof, Undecided, prove
+from lib.abc_alone import abc_alone
 from lib.recording import parser, write
 from lib.small import small_run
 

@@ -1,16 +1,18 @@
-"""The EPFL combinational benchmarks: two-input gates, depth and LUT-6, beside ABC alone.
+"""The EPFL combinational benchmarks at -O2, beside ABC alone: gates, ANDs, LUT-6 and levels.
 
-For each circuit `optimize` at -O2, at -O3 with a time budget, for depth, and at -O3 for LUT-6,
-every result proved; then ABC alone, each of its scripts over and over for as many CPU seconds as
-all of -O3 took, and the best of them. With --gates only two-input gates at -O2, and ABC for as
-long as that; with --ands only the ANDs that are left where XORs are free; with --luts only LUT-6 at
--O2, beside ABC for as long as that and the best that was published. Circuits are read from
-GATEWRIGHT_DATA/circuits/epfl, or --folder (github.com/lsils/benchmarks).
+Each circuit is optimised for each objective (or for the one that is named) with a time budget, and
+every result proved; then come ABC's scripts, each over and over for as many CPU seconds as that
+took, proofs included, and the best of them. ANDs, where XORs are free, have no such scripts. LUT-6
+also stand beside the best that was published; published levels are of LUT-6, ours of two-input
+gates. Circuits are read from GATEWRIGHT_DATA/circuits/epfl, or --folder
+(github.com/lsils/benchmarks).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,146 +27,114 @@ from lib.abc_alone import abc_alone, luts_of_abc
 from lib.epfl_published import LUTS6
 from lib.recording import parser, write
 
-LINE = (
-    "{circuit:11} {gates:7} gates; -O2 {gates_O2:7}, -O3 {gates_O3:7}, ABC {gates_abc:7} "
-    "({script_abc}), ratio {ratio:.3f}; LUT-6 {luts6}, ABC {luts6_abc}; depth "
-    "{depth} -> {depth_for_depth}; {seconds_O3} s; {proof}"
-)
-GATES_LINE = (
-    "{circuit:11} {gates:7} gates; -O2 {gates_O2:7} in {cpu_seconds_O2} CPU-s, ABC "
-    "{gates_abc:7} ({script_abc}), ratio {ratio:.4f}"
-)
-
-ANDS_LINE = (
-    "{circuit:11} {ands:6} ANDs of {gates:6} gates; -O2 {ands_O2:6} of {gates_O2:6} in "
-    "{cpu_seconds_O2} CPU-s, ratio {ratio:.4f}"
-)
-
-LUTS_LINE = (
-    "{circuit:11} LUT-6 {luts6:6} -> {luts6_O2:6} in {cpu_seconds_O2} CPU-s, ABC {luts6_abc:6} "
-    "({script_abc}), ratio {ratio:.4f}; published {luts6_published}; {proof}"
-)
-
 QUICK = ("ctrl", "int2float", "router")
 
 
 class Small(NamedTuple):
-    """What `optimize` made, in how many CPU seconds, and the passes whose result was dropped."""
+    """What `optimize` made of a circuit, in how many CPU seconds, and what a row says of it."""
 
     circuit: Circuit
     seconds: float
-    dropped: list[str]
+    row: dict[str, Any]
 
 
-def optimized(
-    circuit: Circuit, effort: int, objective: str, time_budget: float, proof_seconds: float
-) -> Small:
+def optimized(circuit: Circuit, objective: str, time_budget: float, proof_seconds: float) -> Small:
     """The circuit after `optimize`."""
     records: list[Record] = []
     begin = cpu_seconds()
     found = optimize(
-        circuit, effort, objective=objective, time_budget=time_budget, seconds=proof_seconds,
+        circuit, 2, objective=objective, time_budget=time_budget, seconds=proof_seconds,
         record=records.append,
     )  # fmt: skip
-    dropped = [record.name for record in records if record.dropped]
-    return Small(found, cpu_seconds() - begin, dropped)
-
-
-def measure(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
-    """One circuit, every way."""
-    circuit = targets.read(path)
-
-    def small(effort: int, objective: str = "gates") -> Small:
-        return optimized(circuit, effort, objective, time_budget, proof_seconds)
-
-    deep, tables = small(3), small(3, "lut6")
-    alone, which = abc_alone(circuit, deep.seconds)
-    return {
-        "circuit": path.stem,
-        "gates": circuit.num_gates,
-        "depth": circuit.depth,
-        "gates_O2": small(2).circuit.num_gates,
-        "gates_O3": deep.circuit.num_gates,
-        "seconds_O3": round(deep.seconds, 1),
-        "dropped": deep.dropped,
-        "proof": str(prove(circuit, deep.circuit, seconds=proof_seconds)),
-        "depth_for_depth": small(2, "depth").circuit.depth,
-        "gates_abc": alone.num_gates,
-        "script_abc": which,
-        "luts6": len(cover(tables.circuit, 6)),
-        "luts6_abc": luts_of_abc(circuit, tables.seconds)[0],
-        "seconds_luts6": round(tables.seconds, 1),
-        "ratio": round(deep.circuit.num_gates / alone.num_gates, 4),
+    seconds = cpu_seconds() - begin
+    row = {
+        "gates_O2": found.num_gates,
+        "cpu_seconds_O2": round(seconds, 1),
+        "dropped": [record.name for record in records if record.dropped],
+        "proof": str(prove(circuit, found, seconds=proof_seconds)),
     }
+    return Small(found, seconds, row)
 
 
-def measure_gates(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
-    """One circuit's two-input gates at -O2."""
-    circuit = targets.read(path)
-    small = optimized(circuit, 2, "gates", time_budget, proof_seconds)
+def measure_gates(circuit: Circuit, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """Two-input gates."""
+    small = optimized(circuit, "gates", time_budget, proof_seconds)
     alone, which = abc_alone(circuit, small.seconds)
     return {
-        "circuit": path.stem,
-        "gates": circuit.num_gates,
-        "gates_O2": small.circuit.num_gates,
-        "cpu_seconds_O2": round(small.seconds, 1),
-        "dropped": small.dropped,
-        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
+        **small.row,
         "gates_abc": alone.num_gates,
         "script_abc": which,
         "ratio": round(small.circuit.num_gates / alone.num_gates, 4),
     }
 
 
-def measure_ands(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
-    """One circuit's ANDs at -O2 where XORs are free."""
-    circuit = targets.read(path)
-    before = sweep(circuit).stats()
-    small = optimized(circuit, 2, "and", time_budget, proof_seconds)
-    stats = small.circuit.stats()
-    return {
-        "circuit": path.stem,
-        "gates": before.gates,
-        "ands": before.ands,
-        "gates_O2": stats.gates,
-        "ands_O2": stats.ands,
-        "cpu_seconds_O2": round(small.seconds, 1),
-        "dropped": small.dropped,
-        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
-        "ratio": round(stats.ands / before.ands, 4),
-    }
+def measure_ands(circuit: Circuit, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """ANDs that are left where XORs are free."""
+    before = sweep(circuit).stats().ands
+    small = optimized(circuit, "and", time_budget, proof_seconds)
+    ands = small.circuit.stats().ands
+    return {**small.row, "ands": before, "ands_O2": ands, "ratio": round(ands / before, 4)}
 
 
-def measure_luts(path: Path, time_budget: float, proof_seconds: float) -> dict[str, Any]:
-    """One circuit's look-up tables of six inputs at -O2; those of ABC are as ABC counts them."""
-    circuit = targets.read(path)
-    small = optimized(circuit, 2, "lut6", time_budget, proof_seconds)
+def measure_luts(circuit: Circuit, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """Look-up tables of six inputs; those of ABC are as ABC counts them."""
+    small = optimized(circuit, "lut6", time_budget, proof_seconds)
     luts = len(cover(small.circuit, 6))
     alone, which = luts_of_abc(circuit, small.seconds)
     return {
-        "circuit": path.stem,
-        "gates": circuit.num_gates,
+        **small.row,
         "luts6": len(cover(circuit, 6)),
         "luts6_O2": luts,
-        "gates_O2": small.circuit.num_gates,
-        "cpu_seconds_O2": round(small.seconds, 1),
-        "dropped": small.dropped,
-        "proof": str(prove(circuit, small.circuit, seconds=proof_seconds)),
         "luts6_abc": alone,
         "script_abc": which,
-        "luts6_published": LUTS6.get(path.stem),
+        "luts6_published": LUTS6.get(circuit.name),
         "ratio": round(luts / alone, 4),
     }
+
+
+def measure_depth(circuit: Circuit, time_budget: float, proof_seconds: float) -> dict[str, Any]:
+    """Levels of two-input gates."""
+    small = optimized(circuit, "depth", time_budget, proof_seconds)
+    alone, which = abc_alone(circuit, small.seconds, "depth")
+    return {
+        **small.row,
+        "depth": circuit.depth,
+        "depth_O2": small.circuit.depth,
+        "depth_abc": alone.depth,
+        "gates_abc": alone.num_gates,
+        "script_abc": which,
+        "ratio": round(small.circuit.depth / alone.depth, 4),
+    }
+
+
+Measure = Callable[[Circuit, float, float], dict[str, Any]]
+
+#: What is measured, and the line that is printed of it.
+MEASURES: dict[str, tuple[Measure, str]] = {
+    "gates": (measure_gates, "{gates:7} gates; -O2 {gates_O2:7}, ABC {gates_abc:7} ({script_abc})"),
+    "ands": (measure_ands, "{ands:7} ANDs; -O2 {ands_O2:7}, of {gates_O2} gates"),
+    "luts": (
+        measure_luts,
+        "{luts6:7} LUT-6; -O2 {luts6_O2:7}, ABC {luts6_abc:7} ({script_abc}), "
+        "published {luts6_published}",
+    ),
+    "depth": (
+        measure_depth,
+        "{depth:7} levels; -O2 {depth_O2:7} ({gates_O2} gates), ABC {depth_abc:7} ({gates_abc}; "
+        "{script_abc})",
+    ),
+}
 
 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("circuits", nargs="*", metavar="CIRCUIT", help="names (all)")
     only = options.add_mutually_exclusive_group()
-    only.add_argument("--gates", action="store_true", help="two-input gates at -O2, no more")
-    only.add_argument("--ands", action="store_true", help="ANDs at -O2, no more")
-    only.add_argument("--luts", action="store_true", help="LUT-6 at -O2, no more")
-    options.add_argument("--time-budget", type=float, default=60.0, metavar="SECONDS")
+    for name in MEASURES:
+        only.add_argument(
+            f"--{name}", dest="only", action="store_const", const=name, help=f"{name}, no more"
+        )
+    options.add_argument("--time-budget", type=float, default=20.0, metavar="SECONDS")
     options.add_argument("--proof-seconds", type=float, default=120.0, metavar="SECONDS")
     default = Path(os.environ.get("GATEWRIGHT_DATA", "data")) / "circuits" / "epfl"
     options.add_argument("--folder", type=Path, default=default)
@@ -174,22 +144,26 @@ def main() -> None:
         options.error(f"{given.folder} holds no .aig files; put the benchmarks there, or --folder")
     names = given.circuits or (QUICK if given.quick else everything)
     budget = 3.0 if given.quick else given.time_budget
-    measured, line = (
-        (measure_gates, GATES_LINE) if given.gates
-        else (measure_ands, ANDS_LINE) if given.ands
-        else (measure_luts, LUTS_LINE) if given.luts
-        else (measure, LINE)
-    )  # fmt: skip
     rows: list[dict[str, Any]] = []
     for name in names:
-        rows.append(measured(given.folder / f"{name}.aig", budget, given.proof_seconds))
-        print(line.format(**rows[-1]), flush=True)
-        write(given.json, {"time_budget": budget, "rows": rows})
-    if given.ands:
-        return
-    better = sum(row["ratio"] < 1 for row in rows)
-    worse = sum(row["ratio"] > 1 for row in rows)
-    print(f"smaller than ABC alone: {better} of {len(rows)}; larger: {worse}")
+        circuit = replace(targets.read(given.folder / f"{name}.aig"), name=name)
+        for what in [given.only] if given.only else MEASURES:
+            measure, line = MEASURES[what]
+            row = {"circuit": name, "objective": what, "gates": circuit.num_gates}
+            rows.append(row | measure(circuit, budget, given.proof_seconds))
+            said = line.format(**rows[-1])
+            print(f"{name:11} {said}; {row_end(rows[-1])}", flush=True)
+            write(given.json, {"time_budget": budget, "rows": rows})
+    for what in MEASURES:
+        ratios = [row["ratio"] for row in rows if row["objective"] == what]
+        if ratios and what != "ands":
+            better, worse = sum(r < 1 for r in ratios), sum(r > 1 for r in ratios)
+            print(f"{what}: fewer than ABC alone on {better} of {len(ratios)}, more on {worse}")
+
+
+def row_end(row: dict[str, Any]) -> str:
+    """What every line ends with."""
+    return "ratio {ratio:.4f} in {cpu_seconds_O2} CPU-s".format(**row)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// The Python face of walks and of the rows they are over: checks shapes, validates, releases the
-// GIL, calls.
+// The Python face of walks, of the rows they are over and of bypasses: checks shapes, validates,
+// releases the GIL, calls.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "binding.hpp"
+#include "bypass.hpp"
 #include "reachable.hpp"
 #include "walk.hpp"
 
@@ -20,6 +21,7 @@ using namespace nb::literals;
 
 namespace {
 
+using gatewright::Bypass;
 using gatewright::Reachable;
 using gatewright::Walk;
 using gatewright::binding::Fanin;
@@ -66,6 +68,28 @@ nb::tuple walk(const Words& rows, const Fanin& fanin, const Table& table, const 
   return nb::make_tuple(matrix(found.fanin(), 2), array(found.table()), array(found.outputs()));
 }
 
+nb::tuple bypass(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                 const Outputs& outputs, std::size_t longest) {
+  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
+  gatewright::validate(circuit);
+  for (std::size_t gate = 0; gate < circuit.num_gates; ++gate) {
+    const unsigned kind = circuit.table[gate];
+    if (kind != 2 && kind != 4 && kind != 6 && kind != 8 && kind != 14) {
+      refuse("gate " + std::to_string(gate) + " has table " + std::to_string(kind) +
+             ", which is not one that Builder makes");
+    }
+  }
+  if (longest < 1 || longest > Bypass::kLongest) {
+    refuse("longest is " + std::to_string(longest) + ", not from 1 to " +
+           std::to_string(Bypass::kLongest));
+  }
+  const auto found = [&] {
+    nb::gil_scoped_release release;
+    return Bypass(circuit, longest);
+  }();
+  return nb::make_tuple(matrix(found.fanin(), 2), array(found.table()), array(found.outputs()));
+}
+
 void make(Reachable* self, std::int64_t num_inputs, const Fanin& fanin, const Table& table) {
   const auto circuit = gatewright::binding::view(num_inputs, fanin, table, nullptr, 0);
   gatewright::validate(circuit);
@@ -100,6 +124,9 @@ void bind_walk(nb::module_& module) {
   nb::class_<Reachable>(module, "Reachable")
       .def("__init__", &make, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert())
       .def("rows", &rows, "nodes"_a, "most"_a);
+  module.def("bypass", &bypass, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
+             "outputs"_a.noconvert(), "longest"_a,
+             "A circuit of fewer levels: chains of gates bypassed.");
   module.def("walk", &walk, "rows"_a.noconvert(), "fanin"_a.noconvert(), "table"_a.noconvert(),
              "outputs"_a.noconvert(), "kicks"_a, "moves"_a, "seed"_a, "and_cost"_a, "xor_cost"_a,
              "Another circuit that gives the same on these rows.");

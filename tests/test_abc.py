@@ -18,7 +18,9 @@ from gatewright.passes import EFFORTS, EXTERNAL, WALK_REPLACES, Record, optimize
 from gatewright.passes.deep import deep
 from gatewright.passes.kick import MOST_GATES, kick
 from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
-from gatewright.passes.resynthesize import resynthesize
+from gatewright.passes.resynthesize import MAP_LEVELS, SCRIPTS, resynthesize
+from gatewright.passes.shorten import shorten
+from gatewright.passes.sweep import sweep
 from gatewright.targets import read
 from gatewright.verify import prove
 from random_circuits import built_circuits, raw_circuits
@@ -82,6 +84,44 @@ def test_nothing_is_searched_for_where_no_gate_can_go(monkeypatch: pytest.Monkey
     builder.output("y", builder.lor(*builder.inputs))
     builder.output("z", builder.inputs[0])
     assert deep(circuit := builder.build(), Goal(seconds=60)) is circuit
+
+
+@pytest.mark.parametrize(("name", "depth"), [("router", 10), ("adder", 13)])
+def test_no_script_for_delay_is_less_deep(name: str, depth: int, epfl: Path) -> None:
+    circuit = read(epfl / f"{name}.aig")
+    records: list[Record] = []
+    after = optimize(circuit, objective="depth", time_budget=3, record=records.append)
+    assert [record.name for record in records] == ["strash", "sweep", "shorten", "sweep"]
+    assert all(record.proof for record in records)
+    assert after.depth <= depth
+    for script in SCRIPTS["depth"]:
+        found = abc.run(circuit, f"strash; {script}", 60)
+        assert found is not None
+        assert sweep(found).depth > after.depth
+
+
+@settings(max_examples=5)
+@given(circuit=CIRCUITS)
+def test_shortening_keeps_the_function_and_is_no_deeper(circuit: Circuit) -> None:
+    after = shorten(circuit, Goal(seconds=0.3))
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+    assert Goal("depth").cost(after) <= Goal("depth").cost(circuit)
+
+
+def test_a_round_that_would_not_end_goes_without_choices(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds_left = iter([10.0] * 2 + [4.0] * 3 + [0.0] * 99)
+    ran: list[str] = []
+    monkeypatch.setattr(Deadline, "left", property(lambda _: next(seconds_left)))
+    monkeypatch.setattr(abc, "run", lambda circuit, script, _: ran.append(script) or circuit)
+    shorten(read(epfl / "router.aig"), Goal("depth", seconds=10))
+    assert [MAP_LEVELS in script for script in ran] == [True, False]
+
+
+def test_without_abc_chains_are_still_bypassed(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abc, "program", lambda: None)
+    assert optimize(read(epfl / "adder.aig"), objective="depth").depth == 13
 
 
 def test_a_search_goes_below_what_resynthesis_finds(epfl: Path) -> None:

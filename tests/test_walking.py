@@ -290,5 +290,7 @@ def test_what_cannot_be_proved_in_time_is_dropped() -> None:
 
 @machines("address,undefined")
 def test_the_core_is_clean_under_sanitizers(machine: Machine, tmp_path: Path) -> None:
-    program = machine.build("test_walk", ["walk", "reachable", "simulate"], tmp_path, "-O1")
+    program = machine.build(
+        "test_walk", ["walk", "reachable", "bypass", "simulate"], tmp_path, "-O1"
+    )
     assert machine.run(program) == "300 circuits, 0 wrong\n"

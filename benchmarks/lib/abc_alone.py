@@ -26,6 +26,13 @@ ABC_SCRIPTS = {
     "deepsyn": f"strash; &get; &deepsyn -T {{seconds}}; &put; {MAP}",
 }
 
+#: Those that they run for delay, to levels of two-input nodes.
+DEPTH_SCRIPTS = {
+    "if -g": "strash; if -g -K 6 -C 8; strash; dch; if -K 2",
+    "dch, if -g": "strash; dch; if -g -K 6 -C 8; strash; dch; if -K 2",
+    "&sopb": "strash; &get -n; &sopb -C 8; &put; dch; if -K 2",
+}
+
 #: To tables there is one more, which chooses among those of small windows by SAT.
 LUT_SCRIPTS = {
     **ABC_SCRIPTS,
@@ -36,10 +43,12 @@ LUT_SCRIPTS = {
 PATIENCE = 3
 
 
-def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
-    """The fewest gates that one of the scripts reaches in so many seconds, and which."""
+def abc_alone(circuit: Circuit, seconds: float, objective: str = "gates") -> tuple[Circuit, str]:
+    """The best circuit that one of the scripts reaches in so many seconds, and which."""
     best, which = circuit, ""
-    for name, script in ABC_SCRIPTS.items():
+    goal = Goal(objective)
+    scripts = DEPTH_SCRIPTS if objective == "depth" else ABC_SCRIPTS
+    for name, script in scripts.items():
         commands = script.format(k=2, seconds=max(1, int(seconds / 3)))
         deadline, last, since = Deadline(seconds), circuit, 0
         while deadline.left > 0 and since < PATIENCE:
@@ -47,7 +56,7 @@ def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
             if found is None:
                 break
             last = sweep(found)
-            since = 0 if Goal().cost(last) < Goal().cost(best) else since + 1
+            since = 0 if goal.cost(last) < goal.cost(best) else since + 1
             if since == 0:
                 best, which = last, name
     return best, which

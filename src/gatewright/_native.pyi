@@ -39,6 +39,13 @@ def cover(
     max_cuts: int,
     rounds: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]: ...
+def bypass(
+    num_inputs: int,
+    fanin: npt.NDArray[np.int32],
+    table: npt.NDArray[np.uint8],
+    outputs: npt.NDArray[np.int32],
+    longest: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]: ...
 
 class Reachable:
     def __init__(

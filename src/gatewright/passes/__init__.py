@@ -15,6 +15,7 @@ from gatewright.circuit import Circuit, Stats
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.passes.ands import ands
+from gatewright.passes.bypass import bypass
 from gatewright.passes.collapse import collapse
 from gatewright.passes.deep import deep
 from gatewright.passes.exact import exact
@@ -25,6 +26,7 @@ from gatewright.passes.reasons import reasons
 from gatewright.passes.restructure import balance, refactor, resub
 from gatewright.passes.resynthesize import LARGE, finished, resynthesize
 from gatewright.passes.rewrite import rewrite
+from gatewright.passes.shorten import shorten
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.passes.tables import tables
@@ -47,6 +49,8 @@ PASSES: dict[str, Pass] = {
     "resub": resub,
     "refactor": refactor,
     "balance": balance,
+    "bypass": lambda circuit, _: bypass(circuit),
+    "shorten": shorten,
     "resynthesize": resynthesize,
     "deep": deep,
     "kick": kick,
@@ -56,7 +60,7 @@ PASSES: dict[str, Pass] = {
 }
 
 #: Those that ask ABC. What they propose is dropped where it is wrong or not proved in time.
-EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick", "tables")
+EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick", "tables", "shorten")
 
 #: Those that take as long as they are given: the first a share of the time budget, of a large
 #: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
@@ -90,6 +94,10 @@ PERSISTENCE = 8
 #: What is left out where gates or ANDs are to be few, since `walk` does that and more; for other
 #: objectives `walk` is, since it does nothing. What `collapse` makes, `rebuild` has seen.
 WALK_REPLACES = ("collapse", "rewrite", "kick")
+
+#: What brings down the depth, in place of all that makes circuits small; the second without ABC.
+SHORTEN = ("strash", "sweep", "shorten", "sweep")
+SHORTEN_ALONE = ("strash", "sweep", "bypass")
 
 Optimized = TypeVar("Optimized", Circuit, Model)
 
@@ -205,6 +213,8 @@ def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     has_abc = abc.program() is not None
     if effort > 1 and has_abc and objective in LUT_INPUTS:
         return [name for name in FOR_TABLES if name != "fraig" or is_large]
+    if objective == "depth" and effort > 1:
+        return list(SHORTEN if has_abc else SHORTEN_ALONE)
     left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
     left_out |= set(() if has_abc else EXTERNAL)
     passes = [name for name in EFFORTS[effort] if name not in left_out]

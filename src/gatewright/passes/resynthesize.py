@@ -37,13 +37,15 @@ TABLES_AND_BACK = "if -K 6 -a; mfs2 -a -e; strash; dc2"
 TABLES_OF_FOUR = "if -K 4 -a; mfs2 -a -e; strash; dc2"
 
 MAP_GATES = "if -K 2 -a; mfs2 -a -e"
+MAP_LEVELS_QUICKLY = "if -K 2"
+MAP_LEVELS = f"dch; {MAP_LEVELS_QUICKLY}"
 
 #: What ends a script, from an AIG to a network of two-input nodes. Larger tables become an AIG
 #: again, which our own mapper covers.
 FINISH: dict[str, str] = {
     "gates": f"dch; {MAP_GATES}",
     "and": f"dch; {MAP_GATES}",
-    "depth": "dch; if -K 2; mfs2 -e",
+    "depth": f"{MAP_LEVELS}; mfs2 -e",
     **{name: f"dch; if -K {k} -a; mfs2 -a -e; strash" for name, k in LUT_INPUTS.items()},
 }
 
@@ -61,9 +63,10 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     ),
     "and": (f"ifraig; dc2; {FINISH['and']}",),
     "depth": (
-        f"if -g -K 6 -C 8; strash; {FINISH['depth']}",
-        f"&get -n; &synch2; &put; {FINISH['depth']}",
-        FINISH["depth"],
+        f"if -g -K 6 -C 8; strash; {MAP_LEVELS}",
+        f"dch; if -g -K 6 -C 8; strash; {MAP_LEVELS}",
+        f"&get -n; &sopb -C 8; &put; {MAP_LEVELS}",
+        f"&get -n; &synch2; &put; {MAP_LEVELS}",
     ),
     **{
         name: (
