@@ -32,7 +32,6 @@ class Fashion(Fashion8k):
     """One layer of 64,000 gates."""
 
     layers: str = "L64000:32@5"
-    gain: float = 0.0
     tau: float | None = 30.0
     batch_size: int = 256
     learning_rate: float = 0.05
