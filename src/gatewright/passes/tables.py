@@ -5,7 +5,7 @@ among the tables of small windows by SAT (`&satlut`) and resubstitutes under don
 What it makes comes back as a circuit in two forms, as sums of cubes, in which a table can hardly be
 cut otherwise, and as an AIG, in which it may be cut better; our own mapper decides. First rounds
 are made of the gates, and of fewer gates too: the ones are better for functions of few inputs, the
-others where there is much to share. Then every script is tried on the best, those first that did
+others where there is much to share; of a large circuit there is no time for the latter. Then every script is tried on the best, those first that did
 best before; when none helps, random ones that change the structure first. Time only ends it: what
 is tried next does not depend on the clock.
 """
@@ -53,8 +53,6 @@ KICKS = (
 
 #: Shares of the time for fewer gates: by `resynthesize`, then by `walk`.
 GATES_SHARES = (0.15, 0.2)
-#: Of a large circuit, which begins with the script that is worth most, alone.
-GATES_SHARES_OF_LARGE = (0.3, 0.0)
 
 #: Share of the tables that a script not yet tried is expected to take away.
 UNTRIED_YIELD = 0.02
@@ -78,11 +76,11 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         return content
 
     deadline = Deadline(goal.seconds)
-    first = SCRIPTS[1:2] if circuit.num_gates > LARGE else SCRIPTS[:2]
     best = circuit
-    for search in (None, _of_few_gates):
+    for search in (None,) if circuit.num_gates > LARGE else (None, _of_few_gates):
         gates = search(circuit, goal) if search else circuit
-        best = goal.best(best, *(_made(gates, script, None, k, goal, deadline) for script in first))
+        made = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
+        best = goal.best(best, *made)
     yields: dict[str, float] = dict.fromkeys(SCRIPTS, UNTRIED_YIELD)
     in_vain: dict[str, Circuit] = {}
     rng, since = random.Random(goal.seed), 0
@@ -102,11 +100,9 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
 
 
 def _of_few_gates(circuit: Circuit, goal: Goal) -> Circuit:
-    shares = GATES_SHARES_OF_LARGE if circuit.num_gates > LARGE else GATES_SHARES
-    for search, share in zip((resynthesize, walk), shares, strict=True):
-        if share:
-            fewer = replace(goal, objective="gates", seconds=share * goal.seconds)
-            circuit = search(circuit, fewer)
+    for search, share in zip((resynthesize, walk), GATES_SHARES, strict=True):
+        fewer = replace(goal, objective="gates", seconds=share * goal.seconds)
+        circuit = search(circuit, fewer)
     return circuit
 
 
