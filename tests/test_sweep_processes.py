@@ -10,15 +10,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
 
+from gatewright import sweep
 from gatewright.cli import build_parser
 from gatewright.cli.fields import recipe_of
 from gatewright.recipes.mnist import Mnist8k
-from gatewright.search import Plan, Range
+from gatewright.search import Choices, Plan, Range
 from gatewright.study import work
 from test_cli import COMMAND, ENVIRONMENT, only_json
 from test_cli_train import in_process
@@ -55,11 +57,7 @@ def wait_for(question: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
-    """Each combination is trained once, with the result that it has in one process.
-
-    How many a worker trains is a matter of luck: where one starts late, the other may do all. That
-    two train at a time is shown where one of them is killed.
-    """
+    """Each combination is trained once, with the result that it has in one process."""
     # Which trial is behind the others when it is judged depends on who was first: none is pruned.
     search = (
         "--search",
@@ -70,7 +68,7 @@ def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
         "--pruner",
         "none",
     )
-    how = ("--steps", 1500, "--chunk", 500)
+    how = ("--steps", 6000, "--chunk", 500)
     two = tmp_path / "two"
     command = [*COMMAND, *arguments(rows, two, *search, "--workers", 2, "--json", how=how)]
     result = subprocess.run(
@@ -87,6 +85,26 @@ def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
         for each in (found, one)
     ]
     assert results[0] == results[1]
+
+
+def wait_for_both(folder: Path, line: str) -> None:
+    """A report that comes back once both workers have ended a trial."""
+    del line
+    (folder / str(os.getpid())).touch()
+    wait_for(lambda: len(list(folder.iterdir())) == 2)
+
+
+def test_both_workers_train_trials(rows: Path, tmp_path: Path) -> None:
+    """However late one of them starts: the other waits for it after its first trial."""
+    given, ended = arguments(rows, tmp_path), tmp_path / "ended"
+    ended.mkdir()
+    chosen = recipe_of(build_parser(given).parse_args(given), Mnist8k)
+    search = {"learning_rate": Choices((0.05, 0.1, 0.2)), "batch_size": Choices((20, 25))}
+    plan = Plan(chosen, search, url_of(tmp_path), "mnist-8k", trials=6, pruner="none")
+    found = sweep.run(plan, tmp_path, workers=2, report=partial(wait_for_both, ended))
+    assert [trial.state for trial in found.trials] == ["complete"] * 6
+    assert len({str(trial.params) for trial in found.trials}) == 6
+    assert len({trial.user_attrs["process"] for trial in frozen(url_of(tmp_path))}) == 2
 
 
 def test_two_commands_share_a_storage_and_make_no_trial_too_many(
