@@ -26,9 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import gates, native
-
-#: fanin int32[n, 2], table uint8[n], outputs int32[m] literals, as in `circuit.Circuit`.
-Arrays = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+from gatewright.circuit import Arrays
 
 #: Gates of a chain at most.
 LONGEST = 4096

@@ -35,6 +35,9 @@ from gatewright.errors import InputError
 Words = npt.NDArray[np.uint64]
 Bits = npt.NDArray[np.bool_]
 
+#: fanin int32[n, 2], table uint8[n], outputs int32[m] literals, of a `Circuit`.
+Arrays = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+
 FALSE = 0
 TRUE = 1
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import gates, native
-from gatewright.circuit import Words
+from gatewright.circuit import Arrays, Words
 
 #: Outer gates that are tried where two gates may take a gate's place.
 OUTER_TRIALS = 8
@@ -28,9 +28,6 @@ OUTER_TRIALS = 8
 #: Nodes that a gate may come to read: all up to so many; else those so near in the order, some
 #: drawn, and what is read by the gate and those first below it.
 ALL_NODES, NEAR, DRAWN, BELOW = 256, 64, 64, 14
-
-#: fanin int32[n, 2], table uint8[n], outputs int32[m] literals, as in `circuit.Circuit`.
-Arrays = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.int32]]
 
 #: Of an AND, whatever is inverted, and of an XOR; at least 0.
 Costs = tuple[int, int]
