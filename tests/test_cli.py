@@ -154,9 +154,10 @@ assert "jax" not in sys.modules
         (["frobnicate"], ["frobnicate", "choose from", "optimize"]),
         (["prove", "adder.blif"], ["required: B", "gatewright prove --help"]),
         (["prove", "adder.blif", "sums.blif", "--frob"], ["--frob", "gatewright prove --help"]),
-        (["prove", "adder.blif", "sums.blif", "--seconds", "x"], ["--seconds", "'x'"]),
+        (["prove", "adder.blif", "sums.blif", "--seconds", "x"], ["'x' is not a number"]),
         (["prove", "adder.blif", "sums.blif", "--seconds", "0"], ["--seconds", "0 is not over 0"]),
         (["prove", "adder.blif", "sums.blif", "--seed", "-1"], ["--seed", "-1 is not from 0"]),
+        (["optimize", "adder.blif", "--seed", "x"], ["--seed", "'x' is not a whole number"]),
         (["optimize", "adder.blif", "-O", "4"], ["-O", "4", "choose from 0, 1, 2, 3"]),
         (["optimize", "adder.blif", "-p", "strash; swepe"], ["'swepe'", "strash, sweep, fraig"]),
         (
@@ -239,6 +240,21 @@ def test_a_file_that_is_no_circuit_is_refused(
 def test_a_truncated_blif_file_is_refused(folder: Path, end: str, part: str) -> None:
     (folder / "cut.blif").write_text(ADDER[: ADDER.index(end) + len(end)])
     assert_refused(gatewright("optimize", "cut.blif", cwd=folder), 2, part)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["optimize", "nowhere.blif", "-o", "adder.blif/out.blif"], "adder.blif: is a file, not a"),
+        (["optimize", "nowhere.blif", "--report", "folder.svg"], "folder.svg: is a folder; give"),
+        (["prove", "nowhere.blif", "nowhere.blif", "--log", "adder.blif/x"], "adder.blif: is a"),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_the_work(
+    folder: Path, arguments: list[str], part: str
+) -> None:
+    (folder / "folder.svg").mkdir()
+    assert_refused(gatewright(*arguments, cwd=folder), 2, part)
 
 
 def test_a_truncated_or_foreign_model_is_refused(folder: Path) -> None:

@@ -133,6 +133,7 @@ def test_tables_unlike_the_fitted_are_refused(change, message):
         ({"how": "learned"}, "give y"),
         ({"unseen": "guess"}, "error or ignore, not 'guess'"),
         ({"categorical": ["agee"]}, "no column 'agee'; there are age, job"),
+        ({"categorical": "job"}, r"is a list of columns: write \['job'\]"),
         ({"ordered": {9: ["a"]}}, "no column 9"),
     ],
 )

@@ -23,6 +23,17 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
+def check_writable(path: Path) -> None:
+    """InputError where a file could not be written: before the work, not after it."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a file's name in it")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file, not a folder; choose another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot write in this folder; choose another")
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file through a temporary one beside it, so that it is never seen half written."""
     with atomic_file(path) as file:

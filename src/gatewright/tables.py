@@ -133,6 +133,8 @@ class TableEncoder(Encoder):
             raise InputError(f"unseen is error or ignore, not {unseen!r}")
         if not 1 <= bits <= 255:
             raise InputError(f"bits a column is from 1 to 255, not {bits}")
+        if isinstance(categorical, str):
+            raise InputError(f"categorical is a list of columns: write [{categorical!r}]")
         orders = {_place(name, columns): list(order) for name, order in (ordered or {}).items()}
         places = {_place(name, columns) for name in categorical}
         fields: list[Field] = []

@@ -15,7 +15,10 @@ from gatewright.recipes import RECIPES, Recipe
 
 def positive(text: str) -> float:
     """The number in an option's text, over 0."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not over 0")
     return value
@@ -23,7 +26,10 @@ def positive(text: str) -> float:
 
 def natural(text: str) -> int:
     """The integer in an option's text, from 0 and of 63 bits at most."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if not 0 <= value < 1 << 63:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 2**63 - 1")
     return value

@@ -74,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--report - goes to stdout, as does --json or -o -; choose one")
     if report not in (None, "-") and Path(report).suffix not in REPORTS:
         raise InputError(f"{report}: a report is {', '.join(REPORTS)} or -")
+    for path in (output, report):
+        if path not in (None, "-"):
+            storage.check_writable(Path(path))
     model = load_model(options.source)
     records: list[Record] = []
 

@@ -36,6 +36,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(options: argparse.Namespace) -> int:
     if options.a == options.b == "-":
         raise InputError("A and B are both -; stdin holds one circuit")
+    if options.log is not None:
+        storage.check_writable(Path(f"{options.log}.drat"))
     a, b = load_model(options.a), load_model(options.b)
     try:
         proof = prove(a, b, seconds=options.seconds, seed=options.seed)
