@@ -157,6 +157,16 @@ def test_reads_what_others_write() -> None:
     assert circuit.truth_tables().astype(int).tolist() == expected
 
 
+def test_what_is_said_of_times_and_loads_is_skipped() -> None:
+    circuit = parse(
+        ".model timed\n.inputs a b\n.outputs y\n.default_input_arrival 0.00 0.00\n"
+        ".wire_load_slope 0.00\n.names a b y\n11 1\n.area 2.0\n.delay a INV 1 9 1 1 1 1\n.end\n"
+    )
+    assert circuit.truth_tables().astype(int).tolist() == [[0], [0], [0], [1]]
+    with pytest.raises(InputError, match=r"x.blif:7: '1' follows no .names"):
+        parse(".model m\n.inputs a\n.outputs y\n.names a y\n1 1\n.area 2.0\n1 1\n")
+
+
 @given(st.data())
 def test_covers_of_any_width_and_phase_mean_what_they_say(data: st.DataObject) -> None:
     k = data.draw(st.integers(0, 6))

@@ -43,6 +43,13 @@ REFUSED = {
     ".start_kiss": "encode the state machine as .names first",
 }
 
+#: What is said of times, loads and names, not of the function.
+SKIPPED = frozenset(
+    """.area .attr .clock .clock_event .cname .cycle .default_input_arrival .default_input_drive
+    .default_max_input_load .default_output_load .default_output_required .delay .input_arrival
+    .input_drive .max_input_load .output_load .output_required .param .wire .wire_load_slope""".split()
+)
+
 #: Rows of a two-input table that each cube covers.
 _CUBE = {
     p + q: sum(1 << a + 2 * b for a in (0, 1) for b in (0, 1) if p in f"-{a}" and q in f"-{b}")
@@ -217,7 +224,7 @@ def read(data: bytes, source: str) -> Circuit:
     """Read a BLIF model; `source` is what errors call the file.
 
     Covers of two inputs become a gate each, wider ones an OR of cubes. Logic that no output
-    needs is kept. Without a `.model` line the circuit is named after `source`.
+    needs is kept; what is said of times and loads is not. Without a `.model` line the circuit is named after `source`.
 
     Raises:
         InputError: the text is not one flat combinational model.
@@ -303,6 +310,8 @@ def _parse(text: str, source: str) -> _Source:
             current = None
         elif head == ".end":
             end_line = line
+        elif head in SKIPPED:
+            current = None
         elif head in REFUSED:
             raise InputError(f"{source}:{line}: {head} is not supported; {REFUSED[head]}")
         else:
