@@ -44,11 +44,12 @@ REFUSED = {
 }
 
 #: What is said of times, loads and names, not of the function.
-SKIPPED = frozenset(
-    """.area .attr .clock .clock_event .cname .cycle .default_input_arrival .default_input_drive
-    .default_max_input_load .default_output_load .default_output_required .delay .input_arrival
-    .input_drive .max_input_load .output_load .output_required .param .wire .wire_load_slope""".split()
-)
+SKIPPED = {
+    ".area", ".attr", ".clock", ".clock_event", ".cname", ".cycle", ".default_input_arrival",
+    ".default_input_drive", ".default_max_input_load", ".default_output_load",
+    ".default_output_required", ".delay", ".input_arrival", ".input_drive", ".max_input_load",
+    ".output_load", ".output_required", ".param", ".wire", ".wire_load_slope",
+}  # fmt: skip
 
 #: Rows of a two-input table that each cube covers.
 _CUBE = {
@@ -224,7 +225,8 @@ def read(data: bytes, source: str) -> Circuit:
     """Read a BLIF model; `source` is what errors call the file.
 
     Covers of two inputs become a gate each, wider ones an OR of cubes. Logic that no output
-    needs is kept; what is said of times and loads is not. Without a `.model` line the circuit is named after `source`.
+    needs is kept; what is said of times and loads is not. Without a `.model` line the circuit is
+    named after `source`.
 
     Raises:
         InputError: the text is not one flat combinational model.
