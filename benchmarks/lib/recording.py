@@ -51,11 +51,16 @@ def _machine() -> dict[str, Any]:
 
 
 def _commit() -> str:
+    """The commit; "-dirty" where the tree differs from it in more than results."""
+    commit = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "--untracked-files=no", ":/", ":!/benchmarks/results")
+    return f"{commit}{'-dirty' * bool(changed)}" if commit else "unknown"
+
+
+def _git(*arguments: str) -> str:
     here = Path(__file__).parent
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True
-    )
-    return found.stdout.strip() or "unknown"
+    found = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True)
+    return found.stdout.strip()
 
 
 #: What the program that is running was started from.
