@@ -2,7 +2,7 @@
 
 Each script is tried once; then the one that did best is repeated, then the next. Of a large circuit
 the quickest is tried, or the two, and then the one whose yield is highest. Time only ends it: what
-is tried next does not depend on the clock.
+is tried next does not depend on the clock, though what ABC's long search finds does.
 
 Restructuring is rewriting, resubstitution and refactoring of an AIG, a mapping to tables of four
 inputs and back, or, where the circuit is small enough for it, ABC's own search over scripts
@@ -78,9 +78,16 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     },
 }
 
-#: ABC's search, by objective, with bounds that a small circuit meets before the time is up.
-SEARCH = "&get; &deepsyn -t -I 2 -J 20 -T {seconds}; &put; "
+#: ABC's search over scripts, by objective: by way of tables of two inputs, with bounds that a small
+#: circuit meets before the time is up; and as long as it may.
+SEARCH = "&get; &deepsyn -t -I 2 -J 20 -T {seconds}"
+LONG_SEARCH = "&get; &deepsyn -T {seconds}"
 SEARCHED = ("gates",)
+
+#: Gates from which the long search pays, and up to which it is tried second, not last: what is
+#: smaller is for `walk`, of what is larger it takes too long.
+LONG_FROM = 300
+SOON_TO = 2_500
 
 #: Gates above which that search has no time to try much, and scripts are chosen by their yield.
 LARGE = 15_000
@@ -116,22 +123,26 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
     if circuit.num_gates > LARGE:
         return _by_yield(circuit, scripts, goal, deadline)
-    search = f"strash; {SEARCH.format(seconds=max(1, round(goal.seconds / 3)))}"
+    search, long_search = (
+        f"strash; {search}; &put; {FINISH[goal.objective]}" for search in (SEARCH, LONG_SEARCH)
+    )
     if goal.objective in SEARCHED:
-        scripts.append(search + FINISH[goal.objective])
+        if circuit.num_gates >= LONG_FROM:
+            scripts.insert(1 if circuit.num_gates <= SOON_TO else len(scripts), long_search)
+        scripts.append(search)
     once: list[tuple[Circuit, str]] = []
-    quickest = 0.0
+    quickest, seconds = 0.0, max(1, round(goal.seconds / 4))
     for script in scripts:
         if deadline.left < SLOWER * quickest:
             break  # better spent on the quickest, over and over
-        found = abc.run(circuit, script, deadline.left)
+        found = abc.run(circuit, script.format(seconds=seconds), deadline.left)
         if found is not None:
             once.append((finished(found, goal), script))
         quickest = quickest or goal.seconds - deadline.left
     once.sort(key=lambda made: goal.cost(made[0]))
     best = goal.best(circuit, *(made for made, _ in once))
     for n, (_, script) in enumerate(once):  # the most promising first: time may not do for all
-        if n == 0 or not script.startswith(search):
+        if n == 0 or script not in (search, long_search):
             best = _repeat(best, script, goal, deadline)
     return best
 
@@ -196,7 +207,8 @@ def _repeat(circuit: Circuit, script: str, goal: Goal, deadline: Deadline) -> Ci
     best = last = circuit
     since = 0
     while since < PATIENCE and deadline.left > 0:
-        found = abc.run(last, script, deadline.left)
+        seconds = max(1, round(deadline.left / 2))
+        found = abc.run(last, script.format(seconds=seconds), deadline.left)
         if found is None:
             break
         last = finished(found, goal)
