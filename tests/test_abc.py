@@ -179,7 +179,7 @@ def test_scripts_for_large_circuits_are_chosen_by_yield(
     ran.clear()
     given.clear()
     module = sys.modules["gatewright.passes.resynthesize"]
-    monkeypatch.setattr(module, "_is_arithmetic", lambda circuit: circuit is not adder)
+    monkeypatch.setattr(module, "is_arithmetic", lambda circuit: circuit is not adder)
     assert resynthesize(adder, Goal(seconds=3)).num_gates == 637
     assert given[:2] == [adder, adder]  # where only tables show it: from the circuit itself too
     assert "resub" not in ran[0]

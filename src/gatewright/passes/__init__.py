@@ -111,7 +111,7 @@ class Record:
         before, after: sizes.
         cpu_seconds: that it took, programs that it called included.
         proof: that both are equal; None where the result was dropped.
-        dropped: why it was, else "".
+        dropped: why it was, or why an earlier stage of the search took its place, else "".
         removed: gates that went, by reason; see `gatewright.passes.reasons`.
     """
 
@@ -164,7 +164,8 @@ def optimize(
         MissingTool: a pass was asked for by name that needs ABC, and there is none.
         NotEquivalent: a pass has a defect, and the input that shows it.
         Undecided: a proof took longer than it may. What ABC proposes is dropped in both cases, what
-            `walk` found in this, and the record says so: nothing unproved is returned.
+            `walk` found in this, or what is proved of a search's stages takes its place, and the
+            record says so: nothing unproved is returned.
     """
     if isinstance(subject, Model):
         smaller = optimize(
@@ -184,6 +185,7 @@ def optimize(
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
+        goal = replace(goal, stages=[])
         if name in TIMED:
             share = 1 / num_searches
             if num_searches > 1:
@@ -195,17 +197,46 @@ def optimize(
         seconds_left = max(0.0, seconds_left - spent)
         proof, dropped = None, ""
         try:
-            proof = prove(circuit, after, seconds=seconds)
+            # where there are stages to fall back on, half the time is for these
+            at_once = seconds if len(goal.stages) < 2 else seconds / 2
+            proof = prove(circuit, after, seconds=at_once)
         except (NotEquivalent, Undecided) as error:
             may_be_dropped = EXTERNAL if isinstance(error, NotEquivalent) else TIMED
             if name not in may_be_dropped:
                 raise
-            after, dropped = circuit, str(error)
+            stages = goal.stages if len(goal.stages) > 1 else []
+            after, proof = _last_proved(circuit, stages, seconds / 2)
+            dropped = str(error)
         if record is not None:
             removed = reasons(name, circuit, after)
             record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
         circuit = after
     return circuit
+
+
+def _last_proved(
+    circuit: Circuit, stages: Sequence[Circuit], seconds: float
+) -> tuple[Circuit, Proof | None]:
+    """The last of a search's stages that is proved equal, each by way of those before it.
+
+    Returns:
+        it and the sum of the proofs, within so many seconds; the circuit and None where none is.
+    """
+    last, whole = circuit, None
+    for stage in stages:
+        try:
+            proof = prove(last, stage, seconds=seconds / len(stages))
+        except (NotEquivalent, Undecided):
+            continue
+        whole = replace(
+            proof,
+            seconds=proof.seconds + (whole.seconds if whole else 0.0),
+            num_merged=proof.num_merged + (whole.num_merged if whole else 0),
+            conflicts=proof.conflicts + (whole.conflicts if whole else 0),
+            solver=proof.solver or (whole.solver if whole else ""),
+        )
+        last = stage
+    return last, whole
 
 
 def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
@@ -29,6 +30,7 @@ OBJECTIVES: dict[str, Callable[[Circuit], Cost]] = {
 LUT_INPUTS = {"lut3": 3, "lut4": 4, "lut6": 6}
 
 
+@lru_cache(maxsize=8)  # a cover takes seconds, and a search asks for the same few over and over
 def _luts(circuit: Circuit, k: int) -> Cost:
     tables = cover(circuit, k)
     return len(tables), lut_depth(circuit, tables), circuit.num_gates
@@ -43,12 +45,15 @@ class Goal:
         seconds: that a search may take, of CPU time.
         seed: of everything random in it.
         persistence: how many times as long as usual a search goes on without success.
+        stages: the better circuits that a search found on its way, in their order: where its last
+            cannot be proved equal, these may be.
     """
 
     objective: str = "gates"
     seconds: float = 60.0
     seed: int = 0
     persistence: int = 1
+    stages: list[Circuit] = field(default_factory=list[Circuit], compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:

@@ -159,7 +159,7 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
     yields = {script: UNTRIED_YIELD / takes[script] for script in scripts}
     in_vain: dict[str, Circuit] = {}
     script, start = scripts[0], circuit
-    if len(scripts) > 2 and _is_arithmetic(circuit):
+    if len(scripts) > 2 and is_arithmetic(circuit):
         yields[script], yields[scripts[2]], script = 0.0, 0.0, scripts[1]
     num_slight, unit = 0, 0.0
     while deadline.left > takes[script] * unit / 2:  # else it would hardly end in time
@@ -176,7 +176,7 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
         best = goal.best(best, made)
         if best is best_before:
             in_vain[script] = best
-        if is_first and script is scripts[0] and len(scripts) > 2 and _is_arithmetic(made):
+        if is_first and script is scripts[0] and len(scripts) > 2 and is_arithmetic(made):
             # tables break its structure, and do not go far: their yield is not to be had twice
             yields[script], script = 0.0, scripts[1]
             continue
@@ -188,7 +188,8 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
     return best
 
 
-def _is_arithmetic(circuit: Circuit) -> bool:
+def is_arithmetic(circuit: Circuit) -> bool:
+    """Whether so many gates are XORs, or three that are one, that it is taken for arithmetic."""
     operands = np.full((circuit.num_nodes, 2), -1)
     operands[circuit.first_gate :] = np.sort(circuit.fanin, axis=1)
     a, b = circuit.fanin.T

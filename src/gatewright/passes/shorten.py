@@ -10,6 +10,8 @@ ICCAD 2011.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
@@ -32,22 +34,30 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
     Raises:
         MissingTool: there is no ABC.
     """
-    goal = Goal("depth", goal.seconds, goal.seed, goal.persistence)
+    goal = replace(goal, objective="depth")
     deadline = Deadline(goal.seconds)
     scripts = [f"strash; {script}" for script in SCRIPTS["depth"]]
     groups = [scripts]
     if circuit.num_gates <= LARGE:
         groups.append([f"{script}; {RESUBSTITUTE}" for script in scripts])
-    best = goal.best(circuit, bypass(circuit))
+    best = _stage(circuit, bypass(circuit), goal)
     for group in groups:
         for script in group:
-            best = goal.best(best, _repeat(circuit, script, goal, deadline))
+            best = _stage(best, _repeat(circuit, script, goal, deadline), goal)
         before = None
         while before is not best and deadline.left > 0:
             before = best
             for script in [RECOVER, *group]:
-                best = goal.best(best, _repeat(best, script, goal, deadline))
+                best = _stage(best, _repeat(best, script, goal, deadline), goal)
     return best
+
+
+def _stage(best: Circuit, made: Circuit, goal: Goal) -> Circuit:
+    """The better of both, the first where they are alike; another is one of the goal's stages."""
+    if goal.cost(made) >= goal.cost(best):
+        return best
+    goal.stages.append(made)
+    return made
 
 
 def _repeat(circuit: Circuit, script: str, goal: Goal, deadline: Deadline) -> Circuit:

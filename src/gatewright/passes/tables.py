@@ -5,7 +5,8 @@ among the tables of small windows by SAT (`&satlut`) and resubstitutes under don
 What it makes comes back as a circuit in two forms, as sums of cubes, in which a table can hardly be
 cut otherwise, and as an AIG, in which it may be cut better; our own mapper decides. First rounds
 are made of the gates, and of fewer gates too: the ones are better for functions of few inputs, the
-others where there is much to share (of a large circuit there is no time for these). Then every
+others where there is much to share. Of a large circuit there is no time for these, nor for
+structural choices: its first round is the one that suits arithmetic, or control. Then every
 script is tried on the best, those first that did best before; when none helps, random ones that
 change the structure first. Time only ends it: what is tried next does not depend on the clock.
 """
@@ -20,7 +21,7 @@ from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.mapping import map_luts
 from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
-from gatewright.passes.resynthesize import COMPRESS, LARGE, resynthesize
+from gatewright.passes.resynthesize import COMPRESS, LARGE, is_arithmetic, resynthesize
 from gatewright.passes.sweep import sweep
 from gatewright.passes.walk import walk
 from gatewright.targets import blif
@@ -38,6 +39,13 @@ SCRIPTS: tuple[str, ...] = (
     f"strash; {COMPRESS}; {MAP}",
     f"strash; &get -n; &syn2; &if -a -K {{k}}; {CHOOSE}",
 )
+
+RESTRUCTURE = f"strash; {COMPRESS}; {MAP}"
+TABLES_AND_BACK = f"strash; if -K {{k}} -a; mfs2 -a -e; strash; dc2; {MAP}"
+
+#: Those for a large circuit, whose rounds take seconds. The first round is the first of these where
+#: it is arithmetic, else the last, which takes away a quarter of a memory controller's tables.
+OF_LARGE: tuple[str, ...] = (SCRIPTS[0], SCRIPTS[2], RESTRUCTURE, TABLES_AND_BACK)
 
 #: Those that begin with an AIG.
 RESTARTS = tuple(script for script in SCRIPTS if script.startswith("strash"))
@@ -77,26 +85,41 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
 
     deadline = Deadline(goal.seconds)
     best = circuit
-    for search in (None,) if circuit.num_gates > LARGE else (None, _of_few_gates):
-        gates = search(circuit, goal) if search else circuit
-        made = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
-        best = goal.best(best, *made)
     yields: dict[str, float] = dict.fromkeys(SCRIPTS, UNTRIED_YIELD)
+    if circuit.num_gates > LARGE:
+        yields = dict.fromkeys(OF_LARGE, UNTRIED_YIELD)
+        is_sum = is_arithmetic(circuit)
+        script = OF_LARGE[0 if is_sum else -1]
+        best = _made(circuit, script, None, k, goal, deadline)
+        # the tables that it chose for arithmetic it chooses again
+        yields[script] = 0.0 if is_sum else _share(circuit, best, goal)
+    else:
+        for gates in (circuit, _of_few_gates(circuit, goal)):
+            made = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
+            best = goal.best(best, *made)
+    goal.stages.append(best)
     in_vain: dict[str, Circuit] = {}
     rng, since = random.Random(goal.seed), 0
     while deadline.left > 0 and since < PATIENCE * goal.persistence:
-        left = [script for script in SCRIPTS if in_vain.get(script) is not best]
+        left = [script for script in yields if in_vain.get(script) is not best]
         script = max(left, key=yields.__getitem__) if left and not since else _kicked(rng)
         made = _made(best, script, as_tables, k, goal, deadline)
         is_better = goal.cost(made)[0] < goal.cost(best)[0]
         if script in yields:
-            yields[script] = 1 - goal.cost(made)[0] / max(1, goal.cost(best)[0])
+            yields[script] = _share(best, made, goal)
             in_vain[script] = best
         else:
             since = 0 if is_better else since + 1
         if is_better or script not in yields:
             best = goal.best(made, best)  # an equal one is another place to start
+        if is_better:
+            goal.stages.append(best)
     return best
+
+
+def _share(before: Circuit, after: Circuit, goal: Goal) -> float:
+    """Of the tables, that went."""
+    return 1 - goal.cost(after)[0] / max(1, goal.cost(before)[0])
 
 
 def _of_few_gates(circuit: Circuit, goal: Goal) -> Circuit:
