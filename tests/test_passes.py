@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -14,6 +15,7 @@ from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.passes import EFFORTS, PASSES, TIMED, WALK_REPLACES, Record, optimize, pipeline
 from gatewright.passes.objectives import Goal
+from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.verify import NotEquivalent, Undecided, prove
@@ -343,6 +345,29 @@ def test_nothing_undecided_is_returned() -> None:
         with pytest.raises(Undecided) as caught:
             optimize(multiplier(14, False), passes=["swap"], seconds=0.3)
     assert 0.3 < caught.value.seconds < 30
+
+
+def test_of_what_is_undecided_the_stages_that_are_proved_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    circuit, swapped = multiplier(14, False), multiplier(14, True)
+    wrong = replace(circuit, outputs=circuit.outputs ^ 1)
+    once = rewrite(circuit)
+    stages = [wrong, once, rewrite(once), swapped]
+
+    def search(_: Circuit, goal: Goal) -> Circuit:
+        goal.stages.extend(stages)
+        return swapped
+
+    monkeypatch.setitem(PASSES, "shorten", search)
+    records: list[Record] = []
+    passes = ["shorten", "sweep"]
+    after = optimize(circuit, passes=passes, seconds=1.6, record=records.append)
+    assert contents(after) == contents(stages[2])
+    assert "undecided" in records[0].dropped
+    assert records[0].proof is not None
+    assert records[0].proof.num_merged >= prove(circuit, once).num_merged > 0
+    assert not records[1].dropped  # a pass behind has no stages of its own
 
 
 @pytest.mark.parametrize("has_abc", [True, False])
