@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +42,30 @@ def test_tables_are_chosen_that_the_mapper_does_not_find() -> None:
     circuit = multiplier(8, is_swapped=False)
     goal = Goal("lut6", seconds=2)
     assert goal.cost(tables(circuit, goal))[0] <= 0.95 * goal.cost(circuit)[0]
+
+
+def test_a_large_circuit_begins_with_what_suits_it(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["gatewright.passes.tables"], "LARGE", 0)
+    given, run = list[str](), abc.results
+
+    def results(circuit: Circuit, script: str, *args: Any, **options: Any) -> list[Circuit]:
+        given.append(script)
+        return run(circuit, script, *args, **options)
+
+    monkeypatch.setattr(abc, "results", results)
+    for circuit, first in (
+        (multiplier(8, is_swapped=False), "strash; &get -n; &if"),
+        (read(epfl / "cavlc.aig"), "strash; if -K 6 -a; mfs2 -a -e; strash; dc2"),
+    ):
+        given.clear()
+        goal = Goal("lut6", seconds=0.5)
+        after = tables(circuit, goal)
+        assert given[0].startswith(first)
+        assert not any("dch" in script for script in given[:4])
+        assert goal.stages[-1] is after or goal.cost(goal.stages[-1]) == goal.cost(after)
+        assert goal.cost(after) <= goal.cost(circuit)
 
 
 def test_the_pipeline_is_proved_and_needs_abc(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:

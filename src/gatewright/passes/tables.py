@@ -90,13 +90,15 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         yields = dict.fromkeys(OF_LARGE, UNTRIED_YIELD)
         is_sum = is_arithmetic(circuit)
         script = OF_LARGE[0 if is_sum else -1]
-        best = _made(circuit, script, None, k, goal, deadline)
+        made = _made(circuit, script, None, k, goal, deadline)
+        best = goal.best(circuit, made)
         # the tables that it chose for arithmetic it chooses again
-        yields[script] = 0.0 if is_sum else _share(circuit, best, goal)
+        yields[script] = 0.0 if is_sum else _share(circuit, made, goal)
     else:
-        for gates in (circuit, _of_few_gates(circuit, goal)):
-            made = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
-            best = goal.best(best, *made)
+        for search in (None, _of_few_gates):
+            gates = search(circuit, goal) if search else circuit
+            first = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
+            best = goal.best(best, *first)
     goal.stages.append(best)
     in_vain: dict[str, Circuit] = {}
     rng, since = random.Random(goal.seed), 0
