@@ -29,6 +29,9 @@ from gatewright.targets import blif
 CHOOSE = "&satlut; &put; mfs2 -a -e"
 MAP = f"&get -n; &if -a -K {{k}}; {CHOOSE}"
 
+RESTRUCTURE = f"strash; {COMPRESS}; {MAP}"
+TABLES_AND_BACK = f"strash; if -K {{k}} -a; mfs2 -a -e; strash; dc2; {MAP}"
+
 #: From gates or tables to tables, the quickest first.
 SCRIPTS: tuple[str, ...] = (
     f"strash; {MAP}",
@@ -36,12 +39,9 @@ SCRIPTS: tuple[str, ...] = (
     f"&get -mn; {CHOOSE}",
     f"strash; dc2; {MAP}",
     "strash; dch; if -K {k} -a; mfs2 -a -e",
-    f"strash; {COMPRESS}; {MAP}",
+    RESTRUCTURE,
     f"strash; &get -n; &syn2; &if -a -K {{k}}; {CHOOSE}",
 )
-
-RESTRUCTURE = f"strash; {COMPRESS}; {MAP}"
-TABLES_AND_BACK = f"strash; if -K {{k}} -a; mfs2 -a -e; strash; dc2; {MAP}"
 
 #: Those for a large circuit, whose rounds take seconds. The first round is the first of these where
 #: it is arithmetic, else the last, which takes away a quarter of a memory controller's tables.

@@ -81,9 +81,9 @@ class Mnist8k(_Learned):
 
 @dataclass(frozen=True)
 class Mnist16k(_Learned):
-    """A layer of 4,500 gates and one of 11,500 that votes, both of which learn their wiring."""
+    """Two layers of 8,000 gates, both of which learn their wiring."""
 
-    layers: str = "L4500:32@3,L11500:8@4"
+    layers: str = "L8000:32@3,L8000:8@4"
     weight_decay: float = 0.02
     epochs: float = 240
 
