@@ -57,7 +57,7 @@ def test_a_large_circuit_begins_with_what_suits_it(
     monkeypatch.setattr(abc, "results", results)
     for circuit, first in (
         (multiplier(8, is_swapped=False), "strash; &get -n; &if"),
-        (read(epfl / "cavlc.aig"), "strash; if -K 6 -a; mfs2 -a -e; strash; dc2"),
+        (read(epfl / "ctrl.aig"), "strash; if -K 6 -a; mfs2 -a -e; strash; dc2"),
     ):
         given.clear()
         goal = Goal("lut6", seconds=0.5)
