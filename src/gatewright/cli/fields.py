@@ -15,10 +15,7 @@ from gatewright.recipes import RECIPES, Recipe
 
 def positive(text: str) -> float:
     """The number in an option's text, over 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not over 0")
     return value
@@ -26,13 +23,14 @@ def positive(text: str) -> float:
 
 def natural(text: str) -> int:
     """The integer in an option's text, from 0 and of 63 bits at most."""
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    value = int(text)
     if not 0 <= value < 1 << 63:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 2**63 - 1")
     return value
+
+
+# argparse names them in its errors: invalid whole number value: 'x'
+positive.__name__, natural.__name__ = "number", "whole number"
 
 
 def optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -41,7 +39,7 @@ def optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         return None if text == "auto" else read(text)
 
-    convert.__name__ = read.__name__  # argparse names it in its error
+    convert.__name__ = read.__name__
     return convert
 
 
