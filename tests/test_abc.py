@@ -153,6 +153,32 @@ def test_time_is_cpu_time(epfl: Path) -> None:
     assert 0.4 < cpu_seconds() - begin < 5
 
 
+@pytest.mark.parametrize(
+    ("long_from", "soon_to", "place"),
+    [(100, 200, 1), (100, 100, len(SCRIPTS["gates"])), (200, 0, -1)],
+)
+def test_the_long_search_has_its_place(
+    long_from: int, soon_to: int, place: int, epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    run = abc.run
+
+    def note(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
+        ran.append(script)
+        return run(circuit, script, seconds)
+
+    module = sys.modules["gatewright.passes.resynthesize"]
+    monkeypatch.setattr(abc, "run", note)
+    monkeypatch.setattr(module, "LONG_FROM", long_from)
+    monkeypatch.setattr(module, "SOON_TO", soon_to)
+    circuit = read(epfl / "ctrl.aig")  # 174 gates
+    small = resynthesize(circuit, Goal(seconds=4))
+    assert small.num_gates < circuit.num_gates
+    assert prove(circuit, small)
+    places = [i for i, script in enumerate(ran) if "&deepsyn -T" in script]
+    assert (places or [-1])[0] == place
+
+
 def test_scripts_for_large_circuits_are_chosen_by_yield(
     epfl: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,7 +154,7 @@ assert "jax" not in sys.modules
         (["frobnicate"], ["frobnicate", "choose from", "optimize"]),
         (["prove", "adder.blif"], ["required: B", "gatewright prove --help"]),
         (["prove", "adder.blif", "sums.blif", "--frob"], ["--frob", "gatewright prove --help"]),
-        (["prove", "adder.blif", "sums.blif", "--seconds", "x"], ["invalid number value: 'x'"]),
+        (["prove", "a", "b", "--seconds", "x"], ["--seconds: invalid number value: 'x'"]),
         (["prove", "adder.blif", "sums.blif", "--seconds", "0"], ["--seconds", "0 is not over 0"]),
         (["prove", "adder.blif", "sums.blif", "--seed", "-1"], ["--seed", "-1 is not from 0"]),
         (["optimize", "adder.blif", "--seed", "x"], ["--seed: invalid whole number value: 'x'"]),
