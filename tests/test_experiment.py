@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -78,9 +79,10 @@ def test_what_makes_no_sense_leaves_no_folder(chosen, tmp_path):
 
 
 def test_jax_is_named_where_it_is_asked_for(chosen, tmp_path):
-    assert kernel_of(chosen.network(), chosen.optimizer(), kernel="jax") == "JAX on cpu (as asked)"
+    name = f"JAX on {jax.default_backend()} (as asked)"
+    assert kernel_of(chosen.network(), chosen.optimizer(), kernel="jax") == name
     result = experiment.run(replace(chosen, kernel="jax", steps=1), tmp_path / "run")
-    assert result.kernel == "JAX on cpu (as asked)"
+    assert result.kernel == name
 
 
 def test_metrics_that_cannot_be_read_are_named(tmp_path):

@@ -55,6 +55,15 @@ def test_corners_confidence_and_tables_are_those_of_the_mixture_of_gates(name, t
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_products_are_of_float32_where_a_gpu_would_round_their_operands(name):
+    traced = jax.make_jaxpr(named(name).soft)(parameters_of(name), 1.0)
+    products = [each for each in traced.eqns if each.primitive.name == "dot_general"]
+    assert len(products) == (name != "light")
+    for each in products:
+        assert each.params["precision"] == (jax.lax.Precision.HIGHEST,) * 2
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_ranges(name):
     form, parameters = named(name), parameters_of(name, seed=1, scale=30.0)
     corners = np.asarray(form.soft(parameters, 1.0))

@@ -108,7 +108,7 @@ class Softmax(Parametrisation):
         return (np.arange(16) == RESIDUAL).astype(np.float32) * np.float32(strength)
 
     def soft(self, parameters: Array, temperature: ArrayLike) -> Array:
-        return jnp.asarray(CORNERS) @ jax.nn.softmax(parameters / temperature, axis=0)
+        return combine(CORNERS, jax.nn.softmax(parameters / temperature, axis=0))
 
     def confidence(self, parameters: Array, temperature: ArrayLike) -> Array:
         return jax.nn.softmax(parameters / temperature, axis=0).max(axis=0)
@@ -187,7 +187,7 @@ class Walsh(Corners):
         return np.array([0, -strength, 0, 0], dtype=np.float32)
 
     def logits(self, parameters: Array) -> Array:
-        return jnp.asarray(WALSH) @ parameters
+        return combine(WALSH, parameters)
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class CovJac(Parametrisation):
         return ((jnp.asarray(COEFFICIENTS)[:, :, None] - parameters[:, None, :]) ** 2).sum(axis=0)
 
     def soft(self, parameters: Array, temperature: ArrayLike) -> Array:
-        return jnp.asarray(CORNERS) @ self.mixture(parameters, temperature)
+        return combine(CORNERS, self.mixture(parameters, temperature))
 
     def confidence(self, parameters: Array, temperature: ArrayLike) -> Array:
         return self.mixture(parameters, temperature).max(axis=0)
@@ -236,3 +236,8 @@ def parametrisation(name: str) -> Parametrisation:
     if name not in PARAMETRISATIONS:
         raise InputError(f"unknown parametrisation {name!r}; known: {', '.join(PARAMETRISATIONS)}")
     return PARAMETRISATIONS[name]
+
+
+def combine(weights: Vector, parts: Array) -> Array:
+    """Weights [m, k] @ parts [k, n], in float32 on a GPU too: XLA would round to 10 bits there."""
+    return jnp.matmul(jnp.asarray(weights), parts, precision=jax.lax.Precision.HIGHEST)
