@@ -14,6 +14,8 @@ using Word = std::uint64_t;
 constexpr std::size_t kBlock = 8;
 constexpr std::size_t kMaxTries = 8;
 constexpr std::size_t kMaxLeaves = 16;
+constexpr std::size_t kTableBlock = 16;
+constexpr std::size_t kMaxOpened = 12;
 
 // A gate on words. The five kinds are those that are 0 where both operands are.
 void evaluate(std::uint8_t table, const Word* a, const Word* b, Word* out, std::size_t n) {
@@ -51,6 +53,7 @@ Sweeping::Sweeping(const CircuitView& miter)
   known_.reserve(table_.size());
   seen_.resize(num_nodes_);
   place_.resize(num_nodes_);
+  sides_.resize(num_nodes_);
   limit(24, 8);
 }
 
@@ -198,10 +201,89 @@ std::int32_t Sweeping::add(std::uint8_t table, std::int32_t a, std::int32_t b) {
 void Sweeping::limit(std::size_t gates, std::size_t leaves) {
   max_gates_ = gates;
   max_leaves_ = std::min(leaves, kMaxLeaves);
-  tables_.resize((max_gates_ + max_leaves_ + 1) << (max_leaves_ > 6 ? max_leaves_ - 6 : 0));
+  tables_.resize((max_gates_ + max_leaves_ + 1) * kTableBlock);
+}
+
+// Whether x and y are equal over the first nodes that are in both cones. Where that does not show
+// it, of these the one is opened that shares most operands with others, the highest of such.
+bool Sweeping::is_equal_where_cones_meet(std::int32_t x, std::int32_t y) {
+  const auto last_input = static_cast<std::int32_t>(num_inputs_);
+  opened_.clear();
+  for (std::size_t tries = 0; tries < kMaxOpened; ++tries) {
+    const bool is_cut = meet(x, y);
+    if (is_cut && agrees(x, y, leaves_)) return true;
+    if (leaves_.size() > max_leaves_) return false;
+    std::int32_t chosen = 0;
+    std::size_t most = 0;
+    for (const std::int32_t leaf : leaves_) {
+      if (leaf <= last_input) continue;
+      const std::size_t shared = num_shared(leaf);
+      if (chosen > 0 && (shared < most || (shared == most && leaf < chosen))) continue;
+      chosen = leaf;
+      most = shared;
+    }
+    if (chosen == 0) return false;
+    opened_.push_back(chosen);
+  }
+  return false;
+}
+
+// Operands of a leaf that are leaves too, or operands of others.
+std::size_t Sweeping::num_shared(std::int32_t leaf) const {
+  const auto last_input = static_cast<std::int32_t>(num_inputs_);
+  const MergedGate& gate = gates_[static_cast<std::size_t>(leaf - last_input - 1)];
+  std::size_t shared = 0;
+  for (const std::int32_t operand : {gate.a, gate.b}) {
+    shared += std::any_of(leaves_.begin(), leaves_.end(), [&](std::int32_t other) {
+      if (other == operand) return true;
+      if (other == leaf || other <= last_input) return false;
+      const MergedGate& at = gates_[static_cast<std::size_t>(other - last_input - 1)];
+      return at.a == operand || at.b == operand;
+    });
+  }
+  return shared;
+}
+
+// Takes the nodes below both x and y but for those opened, and those above; whether these are all.
+bool Sweeping::meet(std::int32_t x, std::int32_t y) {
+  const auto last_input = static_cast<std::int32_t>(num_inputs_);
+  ++now_;
+  heap_ = {std::max(x, y), std::min(x, y)};
+  inside_.clear();
+  leaves_.clear();
+  seen_[static_cast<std::size_t>(x)] = seen_[static_cast<std::size_t>(y)] = now_;
+  sides_[static_cast<std::size_t>(x)] = 1;
+  sides_[static_cast<std::size_t>(y)] = 2;
+  while (!heap_.empty()) {
+    std::pop_heap(heap_.begin(), heap_.end());
+    const std::int32_t node = heap_.back();
+    heap_.pop_back();
+    const std::uint8_t sides = sides_[static_cast<std::size_t>(node)];
+    const bool is_opened = std::find(opened_.begin(), opened_.end(), node) != opened_.end();
+    if (node <= last_input || (sides == 3 && !is_opened)) {
+      leaves_.push_back(node);
+      if (leaves_.size() > max_leaves_) return false;
+      continue;
+    }
+    if (inside_.size() == max_gates_) return false;
+    inside_.push_back(node);
+    const MergedGate& gate = gates_[static_cast<std::size_t>(node - last_input - 1)];
+    for (const std::int32_t operand : {gate.a, gate.b}) {
+      const auto at = static_cast<std::size_t>(operand);
+      if (seen_[at] != now_) {
+        seen_[at] = now_;
+        sides_[at] = 0;
+        heap_.push_back(operand);
+        std::push_heap(heap_.begin(), heap_.end());
+      }
+      sides_[at] |= sides;
+    }
+  }
+  return true;
 }
 
 bool Sweeping::is_equal_locally(std::int32_t x, std::int32_t y) {
+  if (is_equal_where_cones_meet(x, y)) return true;
   const auto last_input = static_cast<std::int32_t>(num_inputs_);
   ++now_;
   heap_ = {std::max(x, y), std::min(x, y)};
@@ -229,26 +311,33 @@ bool Sweeping::is_equal_locally(std::int32_t x, std::int32_t y) {
   return false;
 }
 
-// Whether x and y have the same truth table over the leaves, with the gates inside between.
+// Whether x and y have the same truth table over the leaves, with the gates inside between. The
+// table is gone through in blocks: where they differ, mostly the first shows it.
 bool Sweeping::agrees(std::int32_t x, std::int32_t y, const std::vector<std::int32_t>& leaves) {
-  const std::size_t n = leaves.size() > 6 ? std::size_t{1} << (leaves.size() - 6) : 1;
+  const std::size_t num_words = leaves.size() > 6 ? std::size_t{1} << (leaves.size() - 6) : 1;
+  const std::size_t n = std::min(num_words, kTableBlock);
   std::uint32_t place = 0;
+  for (const std::int32_t leaf : leaves) place_[static_cast<std::size_t>(leaf)] = place++;
+  for (auto node = inside_.rbegin(); node != inside_.rend(); ++node) {
+    place_[static_cast<std::size_t>(*node)] = place++;
+  }
   const auto table_of = [&](std::int32_t node) {
     return tables_.data() + place_[static_cast<std::size_t>(node)] * n;
   };
-  for (const std::int32_t leaf : leaves) {
-    const std::size_t i = place_[static_cast<std::size_t>(leaf)] = place++;
-    Word* const table = table_of(leaf);
-    for (std::size_t k = 0; k < n; ++k) {
-      table[k] = leaf == 0 ? 0 : i < 6 ? kVariables[i] : mask(k >> (i - 6));
+  for (std::size_t first = 0; first < num_words; first += n) {
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      Word* const table = table_of(leaves[i]);
+      for (std::size_t k = 0; k < n; ++k) {
+        table[k] = leaves[i] == 0 ? 0 : i < 6 ? kVariables[i] : mask((first + k) >> (i - 6));
+      }
     }
+    for (auto node = inside_.rbegin(); node != inside_.rend(); ++node) {
+      const MergedGate& gate = gates_[static_cast<std::size_t>(*node) - num_inputs_ - 1];
+      evaluate(gate.table, table_of(gate.a), table_of(gate.b), table_of(*node), n);
+    }
+    if (!std::equal(table_of(x), table_of(x) + n, table_of(y))) return false;
   }
-  for (auto node = inside_.rbegin(); node != inside_.rend(); ++node) {
-    const MergedGate& gate = gates_[static_cast<std::size_t>(*node) - num_inputs_ - 1];
-    place_[static_cast<std::size_t>(*node)] = place++;
-    evaluate(gate.table, table_of(gate.a), table_of(gate.b), table_of(*node), n);
-  }
-  return std::equal(table_of(x), table_of(x) + n, table_of(y));
+  return true;
 }
 
 }  // namespace gatewright

@@ -55,6 +55,9 @@ class Sweeping {
   std::int64_t take(std::size_t first, std::size_t count, std::size_t num_words, const Word* words);
   std::int32_t add(std::uint8_t table, std::int32_t a, std::int32_t b);
   bool is_merged_locally(std::int32_t own, const std::vector<std::int32_t>& leaders);
+  bool is_equal_where_cones_meet(std::int32_t x, std::int32_t y);
+  bool meet(std::int32_t x, std::int32_t y);
+  [[nodiscard]] std::size_t num_shared(std::int32_t leaf) const;
   bool agrees(std::int32_t x, std::int32_t y, const std::vector<std::int32_t>& leaves);
   void lead(std::int32_t node) {
     leaders_[bucket_[static_cast<std::size_t>(node)]].push_back(node);
@@ -80,7 +83,8 @@ class Sweeping {
   std::size_t max_gates_, max_leaves_;
   std::vector<std::uint32_t> seen_, place_;  // by node: when it was last seen, its table's place
   std::uint32_t now_ = 0;
-  std::vector<std::int32_t> heap_, inside_;
+  std::vector<std::uint8_t> sides_;  // by node: whose cone it is in, x's 1, y's 2
+  std::vector<std::int32_t> heap_, inside_, leaves_, opened_;
   std::vector<Word> tables_;
 };
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from gatewright.circuit import Builder, Circuit
 from gatewright.sat_sweep import sweep
+from gatewright.sweeping import sweeping
 from gatewright.window import Gate, Meter, Window, is_equal_locally
 from random_circuits import built_circuits, raw_circuits
 
@@ -86,6 +89,62 @@ def test_a_small_window_is_enough_after_rewriting() -> None:
         assert window.can_differ(node["xor"], node["or not and"], 4, meter, 100) is False
         assert window.can_differ(node["xor"], node["or not and"], 4, Meter(0, None), 100) is None
         assert window.can_differ(node["xor"], node["or not and"], 4, Meter(9, 0), 100) is None
+
+
+def mixed(b: Builder, steps: int) -> list[int]:
+    """Two gates at the end of chains that share their inputs, each that many steps long."""
+    first, second = b.inputs[:2]
+    for n in range(steps):
+        literal = b.inputs[2 + n % (len(b.inputs) - 2)]
+        first, second = (
+            b.lxor(b.land(first, literal), second),
+            b.lor(b.lxor(second, literal), first),
+        )
+    return [first, second]
+
+
+def test_what_is_known_to_be_common_is_a_leaf_however_late_it_is() -> None:
+    b = Builder([f"x{i}" for i in range(20)])
+    late, _ = mixed(b, 60)
+    others = b.inputs[10:18]
+    some = [b.land(*pair) for pair in zip(others[::2], others[1::2], strict=True)]
+    early = b.lor(b.lor(some[0], some[1]), b.lor(some[2], some[3]))
+    chain = b.land(late, some[0])
+    for each in some[1:]:
+        chain = b.lor(chain, b.land(late, each))
+    x, y = b.land(late, early) >> 1, chain >> 1
+    circuit = b.build()
+    assert is_equal_locally(20, gates_of(circuit), x, y, 24, 8)
+    native = sweeping(with_outputs(circuit, x, y))
+    while not native.is_done:
+        native.advance(False, False, 1000)
+    assert native.is_equal_locally(*native.merged[[x, y], 0].tolist())
+
+
+def test_common_nodes_that_share_operands_are_opened() -> None:
+    b = Builder([f"x{i}" for i in range(20)])
+    u, v = mixed(b, 60)
+    never_both = b.land(u, v), b.lxor(u, v)
+    higher = b.lxor(b.land(u, b.inputs[5]), v)  # opened first where only the level counts
+    top = b.land(higher, b.inputs[6])
+    x = b.lxor(b.lor(*never_both), top) >> 1
+    y = b.lxor(b.lxor(*never_both), top) >> 1
+    assert x != y
+    circuit = b.build()
+    assert is_equal_locally(20, gates_of(circuit), x, y, 12, 8)
+    native = sweeping(with_outputs(circuit, x, y))
+    native.limit(12, 8)
+    while not native.is_done:
+        native.advance(False, False, 1000)
+    assert native.is_equal_locally(*native.merged[[x, y], 0].tolist())
+
+
+def with_outputs(circuit: Circuit, *nodes: int) -> Circuit:
+    return replace(
+        circuit,
+        outputs=np.array([2 * node for node in nodes], np.int32),
+        output_names=tuple(map(str, nodes)),
+    )
 
 
 @given(raw_circuits())

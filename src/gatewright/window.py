@@ -80,6 +80,10 @@ class Meter:
 #: A window that is decided by truth tables has at most this many gates, and leaves.
 MAX_LOCAL_GATES = 24
 MAX_LOCAL_LEAVES = 8
+#: Cuts that are tried where two cones meet, each with one node more opened.
+MAX_OPENED = 12
+#: Of a node in the cones of both, x's 1 and y's 2.
+BOTH = 3
 
 #: The gates that `Builder` makes, on truth tables that are Python integers.
 _ON_TABLES: dict[int, Callable[[int, int], int]] = {
@@ -108,7 +112,12 @@ def is_equal_locally(
     max_gates: int = MAX_LOCAL_GATES,
     max_leaves: int = MAX_LOCAL_LEAVES,
 ) -> bool:
-    """True if the nodes x and y are equal as functions of a small cut; False says nothing."""
+    """True if the nodes x and y are equal as functions of a small cut; False says nothing.
+
+    The cut is first where their cones meet, then ever lower.
+    """
+    if _is_equal_where_cones_meet(num_inputs, gate_list, x, y, max_gates, max_leaves):
+        return True
     leaves = [-x, -y]  # a heap of -node: operands are smaller than their readers
     heapq.heapify(leaves)
     seen = {x, y}
@@ -123,19 +132,87 @@ def is_equal_locally(
                 heapq.heappush(leaves, -operand)
         if len(inside) == evaluate_at or len(leaves) == 1 or -leaves[0] <= num_inputs:
             evaluate_at *= 2
-            if len(leaves) > max_leaves:
-                continue
-            value = {
-                -leaf: table for leaf, table in zip(leaves, variables(len(leaves)), strict=False)
-            }
-            if 0 in value:
-                value[0] = 0
-            for node in reversed(inside):
-                table, a, b = gate_list[node - num_inputs - 1]
-                value[node] = _ON_TABLES[table](value[a], value[b])
-            if value[x] == value[y]:
+            cut = [-leaf for leaf in leaves]
+            if len(cut) <= max_leaves and _agree(num_inputs, gate_list, x, y, cut, inside):
                 return True
     return False
+
+
+def _is_equal_where_cones_meet(
+    num_inputs: int, gate_list: Sequence[Gate], x: int, y: int, max_gates: int, max_leaves: int
+) -> bool:
+    """Whether x and y are equal over the first nodes that are in both cones.
+
+    Where that does not show it, of these the one is opened that shares most operands with others:
+    two that are never 1 together are so by what they share. The highest, where several do.
+    """
+    opened: set[int] = set()
+    for _ in range(MAX_OPENED):
+        is_cut, leaves, inside = _meet(num_inputs, gate_list, x, y, opened, max_gates, max_leaves)
+        if is_cut and _agree(num_inputs, gate_list, x, y, leaves, inside):
+            return True
+        operands = {
+            leaf: gate_list[leaf - num_inputs - 1][1:] for leaf in leaves if leaf > num_inputs
+        }
+        if len(leaves) > max_leaves or not operands:
+            return False
+        opened.add(max((_num_shared(leaf, leaves, operands), leaf) for leaf in operands)[1])
+    return False
+
+
+def _num_shared(leaf: int, leaves: Sequence[int], operands: dict[int, tuple[int, ...]]) -> int:
+    """Operands of a leaf that are leaves too, or operands of others."""
+    others = {operand for other in operands if other != leaf for operand in operands[other]}
+    return sum(operand in others or operand in leaves for operand in operands[leaf])
+
+
+def _meet(
+    num_inputs: int,
+    gate_list: Sequence[Gate],
+    x: int,
+    y: int,
+    opened: set[int],
+    max_gates: int,
+    max_leaves: int,
+) -> tuple[bool, list[int], list[int]]:
+    """The nodes below both x and y but for those opened, and those above; whether these are all."""
+    sides, heap = {x: 1, y: 2}, [-x, -y]
+    heapq.heapify(heap)
+    leaves: list[int] = []
+    inside: list[int] = []
+    while heap:
+        node = -heapq.heappop(heap)
+        if node <= num_inputs or (sides[node] == BOTH and node not in opened):
+            leaves.append(node)
+            if len(leaves) > max_leaves:
+                return False, leaves, inside
+            continue
+        if len(inside) == max_gates:
+            return False, leaves, inside
+        inside.append(node)
+        for operand in gate_list[node - num_inputs - 1][1:]:
+            if operand not in sides:
+                heapq.heappush(heap, -operand)
+            sides[operand] = sides.get(operand, 0) | sides[node]
+    return True, leaves, inside
+
+
+def _agree(
+    num_inputs: int,
+    gate_list: Sequence[Gate],
+    x: int,
+    y: int,
+    leaves: Sequence[int],
+    inside: Sequence[int],
+) -> bool:
+    """Whether x and y have the same truth table over the leaves, with the gates inside between."""
+    value = dict(zip(leaves, variables(len(leaves)), strict=True))
+    if 0 in value:
+        value[0] = 0
+    for node in reversed(inside):
+        table, a, b = gate_list[node - num_inputs - 1]
+        value[node] = _ON_TABLES[table](value[a], value[b])
+    return value[x] == value[y]
 
 
 class Window:
