@@ -59,12 +59,14 @@ def results(
     script: str,
     seconds: float,
     spelled: Callable[[Circuit], bytes] | None = None,
+    is_part_enough: bool = False,
 ) -> list[Circuit]:
     """What the script writes to 0.blif, 1.blif and so on; none where it fails or takes longer.
 
     Args:
         circuit: with gates and outputs.
         spelled: it as BLIF, `circuit` with names that every tool can spell; by default its gates.
+        is_part_enough: whether what it wrote before it failed or took longer is returned.
 
     Raises:
         MissingTool: there is no ABC.
@@ -77,10 +79,13 @@ def results(
         )
     with tempfile.TemporaryDirectory(prefix="gatewright-abc-") as folder:
         Path(folder, "before.blif").write_bytes((spelled or _spelled)(_plain(circuit)))
-        if not _ends([path, "-q", f"read_blif before.blif; {script}"], folder, seconds):
+        is_done = _ends([path, "-q", f"read_blif before.blif; {script}"], folder, seconds)
+        if not (is_done or is_part_enough):
             return []
-        files = sorted(Path(folder).glob("[0-9].blif"))
-        found = [blif.read(file.read_bytes(), "ABC's result") for file in files]
+        contents = [file.read_bytes() for file in sorted(Path(folder).glob("[0-9].blif"))]
+    if not is_done and contents and not contents[-1].rstrip().endswith(b".end"):
+        contents.pop()  # it was ended as it wrote this
+    found = [blif.read(content, "ABC's result") for content in contents]
     sizes = {(one.num_inputs, one.num_outputs) for one in found}
     if sizes != {(circuit.num_inputs, circuit.num_outputs)}:
         return []

@@ -21,7 +21,7 @@ from gatewright.passes.deep import deep
 from gatewright.passes.exact import exact
 from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import kick
-from gatewright.passes.objectives import LUT_INPUTS, OBJECTIVES, Goal, cpu_seconds
+from gatewright.passes.objectives import LUT_INPUTS, OBJECTIVES, Deadline, Goal, cpu_seconds
 from gatewright.passes.reasons import reasons
 from gatewright.passes.restructure import balance, refactor, resub
 from gatewright.passes.resynthesize import LARGE, finished, resynthesize
@@ -195,18 +195,7 @@ def optimize(
         after = PASSES[name](circuit, goal)
         spent = cpu_seconds() - begin
         seconds_left = max(0.0, seconds_left - spent)
-        proof, dropped = None, ""
-        try:
-            # where there are stages to fall back on, half the time is for these
-            at_once = seconds if len(goal.stages) < 2 else seconds / 2
-            proof = prove(circuit, after, seconds=at_once)
-        except (NotEquivalent, Undecided) as error:
-            may_be_dropped = EXTERNAL if isinstance(error, NotEquivalent) else TIMED
-            if name not in may_be_dropped:
-                raise
-            stages = goal.stages if len(goal.stages) > 1 else []
-            after, proof = _last_proved(circuit, stages, seconds / 2)
-            dropped = str(error)
+        after, proof, dropped = _proved(name, circuit, after, goal, seconds)
         if record is not None:
             removed = reasons(name, circuit, after)
             record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
@@ -214,19 +203,43 @@ def optimize(
     return circuit
 
 
-def _last_proved(
-    circuit: Circuit, stages: Sequence[Circuit], seconds: float
-) -> tuple[Circuit, Proof | None]:
-    """The last of a search's stages that is proved equal, each by way of those before it.
+def _proved(
+    name: str, circuit: Circuit, after: Circuit, goal: Goal, seconds: float
+) -> tuple[Circuit, Proof | None, str]:
+    """What a pass made, or the best of its stages that is proved equal, the proof, and what failed.
+
+    A large circuit's stages are proved one from another, which costs less than all at once; others
+    only where that is undecided in half the time.
+    """
+    stages = goal.stages if len(goal.stages) > 1 else []
+    if stages and circuit.num_gates > LARGE:
+        return _step_by_step(circuit, stages, goal, seconds)
+    try:
+        proof = prove(circuit, after, seconds=seconds / 2 if stages else seconds)
+    except (NotEquivalent, Undecided) as error:
+        if name not in (EXTERNAL if isinstance(error, NotEquivalent) else TIMED):
+            raise
+        best, proof, _ = _step_by_step(circuit, stages, goal, seconds / 2)
+        return best, proof, str(error)
+    return after, proof, ""
+
+
+def _step_by_step(
+    circuit: Circuit, stages: Sequence[Circuit], goal: Goal, seconds: float
+) -> tuple[Circuit, Proof | None, str]:
+    """The best of the stages that are proved equal, each by way of those before it.
 
     Returns:
-        it and the sum of the proofs, within so many seconds; the circuit and None where none is.
+        it, the sum of the proofs, and why the first was not proved that was not; the circuit and
+        None where none was.
     """
-    last, whole = circuit, None
-    for stage in stages:
+    last, proved, whole, failed = circuit, list[Circuit](), None, ""
+    deadline = Deadline(seconds)
+    for n, stage in enumerate(stages):
         try:
-            proof = prove(last, stage, seconds=seconds / len(stages))
-        except (NotEquivalent, Undecided):
+            proof = prove(last, stage, seconds=deadline.left / (len(stages) - n))
+        except (NotEquivalent, Undecided) as error:
+            failed = failed or f"step {n + 1} of {len(stages)}: {error}"
             continue
         whole = replace(
             proof,
@@ -235,8 +248,11 @@ def _last_proved(
             conflicts=proof.conflicts + (whole.conflicts if whole else 0),
             solver=proof.solver or (whole.solver if whole else ""),
         )
+        proved.append(stage)
         last = stage
-    return last, whole
+    best = goal.best(*proved) if proved else circuit
+    is_all = bool(stages) and best is goal.best(*stages)
+    return best, whole, "" if is_all else failed
 
 
 def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
