@@ -36,8 +36,10 @@ LARGE_LOCAL = (100, 12)
 #: Gates visited between two looks at the meter.
 STRIDE = 1000
 
-#: Gates in a pair's window for SAT, before its whole cones are considered.
+#: Gates in a pair's window for SAT, before its whole cones are considered, and that it grows by
+#: where these are too much for the first budget.
 NUM_WINDOW_GATES = 64
+NUM_MORE_GATES = 448
 
 #: The most blocks of samples before the first pair is compared.
 MAX_BLOCKS = 16
@@ -228,6 +230,10 @@ class _Round:
                 can_differ = whole.can_differ(x, y, None, self.meter, budget)
                 if can_differ:
                     raise _Differs(whole.row(self.rng))
+                if can_differ is None and whole is not window:
+                    # too much below it to reason about: less may be enough
+                    can_differ = window.can_differ(x, y, NUM_MORE_GATES, self.meter, self.budget)
+                    can_differ = None if can_differ else can_differ
         if can_differ is None:
             self._given_up.add(pair)
             return False
