@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,48 @@ def test_a_script_that_fails_or_takes_too_long_gives_nothing(
     monkeypatch.setattr(subprocess, "Popen", start)
     assert abc.run(circuit, "&get; &deepsyn -T 100; &put", 0.5) is None
     assert [process.returncode for process in started] == [-signal.SIGKILL]
+
+
+def test_what_a_script_wrote_before_it_was_ended_may_be_enough(epfl: Path) -> None:
+    circuit = read(epfl / "ctrl.aig")
+    endless = "&get; &deepsyn -T 100; &put"
+    script = f"strash; if -K 2; write_blif 0.blif; {endless}; write_blif 1.blif"
+    assert abc.results(circuit, script, 0.5) == []
+    (found,) = abc.results(circuit, script, 0.5, is_part_enough=True)
+    assert prove(circuit, found)
+    assert abc.results(circuit, endless, 0.5, is_part_enough=True) == []
+    (found,) = abc.results(circuit, "write_blif 0.blif; frobnicate", 60, is_part_enough=True)
+    assert prove(circuit, found)
+    # what it was writing then, cut off: as if it had not begun
+    cut = "write_blif 1.blif; !head -c 3000 1.blif > 2.blif"
+    found = abc.results(circuit, f"write_blif 0.blif; {cut}", 60, is_part_enough=True)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(("wide", "last"), [(0, "2.blif"), (10**6, "1.blif")])
+def test_a_large_circuit_becomes_less_deep_step_by_step(
+    wide: int, last: str, epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["gatewright.passes.shorten"]
+    given, run = list[str](), abc.results
+
+    def note(circuit: Circuit, script: str, *args: Any, **options: Any) -> list[Circuit]:
+        given.append(script)
+        return run(circuit, script, *args, **options)
+
+    monkeypatch.setattr(abc, "results", note)
+    monkeypatch.setattr(module, "LARGE", 200)
+    monkeypatch.setattr(module, "WIDE", wide)
+    circuit = read(epfl / "int2float.aig")
+    goal = Goal("depth", seconds=3)
+    after = shorten(circuit, goal)
+    assert last in given[0]
+    assert after.depth < circuit.depth
+    steps = [circuit, *goal.stages]
+    assert any(step is after for step in steps)
+    assert len(steps) > 3
+    for one, other in pairwise(steps):
+        assert prove(one, other)
 
 
 @settings(max_examples=15)

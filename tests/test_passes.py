@@ -370,6 +370,33 @@ def test_of_what_is_undecided_the_stages_that_are_proved_are_kept(
     assert not records[1].dropped  # a pass behind has no stages of its own
 
 
+def test_of_a_large_circuit_the_best_stage_that_is_proved_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    circuit = multiplier(14, False)
+    wrong = replace(circuit, outputs=circuit.outputs ^ 1)
+    best = rewrite(circuit)
+    stages = [wrong, best, circuit]  # a later one may be worse
+
+    def search(_: Circuit, goal: Goal) -> Circuit:
+        goal.stages.extend(stages)
+        return goal.best(*stages)
+
+    monkeypatch.setattr(sys.modules["gatewright.passes"], "LARGE", 0)
+    monkeypatch.setitem(PASSES, "shorten", search)
+    records: list[Record] = []
+    after = optimize(circuit, passes=["shorten"], objective="gates", record=records.append)
+    assert contents(after) == contents(best)
+    assert records[0].proof is not None
+    assert not records[0].dropped  # what is not proved was not needed
+    stages[:] = [wrong, wrong]
+    assert contents(optimize(circuit, passes=["shorten"], record=records.append)) == contents(
+        circuit
+    )
+    assert records[1].proof is None
+    assert records[1].dropped.startswith("step 1 of 2: not equal")
+
+
 @pytest.mark.parametrize("has_abc", [True, False])
 def test_a_large_circuit_is_resynthesised_once_and_walked(
     has_abc: bool, monkeypatch: pytest.MonkeyPatch

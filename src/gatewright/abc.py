@@ -83,7 +83,7 @@ def results(
         if not (is_done or is_part_enough):
             return []
         contents = [file.read_bytes() for file in sorted(Path(folder).glob("[0-9].blif"))]
-    if not is_done and contents and not contents[-1].rstrip().endswith(b".end"):
+    if is_part_enough and contents and not contents[-1].rstrip().endswith(b".end"):
         contents.pop()  # it was ended as it wrote this
     found = [blif.read(content, "ABC's result") for content in contents]
     sizes = {(one.num_inputs, one.num_outputs) for one in found}
