@@ -46,7 +46,7 @@ ROUND_OF_WIDE = (
 WIDE = 200
 
 #: Share of the gates that the last `bypass` of a large circuit may add: more is hard to prove.
-MAY_ADD = 0.1
+MAY_ADD = 0.15
 
 
 def shorten(circuit: Circuit, goal: Goal) -> Circuit:
