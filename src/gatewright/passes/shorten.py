@@ -17,12 +17,7 @@ from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import (
-    LARGE,
-    MAP_LEVELS,
-    MAP_LEVELS_QUICKLY,
-    SCRIPTS,
-)
+from gatewright.passes.resynthesize import LARGE, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
 from gatewright.passes.sweep import sweep
 
 #: Rounds without a better circuit after which a script has done what it can, times the goal's
@@ -32,7 +27,6 @@ PATIENCE = 2
 #: What makes a circuit small without more levels.
 RESUBSTITUTE = "mfs2 -e"
 RECOVER = f"strash; {MAP_LEVELS}; {RESUBSTITUTE}"
-
 
 #: A round of a large circuit, in steps: where there is no time for all, the first ones count.
 #: Structural choices do with 50 conflicts a pair as well as with the usual 1,000, in half the time.
@@ -45,7 +39,7 @@ ROUND_OF_WIDE = (
 )
 WIDE = 200
 
-#: Share of the gates that the last `bypass` of a large circuit may add: more is hard to prove.
+#: Share of the gates that `bypass` behind a large circuit's rounds may add: more is hard to prove.
 MAY_ADD = 0.15
 
 
@@ -89,7 +83,9 @@ def _by_rounds(circuit: Circuit, goal: Goal, deadline: Deadline) -> Circuit:
         last, before, best = steps[-1], best, goal.best(best, *steps)
         since = since + 1 if best is before else 0
     made = bypass(best)
-    return best if made.num_gates > (1 + MAY_ADD) * best.num_gates else _stage(best, made, goal)
+    if best is not circuit and made.num_gates > (1 + MAY_ADD) * best.num_gates:
+        return best
+    return _stage(best, made, goal)
 
 
 def _stage(best: Circuit, made: Circuit, goal: Goal) -> Circuit:
