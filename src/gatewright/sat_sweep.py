@@ -232,8 +232,8 @@ class _Round:
                     raise _Differs(whole.row(self.rng))
                 if can_differ is None and whole is not window:
                     # too much below it to reason about: less may be enough
-                    can_differ = window.can_differ(x, y, NUM_MORE_GATES, self.meter, self.budget)
-                    can_differ = None if can_differ else can_differ
+                    larger = window.can_differ(x, y, NUM_MORE_GATES, self.meter, self.budget)
+                    can_differ = None if larger else larger  # a window's difference is no proof
         if can_differ is None:
             self._given_up.add(pair)
             return False
