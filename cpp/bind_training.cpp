@@ -81,7 +81,7 @@ void make(Trainer* self, const std::vector<int>& forms, const std::vector<int>& 
                       widths[l], widths[l + 1], candidates[l],
                       std::span(wirings[l].data(), wirings[l].shape(0))});
   }
-  if (storage < 0 || storage > 2) refuse("storage " + std::to_string(storage));
+  if (storage < 0 || storage > 3) refuse("storage " + std::to_string(storage));
   new (self) Trainer(shapes, num_classes, static_cast<gatewright::Storage>(storage), threads);
 }
 
@@ -161,6 +161,8 @@ nb::ndarray<float, nb::numpy> sums(Trainer& self, const Rows& rows, float temper
 void bind_training(nb::module_& module) {
   module.def("training_kernel", &gatewright::kernel_name,
              "The instruction set of the training kernel: avx512, avx2 or portable.");
+  module.def("has_fixed16", &gatewright::has_fixed16,
+             "Whether this machine has kernels in fixed point.");
   module.def("has_float16", &gatewright::has_float16,
              "Whether this machine can train with arithmetic in half precision.");
   nb::class_<Trainer>(module, "Trainer")

@@ -8,68 +8,13 @@
 
 #pragma once
 
+#include "fixed.hpp"
 #include "kernels.hpp"
 #include "lanes.hpp"
 #include "layers_kernel.hpp"
 
 namespace gatewright {
 namespace {
-
-using Shorts [[gnu::vector_size(kLanes * 4)]] = std::uint16_t;  // of numbers with a sign, too
-constexpr int kShorts = 2 * kLanes;
-constexpr int kShortVectors = kTile / kShorts;
-
-// Samples of a row in fixed point.
-struct FixedRow {
-  Shorts v[kShortVectors];
-};
-
-inline Ints as_ints(Shorts value) { return reinterpret_cast<Ints>(value); }
-inline Shorts as_shorts(Ints value) { return reinterpret_cast<Shorts>(value); }
-
-// sum, with x added in the lanes whose bits are set in part j of a row.
-inline Shorts add_where(Shorts sum, const std::uint64_t* row, int j, Shorts x) {
-#if defined(__AVX512F__)
-  // From memory: a mask from a general register takes a trip through the ports that add.
-  __mmask32 mask;
-  asm("kmovd %1, %0" : "=k"(mask) : "m"(reinterpret_cast<const std::uint32_t*>(row)[j]));
-  const auto as = [](Shorts v) { return reinterpret_cast<__m512i>(v); };
-  return reinterpret_cast<Shorts>(_mm512_mask_add_epi16(as(sum), mask, as(sum), as(x)));
-#else
-  Shorts lane;
-  for (int i = 0; i < kShorts; ++i) lane[i] = static_cast<std::uint16_t>(1U << i);
-  const auto bits = static_cast<std::uint16_t>(*row >> (j * kShorts));
-  return sum + (x & reinterpret_cast<Shorts>(((bits - Shorts{}) & lane) == lane));
-#endif
-}
-
-// The sums of neighbouring lanes.
-inline Ints sum_pairs(Shorts x) {
-#if defined(__AVX512F__)
-  return reinterpret_cast<Ints>(
-      _mm512_madd_epi16(reinterpret_cast<__m512i>(x), _mm512_set1_epi16(1)));
-#else
-  return ((as_ints(x) << 16) >> 16) + (as_ints(x) >> 16);
-#endif
-}
-
-// The low halves of the lanes of two vectors, one vector after the other.
-template <int... i>
-inline Shorts low_halves(Ints x, Ints y, std::integer_sequence<int, i...>) {
-  return __builtin_shufflevector(as_shorts(x), as_shorts(y), (2 * i)...);
-}
-
-// Integers nearest to x, |x| < 2^22, in the low bits of each lane.
-inline Ints nearest(Floats x) { return as_ints(x + kRounder); }
-
-inline FixedRow fixed(const Float32::Row& row, float scale) {
-  FixedRow to;
-  unroll<kShortVectors>([&](auto j) {
-    to.v[j] = low_halves(nearest(row.v[2 * j] * scale), nearest(row.v[2 * j + 1] * scale),
-                         std::make_integer_sequence<int, kShorts>());
-  });
-  return to;
-}
 
 // Half of the lanes, which are not negative, as floats times scale.
 template <int kFirst, int... i>
@@ -104,12 +49,35 @@ inline float greatest(const Float32::Row& row) {
 constexpr float kWeightOne = 32768.0f;  // of a weight: sums of weights stay below 2^16
 constexpr float kGreatest = 16383.0f;   // of a gradient: two of them are added in sixteen bits
 
+template <typename Scalar>
+inline std::uint32_t fixed_weight(Scalar weight) {
+  return static_cast<std::uint32_t>(static_cast<float>(weight) * kWeightOne + 0.5f);
+}
+
+// Sums of weights as a row of operands.
+template <typename Storage>
+inline RowOf<Storage> operand_of(const FixedRow& sums) {
+  return Storage::narrow(floating(sums, 1 / kWeightOne));
+}
+
+#if defined(GATEWRIGHT_FIXED16)
+inline std::uint32_t fixed_weight(std::int16_t weight) {
+  return static_cast<std::uint16_t>(weight);
+}
+
+template <>
+inline FixedRow operand_of<Fixed16>(const FixedRow& sums) {
+  FixedRow row;
+  unroll<kShortVectors>([&](auto j) { row.v[j] = at_most_one(sums.v[j]); });
+  return row;
+}
+#endif
+
 // Weights in fixed point, each twice in a word.
 template <typename Storage>
 inline void fix_weights(const ScalarOf<Storage>* weights, std::size_t num, std::uint32_t* to) {
   for (std::size_t k = 0; k < num; ++k) {
-    const auto weight =
-        static_cast<std::uint32_t>(static_cast<float>(weights[k]) * kWeightOne + 0.5f);
+    const std::uint32_t weight = fixed_weight(weights[k]);
     to[k] = weight << 16 | weight;
   }
 }
@@ -135,8 +103,8 @@ GATEWRIGHT_FLAT void bit_mixtures_forward(const MixtureRows& layer, const void* 
       add_candidate(a, bits + candidates[k], weight[k]);
       add_candidate(b, bits + candidates[num + k], weight[num + k]);
     }
-    finish_mixture<Storage>(layer, coefficients, i, Storage::narrow(floating(a, 1 / kWeightOne)),
-                            Storage::narrow(floating(b, 1 / kWeightOne)), operands, out, sums);
+    finish_mixture<Storage>(layer, coefficients, i, operand_of<Storage>(a), operand_of<Storage>(b),
+                            operands, out, sums);
   }
 }
 
@@ -160,10 +128,17 @@ struct FixedTiles {
   FixedRow rows[kMost];
   float scales[kMost];
 
-  void set(std::size_t t, const Float32::Row& row) {
-    const float most = greatest(row) + 1e-30f;
-    rows[t] = fixed(row, kGreatest / most);
-    scales[t] = most / kGreatest;
+  template <typename Storage>
+  void set(std::size_t t, const RowOf<Storage>& row, const typename Storage::Scaling& scaling) {
+    if constexpr (std::is_same_v<RowOf<Storage>, FixedRow>) {
+      rows[t] = scaling.level(row);
+      scales[t] = scaling.unit_level();
+    } else {
+      const Float32::Row wide = Storage::widen(row);
+      const float most = greatest(wide) + 1e-30f;
+      rows[t] = fixed(wide, kGreatest / most);
+      scales[t] = most / kGreatest;
+    }
   }
 };
 
@@ -199,10 +174,12 @@ GATEWRIGHT_FLAT void bit_mixtures_backward(const MixtureRows& layer, const void*
       const std::size_t some = rest < FixedTiles::kMost ? rest : FixedTiles::kMost;
       for (std::size_t t = 0; t < some; ++t) {
         const BitTile& tile = tiles[begin + t];
-        const auto pair = operand_gradients<Storage>(layer, coefficients, i, tile.operands, tile.g,
-                                                     d_coefficients, adds || begin + t > 0);
-        a.set(t, Storage::widen(pair.a));
-        b.set(t, Storage::widen(pair.b));
+        const typename Storage::Scaling scaling(tile.scale, 0);
+        const auto pair =
+            operand_gradients<Storage>(layer, coefficients, i, tile.operands, tile.g, scaling,
+                                       d_coefficients, adds || begin + t > 0);
+        a.set<Storage>(t, pair.a, scaling);
+        b.set<Storage>(t, pair.b, scaling);
       }
       const bool sums_up = adds || begin > 0;
       differentiate_bits(a, tiles + begin, some, candidates, num, d_weight, sums_up);

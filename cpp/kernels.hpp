@@ -11,8 +11,8 @@
 
 namespace gatewright {
 
-// How rows are stored; float16 is their arithmetic too.
-enum class Storage : std::int32_t { float32, bfloat16, float16 };
+// How rows are stored; float16 and fixed16 are their arithmetic too.
+enum class Storage : std::int32_t { float32, bfloat16, float16, fixed16 };
 
 enum class Form : std::int32_t { softmax, light, walsh, covjac };
 
@@ -25,10 +25,10 @@ constexpr std::size_t num_parameters(Form form) { return form == Form::softmax ?
 
 // Where a gate stands in its trail; see trail.hpp.
 enum Step : std::uint8_t {
-  kStarts = 1,      // no gate before it shares its first operand's row
+  kStarts = 1,      // the gate before it does not share its first operand's row
   kAddsFirst = 2,   // the first operand's gradient was written before: add to it
-  kEnds = 4,        // the trail ends: write the second operand's gradient too
-  kAddsSecond = 8,  // and add to what was written before
+  kEnds = 4,        // the gate after it does not share its second operand's row
+  kAddsSecond = 8,  // the second operand's gradient was written before
 };
 
 // A layer's gates in the order of its trails.
@@ -38,6 +38,7 @@ struct GateRows {
   const std::uint8_t* steps;     // [n]: Step bits
   const std::int32_t* outputs;   // [n]: the row that a gate writes; in the last layer, the class
                                  // that it votes for
+  std::size_t most_readers;      // of a row below
 };
 
 // A layer whose operands are mixtures of candidates.
@@ -46,6 +47,7 @@ struct MixtureRows {
   std::size_t num_candidates;      // K, of each operand
   const std::int32_t* candidates;  // [n][2][K]: rows of the layer below
   const std::int32_t* outputs;     // [n]: as in GateRows
+  std::size_t most_readers;        // of a row below; a gate reads two, or as much of many
   // The inverse: the candidates that read a row, as indices into [n][2][K].
   std::size_t num_rows;
   const std::int64_t* first_reader;  // [num_rows + 1]
@@ -73,12 +75,21 @@ struct Temperatures {
   float now, next;  // of this step's parameters and the next's
 };
 
+// Of rows of gradients in fixed point: a sample's is its magnitude times `unit` times integers,
+// none of which has a bit that `greatest` has not. Rows of floats are as they are.
+struct Scale {
+  float unit = 1;
+  std::uint32_t greatest = 0;
+  const std::uint32_t* magnitudes = nullptr;  // a row
+};
+
 // A tile of samples of a first layer with learned wiring: its inputs, 64 samples a word, its
 // operands, and the rows of its outputs' gradients, as for other layers.
 struct BitTile {
   const std::uint64_t* bits;
   const std::uint32_t* operands;
   const std::uint32_t* g;
+  Scale scale;  // of g
 };
 
 struct Votes {
@@ -98,34 +109,45 @@ struct SquaredError {
   const float* weights;
 };
 
+// Of a tile of at most num_samples; more than those are not looked at.
+struct TileKernels {
+  std::size_t num_samples;
+
+  void (*expand)(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows);
+  // Gradients. In fixed point there is a row more, that of magnitudes.
+  Scale (*import)(const float* samples, std::size_t num_rows, std::uint32_t* rows);
+
+  // Layers of fixed wiring forward: to rows, or, where out is null, added to the sums of their
+  // classes.
+  void (*gates_forward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
+                        std::uint32_t* out, float* sums);
+  // g: rows of gradients, of the outputs or, in the last layer, of the classes. d_in null:
+  // gradients of the inputs are not wanted. d_coefficients: [n][4], added to or written. Takes the
+  // scale of g and gives that of d_in.
+  Scale (*gates_backward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
+                          const std::uint32_t* g, Scale, std::uint32_t* d_in, float* d_coefficients,
+                          bool adds);
+};
+
 struct Kernels {
   const char* name;
 
   std::size_t row_words;  // 32-bit words of a row in memory
 
-  void (*expand)(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows);
-  void (*import)(const float* samples, std::size_t num_rows, std::uint32_t* rows);
+  // From the fewest samples to kSamples, the last.
+  const TileKernels* tiles;
 
-  // Coefficients and weights are float or, where arithmetic is in half precision, _Float16.
+  // Coefficients and weights are float or, where arithmetic is not in float32, of sixteen bits.
 
-  // Layers forward: to rows, or, where out is null, added to the sums of their classes.
-  void (*gates_forward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
-                        std::uint32_t* out, float* sums);
-  // g: rows of gradients, of the outputs or, in the last layer, of the classes. d_in null:
-  // gradients of the inputs are not wanted. d_coefficients: [n][4], added to or written.
-  void (*gates_backward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
-                         const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients,
-                         bool adds);
-
-  // weights: [n][2][K]. operands: [n][2] rows, kept for the backward pass.
+  // Learned wiring. weights: [n][2][K]. operands: [n][2] rows, kept for the backward pass.
   void (*mixtures_forward)(const MixtureRows&, const void* weights, const void* coefficients,
                            const std::uint32_t* in, std::uint32_t* operands, std::uint32_t* out,
                            float* sums);
   // operands become their gradients. d_weights: [n][2][K].
-  void (*mixtures_backward)(const MixtureRows&, const void* weights, const void* coefficients,
-                            const std::uint32_t* in, std::uint32_t* operands,
-                            const std::uint32_t* g, std::uint32_t* d_in, float* d_weights,
-                            float* d_coefficients, bool adds);
+  Scale (*mixtures_backward)(const MixtureRows&, const void* weights, const void* coefficients,
+                             const std::uint32_t* in, std::uint32_t* operands,
+                             const std::uint32_t* g, Scale, std::uint32_t* d_in, float* d_weights,
+                             float* d_coefficients, bool adds);
   // The same of a layer that reads the network's inputs: bits[input], a sample a bit. Null where
   // rows are float32: these are in fixed point. Backward are gates first to last - 1 over some
   // tiles; their gradients are written or added.
@@ -168,6 +190,9 @@ struct Kernels {
 // Kernels of the best instruction set that this machine has; GATEWRIGHT_ISA names another.
 // Throws std::invalid_argument where it has none for this storage.
 const Kernels& kernels(Storage storage);
+// Those of a tile with so many samples.
+const TileKernels& tile_kernels(const Kernels& of, std::size_t num_samples);
 bool has_float16();
+bool has_fixed16();
 
 }  // namespace gatewright

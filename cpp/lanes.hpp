@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
@@ -84,6 +86,11 @@ inline Floats select(Ints mask, Floats yes, Floats no) { return mask ? yes : no;
 inline Floats max(Floats a, Floats b) {
   return reinterpret_cast<Floats>(
       _mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+}
+#elif defined(__AVX2__)
+inline Floats max(Floats a, Floats b) {
+  return reinterpret_cast<Floats>(
+      _mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
 }
 #else
 inline Floats max(Floats a, Floats b) { return select(a > b, a, b); }
@@ -238,12 +245,52 @@ inline Four sum_lanes(Floats v0, Floats v1, Floats v2, Floats v3) {
 //   Lane, Row       vectors to compute with, and a row of them
 //   load, store     between memory and registers
 //   expand          a row of 64 bits as 0.0 and 1.0
+//   Scaling         how rows of gradients are read, see Unscaled
+//   Shares          how they are added up with weights, see SumOf
 //   narrow, widen   between Float32's rows and these
 //   add_to, import  between rows and float[64]
-//   write           kLanes floats as scalars
+//   write           kLanes floats as coefficients, or as weights
+
+// Rows of floats hold gradients as they are.
+struct Unscaled {
+  Unscaled(const Scale&, std::size_t) {}
+  template <typename Row>
+  const Row& read(const Row& row) const {
+    return row;
+  }
+  template <typename Row>
+  const Row& level(const Row& row) const {
+    return row;
+  }
+  template <typename Row>
+  void see(const Row&) {}
+  static constexpr float unit_level() { return 1; }
+  Scale below(float = 1) const { return {}; }
+};
+
+// Adds rows up, each times a weight; `take` gives the sum in units of unit(), and begins anew.
+template <typename Row>
+class SumOf {
+ public:
+  explicit SumOf(std::size_t) {}
+  template <typename Scalar>
+  void add(Scalar weight, const Row& x) {
+    unroll<sizeof(Row::v) / sizeof(Row::v[0])>([&](auto j) { sum_.v[j] += weight * x.v[j]; });
+  }
+  Row take() {
+    const Row sum = sum_;
+    sum_ = {};
+    return sum;
+  }
+  static constexpr float unit() { return 1; }
+
+ private:
+  Row sum_{};
+};
 
 // float32 in memory and in arithmetic.
 struct Float32 {
+  using Scaling = Unscaled;
   using Word = float;
   using Scalar = float;
   using Lane = Floats;
@@ -251,6 +298,7 @@ struct Float32 {
   struct Row {
     Floats v[kVectors];
   };
+  using Shares = SumOf<Row>;
 
   static Row load(const float* from) {
     Row row;
@@ -279,6 +327,7 @@ struct Float32 {
   static Row narrow(const Row& row) { return row; }
   static Row widen(const Row& row) { return row; }
   static void write(float* to, Floats values) { gatewright::store(to, values); }
+  static void write_weights(float* to, Floats values) { write(to, values); }
 };
 
 // bfloat16 in memory, in pairs, and float32 in arithmetic: a 32-bit word holds two samples that are
@@ -344,6 +393,7 @@ inline Four sum_lanes(Halves v0, Halves v1, Halves v2, Halves v3) {
 // IEEE half precision in memory and in arithmetic: twice the samples an instruction, and nothing to
 // unpack.
 struct Float16 {
+  using Scaling = Unscaled;
   using Word = std::uint32_t;
   using Scalar = _Float16;
   using Lane = Halves;
@@ -351,6 +401,7 @@ struct Float16 {
   struct Row {
     Halves v[2];
   };
+  using Shares = SumOf<Row>;
 
   static Row load(const std::uint32_t* from) {
     Row row;
@@ -390,6 +441,7 @@ struct Float16 {
     const __m256h halves = _mm512_cvtxps_ph(reinterpret_cast<__m512>(values));
     std::memcpy(to, &halves, sizeof halves);
   }
+  static void write_weights(_Float16* to, Floats values) { write(to, values); }
 };
 #endif
 

@@ -1,5 +1,6 @@
 #include "layer.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -44,6 +45,14 @@ void list_candidates(Layer& layer, const LayerShape& shape) {
   }
 }
 
+// Of candidates only shares are read: a row has as much as others, or twice that.
+std::size_t most_readers(const LayerShape& shape) {
+  if (shape.num_candidates > 0) return 4 * shape.num_gates / shape.num_inputs + 1;
+  std::vector<std::size_t> readers(shape.num_inputs);
+  for (const std::int32_t input : shape.wiring) ++readers[static_cast<std::size_t>(input)];
+  return *std::max_element(readers.begin(), readers.end());
+}
+
 // Puts the rows that a layer reads where `places` says.
 void move_inputs(Layer& layer, const std::vector<std::int32_t>& places) {
   const auto move = [&](std::vector<std::int32_t>& rows) {
@@ -72,6 +81,7 @@ Layer make_layer(const LayerShape& shape) {
   } else {
     walk_gates(layer, shape);
   }
+  layer.most_readers = most_readers(shape);
   layer.gates = Trained(num_parameters(shape.form), shape.num_gates);
   layer.coefficients = Buffer<float>(layer.coefficient_stride());
   return layer;

@@ -43,6 +43,7 @@ struct Layer {
   Form form;
   bool is_hard, is_wired_hard;
   std::size_t num_inputs, num_gates, num_candidates;
+  std::size_t most_readers;              // see kernels.hpp
   std::vector<std::int32_t> order;       // place -> gate
   std::vector<std::int32_t> is_swapped;  // masks, of whole blocks
   std::vector<std::int32_t> outputs;     // place -> row, or class in the last layer
@@ -62,11 +63,11 @@ struct Layer {
   std::size_t weight_stride() const { return 2 * num_candidates * num_blocks() * kBlock; }
   std::size_t coefficient_stride() const { return 4 * num_blocks() * kBlock; }
   GateRows gate_rows() const {
-    return {num_gates, walk.operands.data(), walk.steps.data(), outputs.data()};
+    return {num_gates, walk.operands.data(), walk.steps.data(), outputs.data(), most_readers};
   }
   MixtureRows mixture_rows() const {
-    return {num_gates,  num_candidates,       candidates.data(),   outputs.data(),
-            num_inputs, readers.first.data(), readers.slots.data()};
+    return {num_gates,    num_candidates, candidates.data(),    outputs.data(),
+            most_readers, num_inputs,     readers.first.data(), readers.slots.data()};
   }
 };
 

@@ -121,7 +121,7 @@ struct Plain {
     }
   }
   GateRows rows(const FixedLayer& layer) const {
-    return {layer.num_gates, layer.fanin, steps.data(), outputs.data()};
+    return {layer.num_gates, layer.fanin, steps.data(), outputs.data(), 0};
   }
 };
 
@@ -147,7 +147,7 @@ struct Mixed {
     if (is_read) readers = Readers(layer.num_inputs, candidates);
   }
   MixtureRows rows(const LearnedLayer& layer) const {
-    return {layer.num_gates,  layer.num_candidates, candidates.data(),   outputs.data(),
+    return {layer.num_gates,  layer.num_candidates, candidates.data(),   outputs.data(), 0,
             layer.num_inputs, readers.first.data(), readers.slots.data()};
   }
 };
@@ -178,7 +178,8 @@ void evaluate(const FixedLayer& layer, float* y) {
     std::uint32_t* x = grown(tile.x, layer.num_inputs);
     std::uint32_t* out = grown(tile.y, layer.num_gates);
     load_tile(layer.x, layer.num_inputs, layer.batch, t, x);
-    kernel.gates_forward(plain.rows(layer), coefficients.data(), x, out, nullptr);
+    tile_kernels(kernel, kSamples)
+        .gates_forward(plain.rows(layer), coefficients.data(), x, out, nullptr);
     store_tile(out, layer.num_gates, layer.batch, t, y);
   });
 }
@@ -199,8 +200,9 @@ void differentiate(const FixedLayer& layer, const float* g, float* d_corners, fl
         for (const std::int32_t row : plain.unread) {
           std::fill_n(d_in + static_cast<std::size_t>(row) * kSamples, kSamples, 0U);
         }
-        kernel.gates_backward(plain.rows(layer), coefficients.data(), x, d_y, d_in,
-                              d.data() + gang * n * 4, adds);
+        tile_kernels(kernel, kSamples)
+            .gates_backward(plain.rows(layer), coefficients.data(), x, d_y, {}, d_in,
+                            d.data() + gang * n * 4, adds);
         store_tile(d_in, layer.num_inputs, layer.batch, t, d_x);
       });
   corners_of(d, num_gangs, n, d_corners);
@@ -239,7 +241,7 @@ void differentiate(const LearnedLayer& layer, const float* g, float* d_corners, 
                                 operands, y, nullptr);
         load_tile(g, n, layer.batch, t, y);  // its outputs are not needed
         kernel.mixtures_backward(mixed.rows(layer), mixed.weights.data(), coefficients.data(), x,
-                                 operands, y, d_in, d_mixed.data() + gang * n * num,
+                                 operands, y, {}, d_in, d_mixed.data() + gang * n * num,
                                  d.data() + gang * n * 4, adds);
         store_tile(d_in, layer.num_inputs, layer.batch, t, d_x);
       });

@@ -3,6 +3,9 @@
 
 #pragma once
 
+#include <type_traits>
+
+#include "fixed.hpp"
 #include "kernels.hpp"
 #include "lanes.hpp"
 
@@ -67,13 +70,13 @@ inline void put(const std::int32_t* outputs, std::size_t i, const RowOf<Storage>
 }
 
 template <typename Storage, bool kVotes>
-GATEWRIGHT_FLAT void gates_forward(const GateRows& layer, const void* coefficients,
+GATEWRIGHT_FLAT void gates_forward(const GateRows& given, const void* coefficients,
                                    const std::uint32_t* in, std::uint32_t* out, float* sums) {
+  const GateRows layer = given;  // a copy, which no store can change
   RowOf<Storage> b{};
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* operands = layer.operands + 2 * i;
     if (i + kAhead < layer.num_gates) {
-      prefetch_row<Storage>(in, static_cast<std::size_t>(operands[2 * kAhead + 1]));
       if constexpr (!kVotes) {
         prefetch_row<Storage, true>(out, static_cast<std::size_t>(layer.outputs[i + kAhead]));
       }
@@ -88,8 +91,8 @@ GATEWRIGHT_FLAT void gates_forward(const GateRows& layer, const void* coefficien
 
 // The gradients of a gate: of its coefficients to d_coefficients, of its operands to a and b.
 template <bool kInputs, typename Row, typename Scalar>
-inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, float* d_coefficients,
-                          bool adds) {
+inline void differentiate(const Scalar* c, const Row& g, Row& a, Row& b, const Unscaled&,
+                          float* d_coefficients, bool adds) {
   decltype(Row::v[0] + Row::v[0]) d0{}, d1{}, d2{}, d3{};
   unroll<kParts<Row>>([&](auto j) {
     const auto ga = g.v[j] * a.v[j];
@@ -115,39 +118,43 @@ inline Row plus(Row x, const Row& y) {
 }
 
 template <typename Storage>
-inline void flush(std::uint32_t* rows, std::int32_t index, const RowOf<Storage>& row, bool adds) {
+inline void flush(std::uint32_t* rows, std::int32_t index, RowOf<Storage> row, bool adds,
+                  typename Storage::Scaling& scaling) {
   const auto place = static_cast<std::size_t>(index);
-  store_row<Storage>(rows, place, adds ? plus(row, load_row<Storage>(rows, place)) : row);
+  if (adds) row = plus(row, load_row<Storage>(rows, place));
+  scaling.see(row);
+  store_row<Storage>(rows, place, row);
 }
 
 template <typename Storage, bool kInputs>
-GATEWRIGHT_FLAT void gates_backward(const GateRows& layer, const void* coefficients,
-                                    const std::uint32_t* in, const std::uint32_t* g,
-                                    std::uint32_t* d_in, float* d_coefficients, bool adds) {
-  RowOf<Storage> b{}, carry{};  // the shared operand, and what the gate before gave its gradient
+GATEWRIGHT_FLAT Scale gates_backward(const GateRows& given, const void* coefficients,
+                                     const std::uint32_t* in, const std::uint32_t* g, Scale scale,
+                                     std::uint32_t* d_in, float* d_coefficients, bool adds) {
+  const GateRows layer = given;  // a copy, which no store can change
+  typename Storage::Scaling scaling(scale, kInputs ? layer.most_readers : 0);
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* operands = layer.operands + 2 * i;
     const std::uint8_t step = layer.steps[i];
     if (i + kAhead < layer.num_gates) {
-      const auto next = static_cast<std::size_t>(operands[2 * kAhead + 1]);
-      prefetch_row<Storage>(in, next);
-      if constexpr (kInputs) prefetch_row<Storage, true>(d_in, next);
       prefetch_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i + kAhead]));
     }
-    const RowOf<Storage> a =
-        step & kStarts ? load_row<Storage>(in, static_cast<std::size_t>(operands[0])) : b;
-    b = load_row<Storage>(in, static_cast<std::size_t>(operands[1]));
-    const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
-    RowOf<Storage> d_a = a, d_b = b;
-    differentiate<kInputs>(coefficients_of<Storage>(coefficients, i), gradient, d_a, d_b,
+    const auto first = static_cast<std::size_t>(operands[0]);
+    const auto second = static_cast<std::size_t>(operands[1]);
+    RowOf<Storage> d_a = load_row<Storage>(in, first), d_b = load_row<Storage>(in, second);
+    const auto gradient =
+        scaling.read(load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i])));
+    differentiate<kInputs>(coefficients_of<Storage>(coefficients, i), gradient, d_a, d_b, scaling,
                            d_coefficients + 4 * i, adds);
     if constexpr (kInputs) {
-      if (!(step & kStarts)) d_a = plus(d_a, carry);
-      flush<Storage>(d_in, operands[0], d_a, step & kAddsFirst);
-      carry = d_b;
-      if (step & kEnds) flush<Storage>(d_in, operands[1], d_b, step & kAddsSecond);
+      if (step & kAddsFirst) d_a = plus(d_a, load_row<Storage>(d_in, first));
+      scaling.see(d_a);
+      store_row<Storage>(d_in, first, d_a);
+      if (step & kAddsSecond) d_b = plus(d_b, load_row<Storage>(d_in, second));
+      if (step & kEnds) scaling.see(d_b);
+      store_row<Storage>(d_in, second, d_b);
     }
   }
+  return scaling.below();
 }
 
 template <typename Storage>
@@ -158,11 +165,11 @@ void any_gates_forward(const GateRows& layer, const void* coefficients, const st
 }
 
 template <typename Storage>
-void any_gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
-                        const std::uint32_t* g, std::uint32_t* d_in, float* d_coefficients,
-                        bool adds) {
-  (d_in ? gates_backward<Storage, true>
-        : gates_backward<Storage, false>)(layer, coefficients, in, g, d_in, d_coefficients, adds);
+Scale any_gates_backward(const GateRows& layer, const void* coefficients, const std::uint32_t* in,
+                         const std::uint32_t* g, Scale scale, std::uint32_t* d_in,
+                         float* d_coefficients, bool adds) {
+  const auto run = d_in ? gates_backward<Storage, true> : gates_backward<Storage, false>;
+  return run(layer, coefficients, in, g, scale, d_in, d_coefficients, adds);
 }
 
 // ---- Layers with learned wiring -------------------------------------------------------------
@@ -193,12 +200,14 @@ struct Pair {
 template <typename Storage>
 inline Pair<RowOf<Storage>> operand_gradients(const MixtureRows& layer, const void* coefficients,
                                               std::size_t i, const std::uint32_t* operands,
-                                              const std::uint32_t* g, float* d_coefficients,
-                                              bool adds) {
+                                              const std::uint32_t* g,
+                                              const typename Storage::Scaling& scaling,
+                                              float* d_coefficients, bool adds) {
   Pair<RowOf<Storage>> pair{load_row<Storage>(operands, 2 * i),
                             load_row<Storage>(operands, 2 * i + 1)};
-  const auto gradient = load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i]));
-  differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, pair.a, pair.b,
+  const auto gradient =
+      scaling.read(load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i])));
+  differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, pair.a, pair.b, scaling,
                       d_coefficients + 4 * i, adds);
   return pair;
 }
@@ -229,12 +238,16 @@ inline bool is_zero(Scalar x) {
   return std::memcmp(&x, &zero, sizeof x) == 0;
 }
 
+template <typename Row, typename Scalar>
+inline void add_times(Row& sum, Scalar weight, const Row& x) {
+  unroll<kParts<Row>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
+}
+
 template <typename Storage>
 inline void add_scaled(RowOf<Storage>& sum, ScalarOf<Storage> weight, const std::uint32_t* in,
                        std::int32_t index) {
   if (is_zero(weight)) return;  // where wiring is hard, all but one are
-  const auto x = load_row<Storage>(in, static_cast<std::size_t>(index));
-  unroll<kParts<RowOf<Storage>>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
+  add_times(sum, weight, load_row<Storage>(in, static_cast<std::size_t>(index)));
 }
 
 template <typename Storage>
@@ -255,58 +268,66 @@ GATEWRIGHT_FLAT void mixtures_forward(const MixtureRows& layer, const void* weig
 }
 
 // Lane by lane, the sum over a row's vectors of g times x.
-template <typename Storage>
-inline typename Storage::Lane dot(const RowOf<Storage>& g, const std::uint32_t* in,
-                                  std::int32_t index) {
-  const auto x = load_row<Storage>(in, static_cast<std::size_t>(index));
-  typename Storage::Lane sum{};
-  unroll<kParts<RowOf<Storage>>>([&](auto j) { sum += g.v[j] * x.v[j]; });
+template <typename Row>
+inline auto products(const Row& g, const Row& x) {
+  auto sum = g.v[0] * x.v[0];
+  unroll<kParts<Row> - 1>([&](auto j) { sum += g.v[j + 1] * x.v[j + 1]; });
   return sum;
+}
+
+template <typename Storage>
+inline auto dot(const RowOf<Storage>& g, const std::uint32_t* in, std::int32_t index) {
+  return products(g, load_row<Storage>(in, static_cast<std::size_t>(index)));
 }
 
 // The gradient of the weights: the operand's gradient times each candidate, summed over samples.
 template <typename Storage>
 inline void differentiate_mixture(const RowOf<Storage>& g, const std::int32_t* candidates,
-                                  std::size_t num_candidates, const std::uint32_t* in,
+                                  std::size_t num_candidates, const std::uint32_t* in, float unit,
                                   float* d_weights, bool adds) {
   for_fours(candidates, num_candidates, d_weights, adds,
             [&](std::int32_t c0, std::int32_t c1, std::int32_t c2, std::int32_t c3) {
-              return sum_lanes(dot<Storage>(g, in, c0), dot<Storage>(g, in, c1),
-                               dot<Storage>(g, in, c2), dot<Storage>(g, in, c3));
+              return unit * sum_lanes(dot<Storage>(g, in, c0), dot<Storage>(g, in, c1),
+                                      dot<Storage>(g, in, c2), dot<Storage>(g, in, c3));
             });
 }
 
 template <typename Storage>
-GATEWRIGHT_FLAT void mixtures_backward(const MixtureRows& layer, const void* weights,
-                                       const void* coefficients, const std::uint32_t* in,
-                                       std::uint32_t* operands, const std::uint32_t* g,
-                                       std::uint32_t* d_in, float* d_weights, float* d_coefficients,
-                                       bool adds) {
+GATEWRIGHT_FLAT Scale mixtures_backward(const MixtureRows& layer, const void* weights,
+                                        const void* coefficients, const std::uint32_t* in,
+                                        std::uint32_t* operands, const std::uint32_t* g,
+                                        Scale scale, std::uint32_t* d_in, float* d_weights,
+                                        float* d_coefficients, bool adds) {
   const std::size_t num = layer.num_candidates;
+  typename Storage::Scaling scaling(scale, 0);
   for (std::size_t i = 0; i < layer.num_gates; ++i) {
     const std::int32_t* candidates = layer.candidates + 2 * num * i;
     float* d_weight = d_weights + 2 * num * i;
-    auto [a, b] =
-        operand_gradients<Storage>(layer, coefficients, i, operands, g, d_coefficients, adds);
-    differentiate_mixture<Storage>(a, candidates, num, in, d_weight, adds);
-    differentiate_mixture<Storage>(b, candidates + num, num, in, d_weight + num, adds);
+    auto [a, b] = operand_gradients<Storage>(layer, coefficients, i, operands, g, scaling,
+                                             d_coefficients, adds);
+    const float unit = scaling.unit_level();
+    differentiate_mixture<Storage>(scaling.level(a), candidates, num, in, unit, d_weight, adds);
+    differentiate_mixture<Storage>(scaling.level(b), candidates + num, num, in, unit,
+                                   d_weight + num, adds);
     if (d_in) {
       store_row<Storage>(operands, 2 * i, a);
       store_row<Storage>(operands, 2 * i + 1, b);
     }
   }
-  if (!d_in) return;
+  if (!d_in) return {};
+  typename Storage::Shares shares(layer.most_readers);
   for (std::size_t row = 0; row < layer.num_rows; ++row) {
-    RowOf<Storage> sum{};
     for (std::int64_t r = layer.first_reader[row]; r < layer.first_reader[row + 1]; ++r) {
       const auto slot = static_cast<std::size_t>(layer.readers[r]);
       const auto weight = static_cast<const ScalarOf<Storage>*>(weights)[slot];
       if (weight == 0) continue;
-      const auto x = load_row<Storage>(operands, slot / layer.num_candidates);
-      unroll<kParts<RowOf<Storage>>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
+      shares.add(weight, load_row<Storage>(operands, slot / layer.num_candidates));
     }
+    const RowOf<Storage> sum = shares.take();
+    scaling.see(sum);
     store_row<Storage>(d_in, row, sum);
   }
+  return scaling.below(shares.unit());
 }
 
 }  // namespace

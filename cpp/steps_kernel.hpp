@@ -81,19 +81,21 @@ GATEWRIGHT_FLAT void coefficients(bool is_hard, float temperature, const float* 
 }
 
 template <typename Storage, typename How>
-GATEWRIGHT_FLAT void step_gates(bool is_hard, Temperatures temperature, const Adam& with,
-                                const Parameters& at, const std::int32_t* is_swapped,
+GATEWRIGHT_FLAT void step_gates(bool is_hard, Temperatures temperature, const Adam& with_given,
+                                const Parameters& all, const std::int32_t* is_swapped,
                                 const float* gradients, std::size_t num_gradients,
                                 std::size_t stride, std::size_t first, std::size_t last, void* to) {
+  const Adam with = with_given;  // a copy, which no store can change
   for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
     const std::size_t place =
         gate / kBlock * kBlock * std::size_t{How::kParameters} + gate % kBlock;
+    const Parameters at{all.values + place, all.mean + place, all.square + place};
     Floats w[How::kParameters], d_w[How::kParameters], d_q[4];
-    unroll<How::kParameters>([&](auto i) { w[i] = load(at.values + place + i * kBlock); });
+    unroll<How::kParameters>([&](auto i) { w[i] = load(at.values + i * kBlock); });
     read_gradients(gradients + 4 * gate, num_gradients, stride, with.gradient_scale,
                    is_swapped + gate, d_q);
     How::backward(w, 1 / temperature.now, d_q, d_w);
-    unroll<How::kParameters>([&](auto i) { w[i] = adam(with, at, place + i * kBlock, d_w[i]); });
+    unroll<How::kParameters>([&](auto i) { w[i] = adam(with, at, i * kBlock, d_w[i]); });
     write_coefficients<Storage, How>(w, is_hard, temperature.next, is_swapped, to, gate);
   }
 }
@@ -150,7 +152,7 @@ inline void write_weights(Floats* x, std::size_t num, bool is_hard, float temper
     transpose_square(x + k);
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
       ScalarOf<Storage> some[kLanes];
-      Storage::write(some, x[k + lane]);
+      Storage::write_weights(some, x[k + lane]);
       copy_some(to + lane * 2 * num + k, some, count);
     }
   }

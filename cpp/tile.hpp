@@ -14,16 +14,16 @@ struct Tile {
   std::vector<Buffer<std::uint32_t>> activations;  // the inputs, then each layer's outputs
   std::vector<Buffer<std::uint32_t>> operands;     // of layers with learned wiring
   Buffer<std::uint32_t> gradients[2];
-  Buffer<float> sums;               // of the classes' votes
-  Buffer<float> targets;            // what they should be, where that is not all one class
-  Buffer<std::uint32_t> d_classes;  // and rows of their gradients
+  Buffer<float> sums;     // of the classes' votes
+  Buffer<float> targets;  // what they should be, where that is not all one class
 };
 
-// A tile's inputs, and what of it is kept until its group has been through the layers: where the
-// first layer reads bits, its operands and the rows of its outputs' gradients.
+// A tile's inputs, and what of it is kept until its group has been through the layers: rows of the
+// classes' gradients and, where the first layer reads bits, of its operands and of its outputs'
+// gradients, where these are not the classes'.
 struct Inputs {
   Buffer<std::uint64_t> bits;
-  Buffer<std::uint32_t> operands, gradients;
+  Buffer<std::uint32_t> d_classes, operands, gradients;
 };
 
 // Transposes 64 x 64 bits: bit j of word i becomes bit i of word j (Hacker's Delight 7-3).

@@ -71,9 +71,7 @@ Trails trails(std::size_t num_rows, std::size_t num_gates, const std::int32_t* f
   for (std::size_t i = 0; i < num_gates; ++i) {
     std::uint8_t& step = result.steps[i];
     step = static_cast<std::uint8_t>(step | write(result.operands[2 * i], kAddsFirst));
-    if (step & kEnds) {
-      step = static_cast<std::uint8_t>(step | write(result.operands[2 * i + 1], kAddsSecond));
-    }
+    step = static_cast<std::uint8_t>(step | write(result.operands[2 * i + 1], kAddsSecond));
   }
   for (std::size_t row = 0; row < num_rows; ++row) {
     if (!is_written[row]) result.unread.push_back(static_cast<std::int32_t>(row));

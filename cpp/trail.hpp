@@ -2,9 +2,9 @@
 //
 // Rows of the layer below are the vertices of a graph and gates its edges. Walked in trails, a gate
 // shares one operand with the gate before it: forward, that operand is already in registers;
-// backward, its gradient is carried in registers and written once. The order of gates is free,
-// since it only relabels rows; so is the place of a row, and laid out in the order of visits
-// rows are read and written almost in sequence.
+// backward, it and its gradient were in use a moment ago, and no gradient is zeroed first. The
+// order of gates is free, since it only relabels rows; so is the place of a row, and laid out in
+// the order of visits rows are read and written almost in sequence.
 
 #pragma once
 

@@ -25,6 +25,7 @@ constexpr std::size_t kMostThreads = 1024;
 
 struct Trainer::Implementation {
   const Kernels& kernel;
+  const Kernels& scorer;  // of rows as long, in which 0 and 1 are exact, and so hard sums
   std::size_t num_classes;
   std::vector<Layer> layers;
   Team team;
@@ -34,7 +35,10 @@ struct Trainer::Implementation {
 
   Implementation(std::span<const LayerShape> shapes, std::size_t classes, Storage storage,
                  std::size_t num_threads)
-      : kernel(kernels(storage)), num_classes(classes), team(num_threads) {
+      : kernel(kernels(storage)),
+        scorer(kernels(storage == Storage::fixed16 ? Storage::bfloat16 : storage)),
+        num_classes(classes),
+        team(num_threads) {
     for (const LayerShape& shape : shapes) layers.push_back(make_layer(shape));
     for (std::size_t l = 1; l < layers.size(); ++l) connect(layers[l - 1], layers[l]);
     for (Layer& layer : layers) {
@@ -55,7 +59,6 @@ struct Trainer::Implementation {
       }
       tile.sums = Buffer<float>(num_classes * kSamples);
       tile.targets = Buffer<float>(num_classes * kSamples);
-      tile.d_classes = Buffer<std::uint32_t>(num_classes * kernel.row_words);
     }
     make_inputs(num_threads);
   }
@@ -66,13 +69,14 @@ struct Trainer::Implementation {
 
   // At least so many.
   void make_inputs(std::size_t num) {
-    const std::size_t outputs = layers.size() == 1 ? num_classes : layers[0].num_gates;
     while (inputs.size() < num) {
       Inputs& made = inputs.emplace_back();
       made.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
+      made.d_classes = Buffer<std::uint32_t>((num_classes + 1) * kernel.row_words);
       if (!reads_bits(0)) continue;
       made.operands = Buffer<std::uint32_t>(rows_of_operands(layers[0]));
-      made.gradients = Buffer<std::uint32_t>(outputs * kernel.row_words);
+      if (layers.size() == 1) continue;
+      made.gradients = Buffer<std::uint32_t>(layers[0].num_gates * kernel.row_words);
     }
   }
 
@@ -81,44 +85,51 @@ struct Trainer::Implementation {
     return layer == 0 && layers[0].is_learned() && kernel.bit_mixtures_forward;
   }
 
+  // For a tile of so many samples; layers with learned wiring take whole tiles.
+  const TileKernels& of_tile(const Kernels& with, std::size_t count) const {
+    const bool is_learned = std::any_of(layers.begin(), layers.end(),
+                                        [](const Layer& layer) { return layer.is_learned(); });
+    return tile_kernels(with, is_learned ? kSamples : count);
+  }
+
   // Samples first to first + count - 1 as the tile's inputs; the rest of the tile is 0.
-  void load_inputs(Tile& tile, Inputs& of, const std::uint64_t* rows, std::size_t words,
-                   std::size_t count) {
+  void load_inputs(const Kernels& with, Tile& tile, Inputs& of, const std::uint64_t* rows,
+                   std::size_t words, std::size_t count) {
     for (std::size_t word = 0; word < (layers[0].num_inputs + 63) / 64; ++word) {
       std::uint64_t* block = of.bits.data() + 64 * word;
       for (std::size_t i = 0; i < 64; ++i) block[i] = i < count ? rows[i * words + word] : 0;
       transpose(block);
     }
     if (reads_bits(0)) return;
-    kernel.expand(of.bits.data(), layers[0].num_inputs, tile.activations[0].data());
+    of_tile(with, count).expand(of.bits.data(), layers[0].num_inputs, tile.activations[0].data());
   }
 
-  void forward(Tile& tile, Inputs& of) {
+  void forward(const Kernels& with, Tile& tile, Inputs& of, std::size_t count) {
     std::fill_n(tile.sums.data(), tile.sums.size(), 0.0f);
     for (std::size_t l = 0; l < layers.size(); ++l) {
       const Layer& layer = layers[l];
       const std::uint32_t* in = tile.activations[l].data();
       std::uint32_t* out = l + 1 < layers.size() ? tile.activations[l + 1].data() : nullptr;
       if (reads_bits(l)) {
-        kernel.bit_mixtures_forward(layer.mixture_rows(), layer.weights.data(),
-                                    layer.coefficients.data(), of.bits.data(), of.operands.data(),
-                                    out, tile.sums.data());
+        with.bit_mixtures_forward(layer.mixture_rows(), layer.weights.data(),
+                                  layer.coefficients.data(), of.bits.data(), of.operands.data(),
+                                  out, tile.sums.data());
       } else if (layer.is_learned()) {
-        kernel.mixtures_forward(layer.mixture_rows(), layer.weights.data(),
-                                layer.coefficients.data(), in, tile.operands[l].data(), out,
-                                tile.sums.data());
+        with.mixtures_forward(layer.mixture_rows(), layer.weights.data(), layer.coefficients.data(),
+                              in, tile.operands[l].data(), out, tile.sums.data());
       } else {
-        kernel.gates_forward(layer.gate_rows(), layer.coefficients.data(), in, out,
-                             tile.sums.data());
+        of_tile(with, count)
+            .gates_forward(layer.gate_rows(), layer.coefficients.data(), in, out, tile.sums.data());
       }
     }
   }
 
-  // All but a first layer that reads bits: its gradients are left to `update`.
-  void backward(Tile& tile, Inputs& of, std::size_t gang, bool adds) {
-    auto& d_classes = layers.size() == 1 && reads_bits(0) ? of.gradients : tile.d_classes;
-    kernel.import(tile.sums.data(), num_classes, d_classes.data());
-    const std::uint32_t* g = d_classes.data();
+  // All but a first layer that reads bits: its gradients are left to `update`. The scale of what is
+  // left to it.
+  Scale backward(Tile& tile, Inputs& of, std::size_t count, std::size_t gang, bool adds) {
+    const TileKernels& through = of_tile(kernel, count);
+    Scale scale = through.import(tile.sums.data(), num_classes, of.d_classes.data());
+    const std::uint32_t* g = of.d_classes.data();
     for (std::size_t l = layers.size(); l-- > 0 && !reads_bits(l);) {
       Layer& layer = layers[l];
       auto& below = l == 1 && reads_bits(0) ? of.gradients : tile.gradients[l % 2];
@@ -126,10 +137,10 @@ struct Trainer::Implementation {
       const std::uint32_t* in = tile.activations[l].data();
       float* d_coefficients = layer.d_coefficients.data() + gang * layer.coefficient_stride();
       if (layer.is_learned()) {
-        kernel.mixtures_backward(layer.mixture_rows(), layer.weights.data(),
-                                 layer.coefficients.data(), in, tile.operands[l].data(), g, d_in,
-                                 layer.d_weights.data() + gang * layer.weight_stride(),
-                                 d_coefficients, adds);
+        scale = kernel.mixtures_backward(
+            layer.mixture_rows(), layer.weights.data(), layer.coefficients.data(), in,
+            tile.operands[l].data(), g, scale, d_in,
+            layer.d_weights.data() + gang * layer.weight_stride(), d_coefficients, adds);
       } else {
         if (d_in) {
           for (const std::int32_t row : layer.walk.unread) {
@@ -137,24 +148,25 @@ struct Trainer::Implementation {
                         0U);
           }
         }
-        kernel.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g, d_in,
-                              d_coefficients, adds);
+        scale = through.gates_backward(layer.gate_rows(), layer.coefficients.data(), in, g, scale,
+                                       d_in, d_coefficients, adds);
       }
       g = d_in;
     }
+    return scale;
   }
 
-  void make_coefficients(std::size_t member, float temperature, bool all_soft, bool all_hard) {
+  void make_coefficients(const Kernels& with, std::size_t member, float temperature, bool all_soft,
+                         bool all_hard) {
     for (Layer& layer : layers) {
       const std::size_t num = layer.num_blocks();
       const std::size_t first = num * member / team.size(), last = num * (member + 1) / team.size();
       const auto is_hard = [&](bool is) { return all_hard || (is && !all_soft); };
-      kernel.coefficients(layer.form, is_hard(layer.is_hard), temperature,
-                          layer.gates.values.data(), layer.is_swapped.data(), first, last,
-                          layer.coefficients.data());
+      with.coefficients(layer.form, is_hard(layer.is_hard), temperature, layer.gates.values.data(),
+                        layer.is_swapped.data(), first, last, layer.coefficients.data());
       if (layer.is_learned()) {
-        kernel.weights(layer.num_candidates, is_hard(layer.is_wired_hard), temperature,
-                       layer.wires.values.data(), first, last, layer.weights.data());
+        with.weights(layer.num_candidates, is_hard(layer.is_wired_hard), temperature,
+                     layer.wires.values.data(), first, last, layer.weights.data());
       }
     }
   }
@@ -315,7 +327,8 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   std::vector<BitTile> kept;
   for (std::size_t t = 0; self.reads_bits(0) && t < at_once; ++t) {
     const Inputs& of = self.inputs[t];
-    kept.push_back({of.bits.data(), of.operands.data(), of.gradients.data()});
+    const auto& g = self.layers.size() == 1 ? of.d_classes : of.gradients;
+    kept.push_back({of.bits.data(), of.operands.data(), g.data(), {}});
   }
 
   const auto train_tiles = [&](std::size_t step, std::size_t group, std::size_t member) {
@@ -335,13 +348,14 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
           }
         }
         Inputs& of = self.inputs[self.reads_bits(0) ? t - begin : member];
-        self.load_inputs(tile, of, rows + first * words, words, count);
-        self.forward(tile, of);
+        self.load_inputs(self.kernel, tile, of, rows + first * words, words, count);
+        self.forward(self.kernel, tile, of, count);
         votes[step * num_tiles + t] =
             is_number
                 ? self.kernel.squared_error(of_number, target, count, tile.sums.data())
                 : self.kernel.cross_entropy(of_classes, label, target, count, tile.sums.data());
-        self.backward(tile, of, gang, t != gang);
+        const Scale scale = self.backward(tile, of, count, gang, t != gang);
+        if (self.reads_bits(0)) kept[t - begin].scale = scale;
       }
     }
   };
@@ -385,7 +399,7 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   };
   self.team.run([&](std::size_t member) {
     const FlushToZero flush;
-    self.make_coefficients(member, steps[0].temperature, false, false);
+    self.make_coefficients(self.kernel, member, steps[0].temperature, false, false);
     self.team.meet();
     for (std::size_t step = 0; step < steps.size(); ++step) {
       for (std::size_t group = 0; group < num_groups; ++group) {
@@ -417,14 +431,14 @@ void Trainer::sums(const std::uint64_t* rows, std::size_t words, std::size_t num
   std::atomic<std::size_t> next{0};
   self.team.run([&](std::size_t member) {
     const FlushToZero flush;
-    self.make_coefficients(member, temperature, !is_hard, is_hard);
+    self.make_coefficients(self.scorer, member, temperature, !is_hard, is_hard);
     self.team.meet();
     Tile& tile = self.tiles[member];
     for (std::size_t t; (t = next.fetch_add(1)) < num_tiles;) {
       const std::size_t count = std::min(kSamples, num_rows - t * kSamples);
       Inputs& of = self.inputs[member];
-      self.load_inputs(tile, of, rows + t * kSamples * words, words, count);
-      self.forward(tile, of);
+      self.load_inputs(self.scorer, tile, of, rows + t * kSamples * words, words, count);
+      self.forward(self.scorer, tile, of, count);
       for (std::size_t i = 0; i < count; ++i) {
         for (std::size_t c = 0; c < self.num_classes; ++c) {
           to[(t * kSamples + i) * self.num_classes + c] = tile.sums[c * kSamples + i];

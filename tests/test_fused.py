@@ -35,8 +35,21 @@ from gatewright.network import Network
 from gatewright.train import fit, kernel_of, train
 from native_programs import Machine, machines
 
-#: The storages of sixteen bits that this machine has.
-SIXTEEN_BITS = ["bfloat16", *(["float16"] if storage_of("auto") == "float16" else [])]
+#: Storages of sixteen bits -> the instruction sets that have them.
+SIXTEEN_BITS = {
+    "bfloat16": ("portable", "avx2", "avx512"),
+    "fixed16": ("avx2", "avx512"),
+    "float16": ("avx512",) if storage_of("auto") == "float16" else (),
+}
+
+
+def sixteen_bits(name: str | None = None) -> list[str]:
+    """Storages that there are with an instruction set, or with the best of this machine."""
+    module = native.load()
+    name = name or ("" if module is None else module.training_kernel())
+    return [storage for storage, names in SIXTEEN_BITS.items() if name in names]
+
+
 #: Adam that leaves the parameters and has the gradient as its mean.
 GRADIENT = Adam(0.0, b1=0.0)
 #: Seed of a chain of fixed and learned wiring, smooth: no rounding tips a hard gate over.
@@ -130,7 +143,7 @@ def test_the_kernel_does_what_is_written_by_hand(case: Case, threads: int) -> No
     np.testing.assert_allclose(scores, soft.scores, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("activations", SIXTEEN_BITS)
+@pytest.mark.parametrize("activations", sixteen_bits())
 @settings(max_examples=25)
 @given(case=cases)
 def test_sixteen_bits_lose_little(activations: str, case: Case) -> None:
@@ -151,7 +164,7 @@ def test_every_form_in_every_mode(form: str, mode: str) -> None:
         kinds |= {(type(of), getattr(of, "selection", "")) for of in case.network.layers}
         expected = by_hand(case)
         agree(step_of(case), expected, case.temperature)
-        for activations in SIXTEEN_BITS:
+        for activations in sixteen_bits():
             close_enough(step_of(case, activations=activations)[2], expected.gradients)
     assert len(kinds) == 3
 
@@ -273,10 +286,11 @@ def test_candidates_that_are_bits_lose_less(name: str, monkeypatch: pytest.Monke
             network = Network(*layers, head=GroupSum(2, tau=2.0))
             case = Case(network, x, y, 0.8, "training")
             expected = by_hand(case)
-            loss, _, gradients = step_of(case, activations="bfloat16", threads=2)
-            assert loss == pytest.approx(expected.loss, abs=2e-3)
-            for one, other in zip(gradients, expected.gradients, strict=True):
-                assert norm([one - other]) <= 0.015 * norm([other]) + 1e-5
+            for activations in sixteen_bits(name):
+                loss, _, gradients = step_of(case, activations=activations, threads=2)
+                assert loss == pytest.approx(expected.loss, abs=2e-3)
+                for one, other in zip(gradients, expected.gradients, strict=True):
+                    assert norm([one - other]) <= 0.015 * norm([other]) + 1e-5
 
 
 @pytest.mark.parametrize("name", instruction_sets())
@@ -288,7 +302,7 @@ def test_every_instruction_set_agrees(name: str, monkeypatch: pytest.MonkeyPatch
         case = random_case(seed, 67, [37, 20], 3, 70, 0.5, mode)
         expected = by_hand(case)
         agree(step_of(case), expected, case.temperature)
-        for activations in SIXTEEN_BITS if name == "avx512" else ["bfloat16"]:
+        for activations in sixteen_bits(name):
             close_enough(step_of(case, activations=activations)[2], expected.gradients)
 
 
@@ -392,7 +406,7 @@ def test_threads_and_chunks_change_no_bit(seed: int, activations: str, batch: in
             assert [s.metrics.loss for s in found] == [expected.metrics.loss]
 
 
-@pytest.mark.parametrize("activations", ["float32", "bfloat16"])
+@pytest.mark.parametrize("activations", ["float32", "auto"])
 def test_a_run_that_is_cut_continues_bit_for_bit(activations: str, tmp_path: Path) -> None:
     case = random_case(8, 30, [50, 40], 4, 150, 1.0)
     options = {
@@ -455,7 +469,7 @@ def test_what_the_kernel_takes() -> None:
     network = chain(gates(), LearnedGates(4, 4, 64, key=(0,)))
     assert why_not(network, Adam(0.1)) is why_not(network) is None
     for threads, words in ((1, "1 thread"), (3, "3 threads")):
-        for activations in (*SIXTEEN_BITS, "float32"):
+        for activations in (*sixteen_bits(), "float32"):
             assert kernel_of(
                 network, Adam(0.1), activations=activations, threads=threads
             ) == f"native ({module.training_kernel()}, {activations}, {words})"  # fmt: skip
@@ -486,7 +500,7 @@ def test_without_the_native_core_jax_trains(turned_off: None) -> None:
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("activations", ["float32", *SIXTEEN_BITS])
+@pytest.mark.parametrize("activations", ["float32", *sixteen_bits()])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("form", ["light", "softmax", "covjac"])
 def test_parameters_that_are_not_finite_are_noticed(
@@ -664,7 +678,10 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
             return self
 
         def has_float16(self) -> bool:
-            return "float16" in SIXTEEN_BITS
+            return bool(SIXTEEN_BITS["float16"])
+
+        def has_fixed16(self) -> bool:
+            return bool(sixteen_bits("avx2"))
 
         def set(self, *arguments: Any) -> None:
             captured.setdefault("values", []).append(arguments[3])
@@ -712,11 +729,12 @@ def test_the_kernel_is_clean(machine: Machine, tmp_path: Path) -> None:
         num_inputs, batch = int(rng.choice([2, 5, 64, 65])), int(rng.choice([1, 65, 200, 600]))
         mode = str(rng.choice(["training", "soft", "straight_through"]))
         case = random_case(seed, num_inputs, hidden, int(rng.integers(2, 5)), batch, 0.7, mode)
-        activations = ("bfloat16", "float32", "float32", SIXTEEN_BITS[-1])[seed % 4]
+        quick = sixteen_bits()
+        activations = ("float32", "float32", *quick)[seed % (2 + len(quick))]
         text = as_text(case, activations, 3 if seed % 2 or machine.name == "thread" else 1, 1)
         cases.append((activations, text, by_hand(case)))
     for name in instruction_sets() if "address" in machine.name else ["portable"]:
-        here = [case for case in cases if case[0] != "float16" or name == "avx512"]
+        here = [case for case in cases if case[0] in ("float32", *sixteen_bits(name))]
         (tmp_path / "cases").write_text("\n".join(text for _, text, _ in here))
         environment = os.environ | {"GATEWRIGHT_ISA": name}
         machine.run(program, tmp_path / "cases", tmp_path / "results", env=environment)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]
-#: How the kernel stores activations. float16 is its arithmetic too, on machines that have it; else
-#: arithmetic is float32. "auto" is the quickest: float16, or bfloat16.
-Activations = Literal["auto", "float32", "bfloat16", "float16"]
+#: How the kernel stores activations. float16 and fixed16 (fixed point) are its arithmetic too, on
+#: machines that have it; else arithmetic is float32. "auto" is the quickest of sixteen bits.
+Activations = Literal["auto", "float32", "bfloat16", "float16", "fixed16"]
 
 #: Form of gate -> its number in the kernel, and whether training sees hard gates.
 FORMS: dict[str, tuple[int, bool]] = {
@@ -43,7 +43,7 @@ FORMS: dict[str, tuple[int, bool]] = {
 }
 MOST_CANDIDATES = 128
 #: Storages by their number in the kernel.
-STORAGES = ("float32", "bfloat16", "float16")
+STORAGES = ("float32", "bfloat16", "float16", "fixed16")
 VALUES, MEAN, SQUARE = range(3)
 
 
@@ -90,13 +90,16 @@ def storage_of(activations: str) -> str:
     module = native.load()
     if activations not in get_args(Activations):
         raise InputError(f"activations are {', '.join(get_args(Activations))}, not {activations!r}")
-    has_float16 = module is not None and module.has_float16()
-    if activations == "float16" and not has_float16:
-        raise InputError(
-            "activations='float16': this machine has no arithmetic in half precision; use 'auto'"
-        )
+    has = {
+        "float16": module is not None and module.has_float16(),
+        "fixed16": module is not None and module.has_fixed16(),
+    }
     if activations == "auto":
-        return "float16" if has_float16 else "bfloat16"
+        return next((name for name, is_there in has.items() if is_there), "bfloat16")
+    if not has.get(activations, True):
+        raise InputError(
+            f"activations={activations!r}: this machine has no such arithmetic; use 'auto'"
+        )
     return activations
 
 

@@ -69,9 +69,8 @@ void check_trails(std::size_t num_rows, std::size_t num_gates, const std::int32_
     visit(first);
     visit(second);
     flush(first, found.steps[i] & kAddsFirst);
+    flush(second, found.steps[i] & kAddsSecond);
     is_begun = !(found.steps[i] & kEnds);
-    if (!is_begun) flush(second, found.steps[i] & kAddsSecond);
-    require(!is_begun || !(found.steps[i] & kAddsSecond), "a second operand is flushed at an end");
   }
   require(!is_begun, "the last trail ends");
   require(is_written == is_read, "every row that is read gets its gradient");

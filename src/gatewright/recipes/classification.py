@@ -94,7 +94,7 @@ class Classification(Recipe):
         final_temperature: that to which it falls, by equal ratios.
         anneal: last share of the steps, in which it falls.
         kernel: what runs the steps: auto, native or jax.
-        activations: how the native kernel stores them: auto, float32, bfloat16 or float16.
+        activations: how the native kernel stores them: auto, float32, bfloat16, float16, fixed16.
         threads: of the native kernel; 0 takes all cores. The result does not depend on it.
         shards: parts of each batch, whose gradients JAX computes apart and adds; several processes
             can share them. The result depends on it, not on the processes.
