@@ -23,7 +23,7 @@ from gatewright.passes.mapping import cover
 from gatewright.passes.objectives import cpu_seconds
 from gatewright.passes.sweep import sweep
 from gatewright.verify import Undecided, prove
-from lib.abc_alone import abc_alone, luts_of_abc
+from lib.abc_alone import abc_alone, levels_of_abc, luts_of_abc
 from lib.epfl_published import LUTS6
 from lib.recording import parser, write
 
@@ -103,7 +103,7 @@ def measure_luts(circuit: Circuit, time_budget: float, proof_seconds: float) -> 
 def measure_depth(circuit: Circuit, time_budget: float, proof_seconds: float) -> dict[str, Any]:
     """Levels of two-input gates."""
     small = optimized(circuit, "depth", time_budget, proof_seconds)
-    alone, which = abc_alone(circuit, small.seconds, "depth")
+    alone, which = levels_of_abc(circuit, small.seconds)
     return {
         **small.row,
         "depth": circuit.depth,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ ABC_SCRIPTS = {
 
 #: Those that they run for delay, to levels of two-input nodes.
 DEPTH_SCRIPTS = {
+    "if -g alone": "strash; if -g -K 6 -C 8; strash; if -K 2",
     "if -g": "strash; if -g -K 6 -C 8; strash; dch; if -K 2",
     "dch, if -g": "strash; dch; if -g -K 6 -C 8; strash; dch; if -K 2",
     "&sopb": "strash; &get -n; &sopb -C 8; &put; dch; if -K 2",
@@ -42,13 +44,15 @@ LUT_SCRIPTS = {
 #: Rounds without success after which a script is given up.
 PATIENCE = 3
 
+#: Rounds for delay in one run of ABC, which so neither reads nor hands over a circuit in between.
+ROUNDS = 10
 
-def abc_alone(circuit: Circuit, seconds: float, objective: str = "gates") -> tuple[Circuit, str]:
+
+def abc_alone(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
     """The best circuit that one of the scripts reaches in so many seconds, and which."""
     best, which = circuit, ""
-    goal = Goal(objective)
-    scripts = DEPTH_SCRIPTS if objective == "depth" else ABC_SCRIPTS
-    for name, script in scripts.items():
+    goal = Goal()
+    for name, script in ABC_SCRIPTS.items():
         commands = script.format(k=2, seconds=max(1, int(seconds / 3)))
         deadline, last, since = Deadline(seconds), circuit, 0
         while deadline.left > 0 and since < PATIENCE:
@@ -60,6 +64,35 @@ def abc_alone(circuit: Circuit, seconds: float, objective: str = "gates") -> tup
             if since == 0:
                 best, which = last, name
     return best, which
+
+
+def levels_of_abc(circuit: Circuit, seconds: float) -> tuple[Circuit, str]:
+    """The least deep circuit that one of the scripts reaches in so many seconds, and which.
+
+    The seconds are those of ABC alone.
+    """
+    goal = Goal("depth")
+    best, which = circuit, ""
+    for name, script in DEPTH_SCRIPTS.items():
+        rounds = "; ".join(f"{script}; write_blif {n}.blif" for n in range(ROUNDS))
+        own = last = circuit
+        left, since, found = seconds, 0, [circuit] * ROUNDS
+        while left > 0 and since < PATIENCE and len(found) == ROUNDS:
+            begin = _seconds_of_programs()
+            found = abc.results(last, rounds, left, is_part_enough=True)
+            left -= _seconds_of_programs() - begin
+            for last in map(sweep, found):
+                since = 0 if goal.cost(last) < goal.cost(own) else since + 1
+                own = goal.best(own, last)
+        if goal.cost(own) < goal.cost(best):
+            best, which = own, name
+    return best, which
+
+
+def _seconds_of_programs() -> float:
+    """CPU seconds of the programs that this process called and that ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def luts_of_abc(circuit: Circuit, seconds: float, k: int = 6) -> tuple[int, str]:
