@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 import pysolvers  # pyright: ignore[reportMissingTypeStubs]
-from pysat.solvers import Cadical195  # pyright: ignore[reportMissingTypeStubs]
+from pysat.solvers import Cadical153  # pyright: ignore[reportMissingTypeStubs]
 
 from gatewright import gates
 from gatewright.circuit import Bits
 
-SOLVER = "CaDiCaL 1.9.5"
+SOLVER = "CaDiCaL 1.5.3"
 
 _SolverError: type[Exception] = vars(pysolvers)["error"]
 
@@ -224,7 +224,7 @@ class Window:
     def __init__(
         self, num_inputs: int, gate_list: Sequence[Gate], solver: Any | None = None
     ) -> None:
-        self._solver: Any = Cadical195() if solver is None else solver
+        self._solver: Any = Cadical153() if solver is None else solver
         self._num_inputs = num_inputs
         self._gates = gate_list
         self._variable: dict[int, int] = {0: 1}  # node 0 is the constant false
