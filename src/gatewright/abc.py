@@ -14,11 +14,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from gatewright.circuit import Builder, Circuit
+from gatewright.circuit import Circuit
 from gatewright.errors import MissingTool
 from gatewright.targets import blif
 
@@ -123,10 +124,12 @@ def _spent(pid: int, wall_seconds: float) -> float:
 
 def _plain(circuit: Circuit) -> Circuit:
     """With names that every tool can spell."""
-    builder = Builder([f"i{n}" for n in range(circuit.num_inputs)], "circuit")
-    for n, literal in enumerate(builder.copy(circuit, builder.inputs)):
-        builder.output(f"o{n}", literal)
-    return builder.build()
+    return replace(
+        circuit,
+        input_names=tuple(f"i{n}" for n in range(circuit.num_inputs)),
+        output_names=tuple(f"o{n}" for n in range(circuit.num_outputs)),
+        name="circuit",
+    )
 
 
 def _spelled(circuit: Circuit) -> bytes:
@@ -136,8 +139,6 @@ def _spelled(circuit: Circuit) -> bytes:
 
 def _renamed(found: Circuit, like: Circuit) -> Circuit:
     """With the names of another circuit; ABC keeps the order of inputs and outputs, not names."""
-    builder = Builder(like.input_names, like.name)
-    literals = builder.copy(found, builder.inputs)
-    for name, literal in zip(like.output_names, literals, strict=True):
-        builder.output(name, literal)
-    return builder.build()
+    return replace(
+        found, input_names=like.input_names, output_names=like.output_names, name=like.name
+    )

@@ -99,15 +99,27 @@ def merge(circuit: Circuit, meter: Meter, rng: np.random.Generator, budget: int)
     """
     if (circuit.table & 1).any():
         raise ValueError("only circuits that Builder made can be swept")
-    twice = replace(
+    words = samples.special(circuit.num_inputs, rng)
+    sweeping = _Round(by_level(_twice(circuit)), words, meter, rng, budget)
+    sweeping.run()
+    return sweeping.merged(circuit.output_names, circuit.name)
+
+
+def num_told_apart(circuit: Circuit) -> int:
+    """Sets of nodes among which some samples tell none apart; the circuit comes from `Builder`."""
+    grown, rng = sweeping(_twice(circuit)), np.random.default_rng(0)
+    for words in (samples.special(circuit.num_inputs, rng), samples.drawn(circuit.num_inputs, rng)):
+        grown.sample(words)
+    return grown.num_classes
+
+
+def _twice(circuit: Circuit) -> Circuit:
+    """The miter of a circuit and itself."""
+    return replace(
         circuit,
         outputs=np.concatenate([circuit.outputs, circuit.outputs]),
         output_names=tuple(str(o) for o in range(2 * circuit.num_outputs)),
     )
-    words = samples.special(circuit.num_inputs, rng)
-    sweeping = _Round(by_level(twice), words, meter, rng, budget)
-    sweeping.run()
-    return sweeping.merged(circuit.output_names, circuit.name)
 
 
 class _Differs(Exception):

@@ -1,9 +1,9 @@
 """shorten: few levels, by ABC's scripts for delay and `bypass` behind every round of them.
 
 Each script is run over and over from the circuit, and each result is bypassed too; then from the
-best of all. A large circuit has time for a few rounds: SOP balancing, and structural choices that
-give up early, and `bypass` behind the last. Every step of these is proved on its own: it is local,
-and all of them together are not. Time only ends it.
+best of all. A large circuit has time for a few steps, quick ones first, and `bypass` behind the
+last. Every step of these is proved on its own: it is local, and all of them together are not. Time
+only ends it.
 
 SOP balancing: Mishchenko, Brayton, Jang and Kravets, "Delay optimization using SOP balancing",
 ICCAD 2011.
@@ -11,14 +11,17 @@ ICCAD 2011.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
+from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import LARGE, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
 from gatewright.passes.sweep import sweep
+from gatewright.sat_sweep import num_told_apart
 
 #: Rounds without a better circuit after which a script has done what it can, times the goal's
 #: persistence.
@@ -28,19 +31,31 @@ PATIENCE = 2
 RESUBSTITUTE = "mfs2 -e"
 RECOVER = f"strash; {MAP_LEVELS}; {RESUBSTITUTE}"
 
-#: A round of a large circuit, in steps: where there is no time for all, the first ones count.
-#: Structural choices do with 50 conflicts a pair as well as with the usual 1,000, in half the time.
-#: Where a level has more gates than WIDE, as in control, they take longer than two of what comes
-#: before them, and the newer way to compute them is quicker, which elsewhere is slower.
-BALANCE = "strash; if -g -K 6 -C 8; strash; if -K 2; write_blif {n}.blif; strash"
-ROUND = f"{BALANCE.format(n=0)}; dch -C 50; if -K 2; write_blif 1.blif"
-ROUND_OF_WIDE = (
-    f"{BALANCE.format(n=0)}; {BALANCE.format(n=1)}; dch -x -C 50; if -K 2; write_blif 2.blif"
-)
+#: Steps of a large circuit. A quick one looks at fewer and smaller cuts: up to half of the levels
+#: go in a fifth of the time. Structural choices do with 50 conflicts a pair as well as with the
+#: usual 1,000, in half the time; the newer way to compute them is quicker for WIDE circuits alone.
+QUICKLY = "if -g -K 5 -C 4; strash"
+QUICK = f"strash; {QUICKLY}; {QUICKLY}; if -K 2"
+BALANCE = "strash; if -g -K 6 -C 8; strash; if -K 2"
+CHOOSE = "strash; dch -C 50; if -K 2"
+CHOOSE_IF_WIDE = "strash; dch -x -C 50; if -K 2"
+
+#: Gates a level: from the first on a circuit is wide, as control is, below the second narrow.
 WIDE = 200
+NARROW = 10
+
+#: Share of the levels that the first step of a narrow circuit leaves, from which on quick ones do
+#: not get far.
+LEAVES = 0.6
+
+#: Rounds that one run of ABC may do: it writes at most ten circuits.
+ROUNDS = 4
+
+#: Share of the nodes that samples tell apart, below which equal ones are merged first.
+TOLD_APART = 2 / 3
 
 #: Share of the gates that `bypass` behind a large circuit's rounds may add: more is hard to prove.
-MAY_ADD = 0.15
+MAY_ADD = 0.25
 
 
 def shorten(circuit: Circuit, goal: Goal) -> Circuit:
@@ -70,22 +85,46 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
 
 
 def _by_rounds(circuit: Circuit, goal: Goal, deadline: Deadline) -> Circuit:
-    """The best that rounds from the circuit come to; every step is one of the goal's stages."""
-    script = ROUND_OF_WIDE if circuit.num_gates > WIDE * circuit.depth else ROUND
-    best = last = circuit
-    since = 0
+    """The best that steps from the circuit come to; those on the way to it are stages of the goal.
+
+    Equal gates are merged first where there are many. Then come quick steps, and rounds of SOP
+    balancing and structural choices; only rounds, choices first, where the circuit is wide, or
+    narrow and balancing leaves most of its levels. The best is bypassed.
+    """
+    way = list[Circuit]()
+    if num_told_apart(circuit) < TOLD_APART * circuit.num_nodes:
+        way.append(fraig(circuit))
+    start = [circuit, *way][-1]
+    is_wide, is_narrow = (
+        start.num_gates > WIDE * start.depth, start.num_gates < NARROW * start.depth,
+    )  # fmt: skip
+    script = [QUICK, QUICK, *[BALANCE, CHOOSE] * ROUNDS]
+    if is_wide:
+        script = [CHOOSE_IF_WIDE, BALANCE] * ROUNDS
+    elif is_narrow:
+        way.extend(_steps(start, [BALANCE], deadline))
+        if [start, *way][-1].depth > LEAVES * start.depth:
+            script = [CHOOSE, BALANCE] * ROUNDS
+    best, since = goal.best(circuit, *way), 0
     while since < PATIENCE * goal.persistence and deadline.left > 0:
-        found = abc.results(last, script, deadline.left, is_part_enough=True)
+        found = _steps([circuit, *way][-1], script, deadline)
         if not found:
             break
-        steps = [sweep(one) for one in found]
-        goal.stages.extend(steps)
-        last, before, best = steps[-1], best, goal.best(best, *steps)
+        way.extend(found)
+        before, best = best, goal.best(best, *found)
         since = since + 1 if best is before else 0
+    places = [n for n, step in enumerate(way) if step is best]
+    goal.stages.extend(way[: places[0] + 1] if places else [])
     made = bypass(best)
     if best is not circuit and made.num_gates > (1 + MAY_ADD) * best.num_gates:
         return best
     return _stage(best, made, goal)
+
+
+def _steps(circuit: Circuit, scripts: Sequence[str], deadline: Deadline) -> list[Circuit]:
+    """What each script makes of the one before, as far as there is time."""
+    script = "; ".join(f"{script}; write_blif {n}.blif" for n, script in enumerate(scripts))
+    return [sweep(one) for one in abc.results(circuit, script, deadline.left, is_part_enough=True)]
 
 
 def _stage(best: Circuit, made: Circuit, goal: Goal) -> Circuit:
