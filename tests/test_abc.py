@@ -17,10 +17,11 @@ from gatewright.circuit import Builder, Circuit
 from gatewright.errors import MissingTool
 from gatewright.passes import EFFORTS, EXTERNAL, WALK_REPLACES, Record, optimize
 from gatewright.passes.deep import deep
+from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import MOST_GATES, kick
 from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
 from gatewright.passes.resynthesize import MAP_LEVELS, SCRIPTS, resynthesize
-from gatewright.passes.shorten import shorten
+from gatewright.passes.shorten import BALANCE, CHOOSE, CHOOSE_IF_WIDE, QUICK, shorten
 from gatewright.passes.sweep import sweep
 from gatewright.targets import read
 from gatewright.verify import prove
@@ -74,9 +75,21 @@ def test_what_a_script_wrote_before_it_was_ended_may_be_enough(epfl: Path) -> No
     assert len(found) == 2
 
 
-@pytest.mark.parametrize(("wide", "last"), [(0, "2.blif"), (10**6, "1.blif")])
+@pytest.mark.parametrize(
+    ("constants", "begins"),
+    [
+        ({"NARROW": 0}, [QUICK]),
+        ({"WIDE": 0}, [CHOOSE_IF_WIDE]),
+        ({"NARROW": 1000, "LEAVES": 0}, [BALANCE, CHOOSE]),
+        ({"NARROW": 1000, "LEAVES": 1}, [BALANCE, QUICK]),
+        ({"NARROW": 0, "TOLD_APART": 2}, [QUICK]),
+    ],
+)
 def test_a_large_circuit_becomes_less_deep_step_by_step(
-    wide: int, last: str, epfl: Path, monkeypatch: pytest.MonkeyPatch
+    constants: dict[str, float],
+    begins: list[str],
+    epfl: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module = sys.modules["gatewright.passes.shorten"]
     given, run = list[str](), abc.results
@@ -86,18 +99,43 @@ def test_a_large_circuit_becomes_less_deep_step_by_step(
         return run(circuit, script, *args, **options)
 
     monkeypatch.setattr(abc, "results", note)
-    monkeypatch.setattr(module, "LARGE", 200)
-    monkeypatch.setattr(module, "WIDE", wide)
+    for name, value in {"LARGE": 200, **constants}.items():
+        monkeypatch.setattr(module, name, value)
     circuit = read(epfl / "int2float.aig")
-    goal = Goal("depth", seconds=3)
+    goal = Goal("depth", seconds=2)
     after = shorten(circuit, goal)
-    assert last in given[0]
+    assert len(given) >= len(begins)
+    for script, begin in zip(given, begins, strict=False):
+        assert script.startswith(begin)
     assert after.depth < circuit.depth
     steps = [circuit, *goal.stages]
     assert any(step is after for step in steps)
     assert len(steps) > 3
     for one, other in pairwise(steps):
         assert prove(one, other)
+    merged = fraig(circuit)
+    is_merged_first = (steps[1].num_gates, steps[1].depth) == (merged.num_gates, merged.depth)
+    assert is_merged_first == ("TOLD_APART" in constants)
+
+
+def test_steps_that_lead_to_nothing_are_no_stages(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    circuit = read(epfl / "int2float.aig")
+    good = abc.run(circuit, "strash; if -g -K 6 -C 8; strash; if -K 2", 60)
+    assert good is not None
+    assert good.depth < circuit.depth
+    module = sys.modules["gatewright.passes.shorten"]
+    made = iter([[circuit, good, circuit]])
+    monkeypatch.setattr(module, "LARGE", 200)
+    monkeypatch.setattr(abc, "results", lambda *_, **__: next(made, []))
+    monkeypatch.setattr(abc, "run", lambda *_: None)
+    monkeypatch.setattr(module, "bypass", lambda circuit: circuit)
+    goal = Goal("depth")
+    after = shorten(circuit, goal)
+    assert (after.depth, after.num_gates) == (good.depth, good.num_gates)
+    assert len(goal.stages) == 2
+    assert goal.stages[-1] is after
 
 
 @settings(max_examples=15)

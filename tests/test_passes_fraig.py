@@ -5,6 +5,7 @@ from hypothesis import given, settings
 
 from gatewright.circuit import Builder, Circuit
 from gatewright.passes.fraig import fraig
+from gatewright.sat_sweep import num_told_apart
 from gatewright.verify import prove
 from random_circuits import built_circuits, raw_circuits
 
@@ -42,3 +43,14 @@ def test_conjunctions_in_another_order_are_found() -> None:
     assert prove(circuit, after)
     assert after.num_gates == 29
     assert after.outputs[0] == 0
+
+
+def test_equal_nodes_are_counted_once() -> None:
+    builder = Builder("abc")
+    a, b, c = builder.inputs
+    builder.output("factored", builder.land(a, builder.lor(b, c)))
+    builder.output("flat", builder.lor(builder.land(a, b), builder.land(a, c)))
+    circuit = builder.build()
+    assert circuit.num_nodes == 9
+    assert num_told_apart(circuit) == 8
+    assert num_told_apart(fraig(circuit)) == fraig(circuit).num_nodes

@@ -20,6 +20,7 @@ from gatewright.passes.bypass import bypass
 from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import LARGE, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
+from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.sat_sweep import num_told_apart
 
@@ -31,21 +32,20 @@ PATIENCE = 2
 RESUBSTITUTE = "mfs2 -e"
 RECOVER = f"strash; {MAP_LEVELS}; {RESUBSTITUTE}"
 
-#: Steps of a large circuit. A quick one looks at fewer and smaller cuts: up to half of the levels
-#: go in a fifth of the time. Structural choices do with 50 conflicts a pair as well as with the
-#: usual 1,000, in half the time; the newer way to compute them is quicker for WIDE circuits alone.
+#: Steps of a large circuit. A quick one looks at fewer and smaller cuts, twice. Structural choices
+#: do with 50 conflicts a pair as well as with the usual 1,000, in half the time; the newer way to
+#: compute them is quicker for wide circuits alone.
 QUICKLY = "if -g -K 5 -C 4; strash"
 QUICK = f"strash; {QUICKLY}; {QUICKLY}; if -K 2"
 BALANCE = "strash; if -g -K 6 -C 8; strash; if -K 2"
 CHOOSE = "strash; dch -C 50; if -K 2"
 CHOOSE_IF_WIDE = "strash; dch -x -C 50; if -K 2"
 
-#: Gates a level: from the first on a circuit is wide, as control is, below the second narrow.
+#: Gates a level: above the first a circuit is wide, as control is, below the second narrow.
 WIDE = 200
 NARROW = 10
 
-#: Share of the levels that the first step of a narrow circuit leaves, from which on quick ones do
-#: not get far.
+#: Share of a narrow circuit's levels: where the first step leaves more, quick ones do not get far.
 LEAVES = 0.6
 
 #: Rounds that one run of ABC may do: it writes at most ten circuits.
@@ -92,16 +92,14 @@ def _by_rounds(circuit: Circuit, goal: Goal, deadline: Deadline) -> Circuit:
     narrow and balancing leaves most of its levels. The best is bypassed.
     """
     way = list[Circuit]()
-    if num_told_apart(circuit) < TOLD_APART * circuit.num_nodes:
-        way.append(fraig(circuit))
+    shared = strash(circuit)
+    if num_told_apart(shared) < TOLD_APART * shared.num_nodes:
+        way.append(fraig(shared))
     start = [circuit, *way][-1]
-    is_wide, is_narrow = (
-        start.num_gates > WIDE * start.depth, start.num_gates < NARROW * start.depth,
-    )  # fmt: skip
     script = [QUICK, QUICK, *[BALANCE, CHOOSE] * ROUNDS]
-    if is_wide:
+    if start.num_gates > WIDE * start.depth:
         script = [CHOOSE_IF_WIDE, BALANCE] * ROUNDS
-    elif is_narrow:
+    elif start.num_gates < NARROW * start.depth:
         way.extend(_steps(start, [BALANCE], deadline))
         if [start, *way][-1].depth > LEAVES * start.depth:
             script = [CHOOSE, BALANCE] * ROUNDS
