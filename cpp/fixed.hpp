@@ -124,6 +124,17 @@ inline Shorts at_most_one(Shorts a) {
       GATEWRIGHT_SHORTS(min_epu16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(splat(kOne))));
 }
 
+// Half of the lanes.
+inline Ints widened(Shorts x, int half) {
+  const auto all = reinterpret_cast<Wide>(x);
+#if defined(__AVX512F__)
+  const __m256i part = half ? _mm512_extracti64x4_epi64(all, 1) : _mm512_castsi512_si256(all);
+#else
+  const __m128i part = half ? _mm256_extracti128_si256(all, 1) : _mm256_castsi256_si128(all);
+#endif
+  return reinterpret_cast<Ints>(GATEWRIGHT_SHORTS(cvtepi16_epi32)(part));
+}
+
 inline Floats floats_of(Ints x) { return __builtin_convertvector(x, Floats); }
 
 // How rows of gradients are read, and what is known of those that come of them. Samples that are
@@ -263,10 +274,9 @@ struct Fixed16Of {
   }
   static void add_to(float* sums, const Row& row) {
     unroll<2 * n>([&](auto j) {
-      const Half half = half_of(row.v[j / 2], j % 2);
       float* at = sums + j * kLanes;
-      gatewright::store(at, gatewright::load(at) +
-                                floats_of(__builtin_convertvector(half, Ints)) * (1.0f / kOne));
+      const Floats half = floats_of(widened(row.v[j / 2], j % 2));
+      gatewright::store(at, gatewright::load(at) + half * (1.0f / kOne));
     });
   }
   static void write(std::int16_t* to, Floats values) { write_times(to, values, kCoefficientOne); }
@@ -275,14 +285,6 @@ struct Fixed16Of {
  private:
   using Half [[gnu::vector_size(kLanes * 2)]] = std::int16_t;
 
-  template <int... i>
-  static Half half_of(Shorts x, int half, std::integer_sequence<int, i...>) {
-    return half ? reinterpret_cast<Half>(__builtin_shufflevector(x, x, (kLanes + i)...))
-                : reinterpret_cast<Half>(__builtin_shufflevector(x, x, i...));
-  }
-  static Half half_of(Shorts x, int half) {
-    return half_of(x, half, std::make_integer_sequence<int, kLanes>());
-  }
   static void write_times(std::int16_t* to, Floats values, float one) {
     const Half some = __builtin_convertvector(nearest(values * one), Half);
     std::memcpy(to, &some, sizeof some);
@@ -320,6 +322,7 @@ inline void differentiate(const std::int16_t* c, const FixedRows<n>& g, FixedRow
     d1 += sum_products(g.v[j], ma);
     d2 += sum_products(g.v[j], times(m, b.v[j]));
     d3 += sum_products(g.v[j], times(ma, b.v[j]));
+    asm("" : "+v"(d0), "+v"(d1), "+v"(d2), "+v"(d3));  // added up now, lest products spill
     if constexpr (kInputs) {
       const Shorts by_a = times(g.v[j], c1 + times(c3, b.v[j]));
       b.v[j] = times(g.v[j], c2 + times(c3, a.v[j]));

@@ -14,13 +14,14 @@ namespace {
 
 template <typename Storage>
 void expand_rows(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows) {
-  for (std::size_t i = 0; i < num_rows; ++i) store_row<Storage>(rows, i, Storage::expand(bits[i]));
+  for (std::size_t i = 0; i < num_rows; ++i)
+    store_row<Storage>(rows + place_of<Storage>(i), Storage::expand(bits[i]));
 }
 
 template <typename Storage>
 Scale import_rows(const float* samples, std::size_t num_rows, std::uint32_t* rows) {
   for (std::size_t i = 0; i < num_rows; ++i) {
-    store_row<Storage>(rows, i, Storage::import(samples + i * kSamples));
+    store_row<Storage>(rows + place_of<Storage>(i), Storage::import(samples + i * kSamples));
   }
   return {};
 }
@@ -36,10 +37,11 @@ Scale import_fixed_rows(const float* samples, std::size_t num_rows, std::uint32_
   for (std::size_t i = 0; i < num_rows; ++i) {
     Float32::Row row = Float32::load(samples + i * kSamples);
     unroll<kVectors>([&](auto j) { row.v[j] /= most.v[j] + 1e-30f; });
-    store_row<Fixed16>(rows, i, fixed(row, kMostGradient));
+    store_row<Fixed16>(rows + place_of<Fixed16>(i), fixed(row, kMostGradient));
   }
-  store_row<Fixed16>(rows, num_rows, fixed(most, kMagnitudeOne / of_all));
-  return {of_all / kMostGradient, 1U << (kGradientBits - 1), rows + num_rows * Fixed16::kWords};
+  std::uint32_t* magnitudes = rows + place_of<Fixed16>(num_rows);
+  store_row<Fixed16>(magnitudes, fixed(most, kMagnitudeOne / of_all));
+  return {of_all / kMostGradient, 1U << (kGradientBits - 1), magnitudes};
 }
 #endif
 

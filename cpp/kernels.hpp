@@ -34,10 +34,10 @@ enum Step : std::uint8_t {
 // A layer's gates in the order of its trails.
 struct GateRows {
   std::size_t num_gates;
-  const std::int32_t* operands;  // [n][2]: rows of the layer below
+  const std::int32_t* operands;  // [n][2]: where rows of the layer below begin, in words
   const std::uint8_t* steps;     // [n]: Step bits
-  const std::int32_t* outputs;   // [n]: the row that a gate writes; in the last layer, the class
-                                 // that it votes for
+  const std::int32_t* outputs;   // [n]: where the row that a gate writes begins; in the last layer,
+                                 // that of the class that it votes for
   std::size_t most_readers;      // of a row below
 };
 

@@ -102,4 +102,10 @@ void connect(Layer& below, Layer& above) {
   move_inputs(above, places);
 }
 
+void to_words(Layer& layer, std::size_t row_words) {
+  for (auto* rows : {&layer.walk.operands, &layer.outputs}) {
+    for (std::int32_t& row : *rows) row *= static_cast<std::int32_t>(row_words);
+  }
+}
+
 }  // namespace gatewright

@@ -78,4 +78,7 @@ Layer make_layer(const LayerShape& shape);
 // has no such order, in which the lower one writes them.
 void connect(Layer& below, Layer& above);
 
+// Numbers of rows become words at which they begin, where the kernels want these.
+void to_words(Layer& layer, std::size_t row_words);
+
 }  // namespace gatewright

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -97,14 +96,24 @@ void corners_of(const std::vector<float>& d, std::size_t num_gangs, std::size_t 
   }
 }
 
+// Where rows 0 to num - 1 begin, in words.
+std::vector<std::int32_t> row_places(std::size_t num) {
+  std::vector<std::int32_t> places(num);
+  for (std::size_t i = 0; i < num; ++i) places[i] = static_cast<std::int32_t>(i * kSamples);
+  return places;
+}
+
 // A fixed layer's gates in their own order, each a trail of its own.
 struct Plain {
   std::vector<std::uint8_t> steps;
-  std::vector<std::int32_t> outputs, unread;
+  std::vector<std::int32_t> operands, outputs, unread;
 
-  explicit Plain(const FixedLayer& layer) : steps(layer.num_gates), outputs(layer.num_gates) {
+  explicit Plain(const FixedLayer& layer)
+      : steps(layer.num_gates), outputs(row_places(layer.num_gates)) {
     check(layer.num_inputs, layer.fanin, 2 * layer.num_gates);
-    std::iota(outputs.begin(), outputs.end(), 0);
+    for (std::size_t i = 0; i < 2 * layer.num_gates; ++i) {
+      operands.push_back(layer.fanin[i] * static_cast<std::int32_t>(kSamples));
+    }
     std::vector<bool> is_written(layer.num_inputs);
     for (std::size_t i = 0; i < layer.num_gates; ++i) {
       const auto a = static_cast<std::size_t>(layer.fanin[2 * i]);
@@ -121,7 +130,7 @@ struct Plain {
     }
   }
   GateRows rows(const FixedLayer& layer) const {
-    return {layer.num_gates, layer.fanin, steps.data(), outputs.data(), 0};
+    return {layer.num_gates, operands.data(), steps.data(), outputs.data(), 0};
   }
 };
 
@@ -133,11 +142,10 @@ struct Mixed {
 
   explicit Mixed(const LearnedLayer& layer, bool is_read)
       : candidates(2 * layer.num_candidates * layer.num_gates),
-        outputs(layer.num_gates),
+        outputs(row_places(layer.num_gates)),
         weights(candidates.size()) {
     const std::size_t n = layer.num_gates, num = 2 * layer.num_candidates;
     check(layer.num_inputs, layer.candidates, num * n);
-    std::iota(outputs.begin(), outputs.end(), 0);
     for (std::size_t k = 0; k < num; ++k) {
       for (std::size_t i = 0; i < n; ++i) {
         candidates[i * num + k] = layer.candidates[k * n + i];

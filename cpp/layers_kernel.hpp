@@ -16,10 +16,9 @@ constexpr std::size_t kAhead = 24;  // gates that rows are fetched ahead
 constexpr std::size_t kLine = 64;   // bytes of a cache line
 
 template <typename Storage, bool kToWrite = false>
-inline void prefetch_row(const std::uint32_t* rows, std::size_t index) {
-  const char* row = reinterpret_cast<const char*>(rows + index * Storage::kWords);
-  for (std::size_t byte = 0; byte < Storage::kWords * 4; byte += kLine) {
-    __builtin_prefetch(row + byte, kToWrite);
+inline void prefetch_row(const std::uint32_t* row) {
+  for (std::size_t word = 0; word < Storage::kWords; word += kLine / 4) {
+    __builtin_prefetch(row + word, kToWrite);
   }
 }
 
@@ -29,14 +28,18 @@ template <typename Storage>
 using ScalarOf = typename Storage::Scalar;
 
 template <typename Storage>
-inline RowOf<Storage> load_row(const std::uint32_t* rows, std::size_t index) {
-  return Storage::load(
-      reinterpret_cast<const typename Storage::Word*>(rows + index * Storage::kWords));
+inline RowOf<Storage> load_row(const std::uint32_t* row) {
+  return Storage::load(reinterpret_cast<const typename Storage::Word*>(row));
 }
 
 template <typename Storage>
-inline void store_row(std::uint32_t* rows, std::size_t index, const RowOf<Storage>& row) {
-  Storage::store(reinterpret_cast<typename Storage::Word*>(rows + index * Storage::kWords), row);
+inline void store_row(std::uint32_t* to, const RowOf<Storage>& row) {
+  Storage::store(reinterpret_cast<typename Storage::Word*>(to), row);
+}
+
+template <typename Storage, typename Index>
+inline std::size_t place_of(Index row) {
+  return static_cast<std::size_t>(row) * Storage::kWords;
 }
 
 template <typename Row>
@@ -61,11 +64,10 @@ inline Row evaluate(const Scalar* c, const Row& a, const Row& b) {
 template <typename Storage, bool kVotes>
 inline void put(const std::int32_t* outputs, std::size_t i, const RowOf<Storage>& y,
                 std::uint32_t* out, float* sums) {
-  const auto place = static_cast<std::size_t>(outputs[i]);
   if constexpr (kVotes) {
-    Storage::add_to(sums + place * kSamples, y);
+    Storage::add_to(sums + kSamples / Storage::kWords * outputs[i], y);
   } else {
-    store_row<Storage>(out, place, y);
+    store_row<Storage>(out + outputs[i], y);
   }
 }
 
@@ -78,12 +80,11 @@ GATEWRIGHT_FLAT void gates_forward(const GateRows& given, const void* coefficien
     const std::int32_t* operands = layer.operands + 2 * i;
     if (i + kAhead < layer.num_gates) {
       if constexpr (!kVotes) {
-        prefetch_row<Storage, true>(out, static_cast<std::size_t>(layer.outputs[i + kAhead]));
+        prefetch_row<Storage, true>(out + layer.outputs[i + kAhead]);
       }
     }
-    const RowOf<Storage> a =
-        layer.steps[i] & kStarts ? load_row<Storage>(in, static_cast<std::size_t>(operands[0])) : b;
-    b = load_row<Storage>(in, static_cast<std::size_t>(operands[1]));
+    const RowOf<Storage> a = layer.steps[i] & kStarts ? load_row<Storage>(in + operands[0]) : b;
+    b = load_row<Storage>(in + operands[1]);
     put<Storage, kVotes>(layer.outputs, i,
                          evaluate(coefficients_of<Storage>(coefficients, i), a, b), out, sums);
   }
@@ -117,15 +118,6 @@ inline Row plus(Row x, const Row& y) {
   return x;
 }
 
-template <typename Storage>
-inline void flush(std::uint32_t* rows, std::int32_t index, RowOf<Storage> row, bool adds,
-                  typename Storage::Scaling& scaling) {
-  const auto place = static_cast<std::size_t>(index);
-  if (adds) row = plus(row, load_row<Storage>(rows, place));
-  scaling.see(row);
-  store_row<Storage>(rows, place, row);
-}
-
 template <typename Storage, bool kInputs>
 GATEWRIGHT_FLAT Scale gates_backward(const GateRows& given, const void* coefficients,
                                      const std::uint32_t* in, const std::uint32_t* g, Scale scale,
@@ -136,22 +128,20 @@ GATEWRIGHT_FLAT Scale gates_backward(const GateRows& given, const void* coeffici
     const std::int32_t* operands = layer.operands + 2 * i;
     const std::uint8_t step = layer.steps[i];
     if (i + kAhead < layer.num_gates) {
-      prefetch_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i + kAhead]));
+      prefetch_row<Storage>(g + layer.outputs[i + kAhead]);
     }
-    const auto first = static_cast<std::size_t>(operands[0]);
-    const auto second = static_cast<std::size_t>(operands[1]);
-    RowOf<Storage> d_a = load_row<Storage>(in, first), d_b = load_row<Storage>(in, second);
-    const auto gradient =
-        scaling.read(load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i])));
+    const std::int32_t first = operands[0], second = operands[1];
+    RowOf<Storage> d_a = load_row<Storage>(in + first), d_b = load_row<Storage>(in + second);
+    const auto gradient = scaling.read(load_row<Storage>(g + layer.outputs[i]));
     differentiate<kInputs>(coefficients_of<Storage>(coefficients, i), gradient, d_a, d_b, scaling,
                            d_coefficients + 4 * i, adds);
     if constexpr (kInputs) {
-      if (step & kAddsFirst) d_a = plus(d_a, load_row<Storage>(d_in, first));
+      if (step & kAddsFirst) d_a = plus(d_a, load_row<Storage>(d_in + first));
       scaling.see(d_a);
-      store_row<Storage>(d_in, first, d_a);
-      if (step & kAddsSecond) d_b = plus(d_b, load_row<Storage>(d_in, second));
+      store_row<Storage>(d_in + first, d_a);
+      if (step & kAddsSecond) d_b = plus(d_b, load_row<Storage>(d_in + second));
       if (step & kEnds) scaling.see(d_b);
-      store_row<Storage>(d_in, second, d_b);
+      store_row<Storage>(d_in + second, d_b);
     }
   }
   return scaling.below();
@@ -180,8 +170,8 @@ inline void finish_mixture(const MixtureRows& layer, const void* coefficients, s
                            const RowOf<Storage>& a, const RowOf<Storage>& b,
                            std::uint32_t* operands, std::uint32_t* out, float* sums) {
   if (operands) {
-    store_row<Storage>(operands, 2 * i, a);
-    store_row<Storage>(operands, 2 * i + 1, b);
+    store_row<Storage>(operands + place_of<Storage>(2 * i), a);
+    store_row<Storage>(operands + place_of<Storage>(2 * i + 1), b);
   }
   const auto y = evaluate(coefficients_of<Storage>(coefficients, i), a, b);
   if (out) {
@@ -203,10 +193,9 @@ inline Pair<RowOf<Storage>> operand_gradients(const MixtureRows& layer, const vo
                                               const std::uint32_t* g,
                                               const typename Storage::Scaling& scaling,
                                               float* d_coefficients, bool adds) {
-  Pair<RowOf<Storage>> pair{load_row<Storage>(operands, 2 * i),
-                            load_row<Storage>(operands, 2 * i + 1)};
-  const auto gradient =
-      scaling.read(load_row<Storage>(g, static_cast<std::size_t>(layer.outputs[i])));
+  Pair<RowOf<Storage>> pair{load_row<Storage>(operands + place_of<Storage>(2 * i)),
+                            load_row<Storage>(operands + place_of<Storage>(2 * i + 1))};
+  const auto gradient = scaling.read(load_row<Storage>(g + layer.outputs[i]));
   differentiate<true>(coefficients_of<Storage>(coefficients, i), gradient, pair.a, pair.b, scaling,
                       d_coefficients + 4 * i, adds);
   return pair;
@@ -247,7 +236,7 @@ template <typename Storage>
 inline void add_scaled(RowOf<Storage>& sum, ScalarOf<Storage> weight, const std::uint32_t* in,
                        std::int32_t index) {
   if (is_zero(weight)) return;  // where wiring is hard, all but one are
-  add_times(sum, weight, load_row<Storage>(in, static_cast<std::size_t>(index)));
+  add_times(sum, weight, load_row<Storage>(in + place_of<Storage>(index)));
 }
 
 template <typename Storage>
@@ -277,7 +266,7 @@ inline auto products(const Row& g, const Row& x) {
 
 template <typename Storage>
 inline auto dot(const RowOf<Storage>& g, const std::uint32_t* in, std::int32_t index) {
-  return products(g, load_row<Storage>(in, static_cast<std::size_t>(index)));
+  return products(g, load_row<Storage>(in + place_of<Storage>(index)));
 }
 
 // The gradient of the weights: the operand's gradient times each candidate, summed over samples.
@@ -310,8 +299,8 @@ GATEWRIGHT_FLAT Scale mixtures_backward(const MixtureRows& layer, const void* we
     differentiate_mixture<Storage>(scaling.level(b), candidates + num, num, in, unit,
                                    d_weight + num, adds);
     if (d_in) {
-      store_row<Storage>(operands, 2 * i, a);
-      store_row<Storage>(operands, 2 * i + 1, b);
+      store_row<Storage>(operands + place_of<Storage>(2 * i), a);
+      store_row<Storage>(operands + place_of<Storage>(2 * i + 1), b);
     }
   }
   if (!d_in) return {};
@@ -321,11 +310,12 @@ GATEWRIGHT_FLAT Scale mixtures_backward(const MixtureRows& layer, const void* we
       const auto slot = static_cast<std::size_t>(layer.readers[r]);
       const auto weight = static_cast<const ScalarOf<Storage>*>(weights)[slot];
       if (weight == 0) continue;
-      shares.add(weight, load_row<Storage>(operands, slot / layer.num_candidates));
+      shares.add(weight,
+                 load_row<Storage>(operands + place_of<Storage>(slot / layer.num_candidates)));
     }
     const RowOf<Storage> sum = shares.take();
     scaling.see(sum);
-    store_row<Storage>(d_in, row, sum);
+    store_row<Storage>(d_in + place_of<Storage>(row), sum);
   }
   return scaling.below(shares.unit());
 }

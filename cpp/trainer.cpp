@@ -49,6 +49,7 @@ struct Trainer::Implementation {
     for (const std::int32_t gate : last.order) {
       last.outputs.push_back(static_cast<std::int32_t>(static_cast<std::size_t>(gate) / group));
     }
+    for (Layer& layer : layers) to_words(layer, kernel.row_words);
     tiles.resize(num_threads);
     for (Tile& tile : tiles) {
       for (const Layer& layer : layers) {
