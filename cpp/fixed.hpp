@@ -146,8 +146,8 @@ class FixedScaling {
  public:
   FixedScaling(const Scale& of, std::size_t most_readers)
       : unit_(of.unit), magnitudes_(of.magnitudes) {
-    for (std::uint32_t rest = of.greatest; rest != 0 && rest >> (kGradientBits - 1) == 0; rest *= 2)
-      ++left_;
+    std::uint32_t rest = of.greatest;
+    for (; rest != 0 && rest >> (kGradientBits - 1) == 0; rest *= 2) ++left_;
     for (std::size_t readers = 2; readers < most_readers; readers *= 2) --left_;
     factor_ = splat(static_cast<std::int16_t>(left_ < 0 ? (1 << 15) >> -left_ : 0));
     for (int i = 0; i < left_; ++i) unit_ *= 0.5f;

@@ -14,8 +14,9 @@ namespace {
 
 template <typename Storage>
 void expand_rows(const std::uint64_t* bits, std::size_t num_rows, std::uint32_t* rows) {
-  for (std::size_t i = 0; i < num_rows; ++i)
+  for (std::size_t i = 0; i < num_rows; ++i) {
     store_row<Storage>(rows + place_of<Storage>(i), Storage::expand(bits[i]));
+  }
 }
 
 template <typename Storage>

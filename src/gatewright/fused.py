@@ -42,6 +42,8 @@ FORMS: dict[str, tuple[int, bool]] = {
     "covjac": (3, False),
 }
 MOST_CANDIDATES = 128
+#: Gates that read an output, beyond which gradients in fixed point would have less than 11 bits.
+MOST_READERS = 32
 #: Storages by their number in the kernel.
 STORAGES = ("float32", "bfloat16", "float16", "fixed16")
 VALUES, MEAN, SQUARE = range(3)
@@ -81,8 +83,11 @@ def num_threads(threads: int | None) -> int:
     return threads or native.num_processors()
 
 
-def storage_of(activations: str) -> str:
+def storage_of(activations: str, network: Network | None = None) -> str:
     """How activations are stored: as asked, or, for "auto", what is quickest here.
+
+    Fixed point has a bit less for gradients each time that a row's readers double: where a network
+    has rows that very many gates read, it is not chosen.
 
     Raises:
         InputError: there is no such storage, or this machine does not have it.
@@ -95,6 +100,7 @@ def storage_of(activations: str) -> str:
         "fixed16": module is not None and module.has_fixed16(),
     }
     if activations == "auto":
+        has["fixed16"] &= network is None or _most_readers(network) <= MOST_READERS
         return next((name for name, is_there in has.items() if is_there), "bfloat16")
     if not has.get(activations, True):
         raise InputError(
@@ -103,14 +109,24 @@ def storage_of(activations: str) -> str:
     return activations
 
 
-def describe(activations: Activations, threads: int) -> str:
+def _most_readers(network: Network) -> int:
+    """The most gates that read an output of a layer, or as much as that of shares of candidates."""
+    most = 0
+    for layer in network.layers[1:]:
+        if isinstance(layer, LearnedGates):
+            most = max(most, 4 * layer.num_outputs // layer.num_inputs)
+        else:
+            most = max(most, int(np.bincount(_wiring(layer)).max()))
+    return most
+
+
+def describe(activations: Activations, threads: int, network: Network | None = None) -> str:
     """The kernel in words: "native (avx512, bfloat16, 2 threads)"."""
     module = native.load()
     assert module is not None
     plural = "" if threads == 1 else "s"
-    return (
-        f"native ({module.training_kernel()}, {storage_of(activations)}, {threads} thread{plural})"
-    )
+    storage = storage_of(activations, network)
+    return f"native ({module.training_kernel()}, {storage}, {threads} thread{plural})"
 
 
 class Fused:
@@ -145,7 +161,7 @@ class Fused:
             ],
             wirings=[_wiring(layer) for layer in layers],
             num_classes=_head(network).num_groups,
-            storage=STORAGES.index(storage_of(activations)),
+            storage=STORAGES.index(storage_of(activations, network)),
             threads=num_threads(threads),
         )
         self._set(VALUES, network)

@@ -175,7 +175,7 @@ def kernel_of(
 ) -> str:
     """What would run the steps, in words: "native (...)", or "JAX on cpu (why)"."""
     if _is_native(network, optimizer, loss, kernel, shards):
-        return describe(activations, num_threads(threads))
+        return describe(activations, num_threads(threads), network)
     reason = "as asked" if kernel == "jax" else why_not(network, optimizer, loss)
     if shards > 1:
         size = Team.of(shards).size
