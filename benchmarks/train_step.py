@@ -27,6 +27,7 @@ QUOTED = {"S100": 38.0, "M100": 520.0}
 #: Variant -> options of `train`; on one CPU, and on two.
 SINGLE = {
     "native": {"kernel": "native", "threads": 1},
+    "bfloat16": {"kernel": "native", "activations": "bfloat16", "threads": 1},
     "float32": {"kernel": "native", "activations": "float32", "threads": 1},
     "jax": {"kernel": "jax"},
 }
@@ -124,9 +125,9 @@ def summary(
 
 
 COLUMNS = (
-    ("case", 6), ("native ms", 11), ("f32 ms", 9), ("2 threads, wall", 16), ("JAX ms", 9),
-    ("torchlogix ms", 14), ("JAX / native", 20), ("torchlogix / native", 20), ("1 / 2 threads", 18),
-    ("FMA", 6), ("memory", 7),
+    ("case", 6), ("native ms", 11), ("bf16 ms", 9), ("f32 ms", 9), ("2 threads, wall", 16),
+    ("JAX ms", 9), ("torchlogix ms", 14), ("JAX / native", 20), ("torchlogix / native", 20),
+    ("1 / 2 threads", 18), ("FMA", 6), ("memory", 7),
 )  # fmt: skip
 HEADER = "".join(f"{name:>{width}}" for name, width in COLUMNS)
 
@@ -148,10 +149,10 @@ def table_row(name: str, row: dict[str, Any]) -> str:
     quoted = row.get("torchlogix_quoted_ms")
     peer = ms("cpu_ms", "torchlogix") or (f"{quoted:.0f} quoted" if quoted else "")
     cells = (
-        name, ms("cpu_ms", "native"), ms("cpu_ms", "float32"), ms("wall_ms", "two threads"),
-        ms("cpu_ms", "jax"), peer, ratio("jax_to_native"), ratio("torchlogix_to_native"),
-        ratio("one_thread_to_two", 2), f"{row['share_of_multiply_adds']:.0%}",
-        f"{row['share_of_bandwidth']:.0%}",
+        name, ms("cpu_ms", "native"), ms("cpu_ms", "bfloat16"), ms("cpu_ms", "float32"),
+        ms("wall_ms", "two threads"), ms("cpu_ms", "jax"), peer,
+        ratio("jax_to_native"), ratio("torchlogix_to_native"), ratio("one_thread_to_two", 2),
+        f"{row['share_of_multiply_adds']:.0%}", f"{row['share_of_bandwidth']:.0%}",
     )  # fmt: skip
     return "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True))
 
