@@ -101,7 +101,9 @@ def norm(arrays: list[np.ndarray]) -> float:
     return float(np.linalg.norm(np.concatenate([array.ravel() for array in arrays])))
 
 
-def close(found: list[np.ndarray], expected: list[np.ndarray], temperature: float) -> None:
+def close(
+    found: list[np.ndarray], expected: list[np.ndarray], temperature: float, floor: float = 1e-12
+) -> None:
     """Each array to 1e-5 of its norm, and a quarter of that of all: where a layer's gates are
     decided, nearly nothing is left of its gradient. At low temperatures exponents are larger, and
     so is their rounding.
@@ -111,7 +113,7 @@ def close(found: list[np.ndarray], expected: list[np.ndarray], temperature: floa
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
         error = np.linalg.norm(one.astype(np.float64) - other)
-        assert error <= relative * (np.linalg.norm(other) + total / 4) + 1e-12
+        assert error <= relative * (np.linalg.norm(other) + total / 4) + floor
 
 
 def close_enough(found: list[np.ndarray], expected: list[np.ndarray], share: float = 0.04) -> None:
@@ -124,7 +126,9 @@ def agree(found: tuple[float, int, list[np.ndarray]], expected: Answer, temperat
     loss, num_right, gradients = found
     assert loss == pytest.approx(expected.loss, rel=3e-6)
     assert expected.num_right[0] <= num_right <= expected.num_right[1]
-    close(gradients, expected.gradients, temperature)
+    # Of several samples gradients may cancel, down to what probabilities are rounded by.
+    floor = 1e-12 if len(expected.scores) == 1 else 1e-9
+    close(gradients, expected.gradients, temperature, floor)
 
 
 # Agreement
