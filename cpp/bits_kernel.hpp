@@ -3,10 +3,12 @@
 //
 // Sixteen bits a sample are twice the samples an instruction of float32, and all rows fit into the
 // first-level cache. A weight is a multiple of 2^-15; the gradients of an operand are multiples of
-// 2^-14 of the greatest. Both are finer than a row stored in sixteen bits, so Float32 does not take
-// this way.
+// 2^-14 of the greatest, or, where rows are in fixed point themselves, as these are. Both are finer
+// than a row stored in sixteen bits, so Float32 does not take this way.
 
 #pragma once
+
+#include <type_traits>
 
 #include "fixed.hpp"
 #include "kernels.hpp"
@@ -68,7 +70,7 @@ inline std::uint32_t fixed_weight(std::int16_t weight) {
 template <>
 inline FixedRow operand_of<Fixed16>(const FixedRow& sums) {
   FixedRow row;
-  unroll<kShortVectors>([&](auto j) { row.v[j] = at_most_one(sums.v[j]); });
+  unroll<kShortVectors>([&](auto j) { row.v[j] = lesser(sums.v[j], splat(kOne)); });
   return row;
 }
 #endif

@@ -39,16 +39,6 @@ inline Shorts add_where(Shorts sum, const std::uint64_t* row, int j, Shorts x) {
 #endif
 }
 
-// The sums of neighbouring lanes.
-inline Ints sum_pairs(Shorts x) {
-#if defined(__AVX512F__)
-  return reinterpret_cast<Ints>(
-      _mm512_madd_epi16(reinterpret_cast<__m512i>(x), _mm512_set1_epi16(1)));
-#else
-  return ((as_ints(x) << 16) >> 16) + (as_ints(x) >> 16);
-#endif
-}
-
 // The low halves of the lanes of two vectors, one vector after the other.
 template <int... i>
 inline Shorts low_halves(Ints x, Ints y, std::integer_sequence<int, i...>) {
@@ -78,35 +68,25 @@ using Wide = __m512i;
 using Wide = __m256i;
 #endif
 
-inline Shorts splat(std::int16_t value) { return static_cast<std::uint16_t>(value) - Shorts{}; }
-
+#define GATEWRIGHT_OF_TWO(Result, name, instruction)                                           \
+  inline Result name(Shorts a, Shorts b) {                                                     \
+    return reinterpret_cast<Result>(                                                           \
+        GATEWRIGHT_SHORTS(instruction)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(b))); \
+  }
 // Lane by lane, a b / 2^15, to the nearest.
-inline Shorts times(Shorts a, Shorts b) {
-  return reinterpret_cast<Shorts>(
-      GATEWRIGHT_SHORTS(mulhrs_epi16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(b)));
-}
-
+GATEWRIGHT_OF_TWO(Shorts, times, mulhrs_epi16)
 // The sum of two neighbouring lanes' products.
-inline Ints sum_products(Shorts a, Shorts b) {
-  return reinterpret_cast<Ints>(
-      GATEWRIGHT_SHORTS(madd_epi16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(b)));
-}
-
+GATEWRIGHT_OF_TWO(Ints, sum_products, madd_epi16)
 // a + b, or what is nearest to it in sixteen bits.
-inline Shorts add_within(Shorts a, Shorts b) {
-  return reinterpret_cast<Shorts>(
-      GATEWRIGHT_SHORTS(adds_epi16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(b)));
-}
-
+GATEWRIGHT_OF_TWO(Shorts, add_within, adds_epi16)
+// The lesser, of numbers without a sign.
+GATEWRIGHT_OF_TWO(Shorts, lesser, min_epu16)
 // Lanes of a and b by turns, of the lower or the upper half of each 128 bits.
-inline Shorts interleave_low(Shorts a, Shorts b) {
-  return reinterpret_cast<Shorts>(
-      GATEWRIGHT_SHORTS(unpacklo_epi16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(b)));
-}
-inline Shorts interleave_high(Shorts a, Shorts b) {
-  return reinterpret_cast<Shorts>(
-      GATEWRIGHT_SHORTS(unpackhi_epi16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(b)));
-}
+GATEWRIGHT_OF_TWO(Shorts, interleave_low, unpacklo_epi16)
+GATEWRIGHT_OF_TWO(Shorts, interleave_high, unpackhi_epi16)
+#undef GATEWRIGHT_OF_TWO
+
+inline Shorts splat(std::int16_t value) { return static_cast<std::uint16_t>(value) - Shorts{}; }
 
 inline Shorts absolute(Shorts a) {
   return reinterpret_cast<Shorts>(GATEWRIGHT_SHORTS(abs_epi16)(reinterpret_cast<Wide>(a)));
@@ -117,12 +97,7 @@ constexpr float kCoefficientOne = 16383.0f;  // of a coefficient, which is at mo
 // Of a sample's magnitude: its products with eight gradients and activations are added in 32 bits.
 constexpr float kMagnitudeOne = 8191.0f;
 constexpr int kGradientBits = 15;
-constexpr float kMostGradient = 32767.0f;
-
-inline Shorts at_most_one(Shorts a) {
-  return reinterpret_cast<Shorts>(
-      GATEWRIGHT_SHORTS(min_epu16)(reinterpret_cast<Wide>(a), reinterpret_cast<Wide>(splat(kOne))));
-}
+constexpr float kMostGradient = (1 << kGradientBits) - 1;
 
 // Half of the lanes.
 inline Ints widened(Shorts x, int half) {
@@ -345,6 +320,11 @@ inline Floats products(const FixedRow& g, const FixedRow& x) {
   unroll<kShortVectors>([&](auto j) { sum += sum_products(g.v[j], x.v[j]); });
   return floats_of(sum) * (1.0f / kOne);
 }
+
+// The sums of neighbouring lanes.
+inline Ints sum_pairs(Shorts x) { return sum_products(x, splat(std::int16_t{1})); }
+#else
+inline Ints sum_pairs(Shorts x) { return ((as_ints(x) << 16) >> 16) + (as_ints(x) >> 16); }
 #endif
 
 }  // namespace

@@ -19,6 +19,7 @@ enum class Form : std::int32_t { softmax, light, walsh, covjac };
 constexpr std::size_t kBlock = 16;            // gates whose parameters lie side by side
 constexpr std::size_t kSamples = 64;          // samples of a tile
 constexpr std::size_t kMostCandidates = 128;  // of an operand: they live on the stack
+constexpr std::size_t kMostRows = 1 << 25;    // of a layer: words are counted in 32 bits
 constexpr std::size_t kGangs = 8;             // sums of gradients: as many threads share a batch
 
 constexpr std::size_t num_parameters(Form form) { return form == Form::softmax ? 16 : 4; }

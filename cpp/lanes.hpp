@@ -268,6 +268,14 @@ struct Unscaled {
   Scale below(float = 1) const { return {}; }
 };
 
+template <typename Row>
+constexpr int kParts = sizeof(Row::v) / sizeof(Row::v[0]);
+
+template <typename Row, typename Scalar>
+inline void add_times(Row& sum, Scalar weight, const Row& x) {
+  unroll<kParts<Row>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
+}
+
 // Adds rows up, each times a weight; `take` gives the sum in units of unit(), and begins anew.
 template <typename Row>
 class SumOf {
@@ -275,7 +283,7 @@ class SumOf {
   explicit SumOf(std::size_t) {}
   template <typename Scalar>
   void add(Scalar weight, const Row& x) {
-    unroll<sizeof(Row::v) / sizeof(Row::v[0])>([&](auto j) { sum_.v[j] += weight * x.v[j]; });
+    add_times(sum_, weight, x);
   }
   Row take() {
     const Row sum = sum_;

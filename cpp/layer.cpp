@@ -66,6 +66,10 @@ void move_inputs(Layer& layer, const std::vector<std::int32_t>& places) {
 }  // namespace
 
 Layer make_layer(const LayerShape& shape) {
+  if (std::max(shape.num_inputs, shape.num_gates) > kMostRows) {
+    throw std::invalid_argument("a layer has more than " + std::to_string(kMostRows) +
+                                " inputs or gates");
+  }
   Layer layer{};
   layer.form = shape.form;
   layer.is_hard = shape.is_hard;

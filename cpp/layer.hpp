@@ -71,7 +71,7 @@ struct Layer {
   }
 };
 
-// Throws std::invalid_argument where a gate reads what is no input.
+// Throws std::invalid_argument where a gate reads what is no input, or there are too many.
 Layer make_layer(const LayerShape& shape);
 
 // Lays the rows between two layers out in the order in which the upper one reads them, or, where it

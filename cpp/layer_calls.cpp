@@ -58,7 +58,14 @@ void store_tile(const std::uint32_t* tile, std::size_t num, std::size_t batch, s
   }
 }
 
+void check(std::size_t num_rows) {
+  if (num_rows <= kMostRows) return;
+  throw std::invalid_argument("a layer has " + std::to_string(num_rows) +
+                              " inputs or gates, more than " + std::to_string(kMostRows));
+}
+
 void check(std::size_t num_inputs, const std::int32_t* inputs, std::size_t count) {
+  check(num_inputs);
   for (std::size_t i = 0; i < count; ++i) {
     if (inputs[i] < 0 || static_cast<std::size_t>(inputs[i]) >= num_inputs) {
       throw std::invalid_argument("a gate reads input " + std::to_string(inputs[i]) + " of " +
@@ -98,6 +105,7 @@ void corners_of(const std::vector<float>& d, std::size_t num_gangs, std::size_t 
 
 // Where rows 0 to num - 1 begin, in words.
 std::vector<std::int32_t> row_places(std::size_t num) {
+  check(num);
   std::vector<std::int32_t> places(num);
   for (std::size_t i = 0; i < num; ++i) places[i] = static_cast<std::int32_t>(i * kSamples);
   return places;

@@ -3,8 +3,6 @@
 
 #pragma once
 
-#include <type_traits>
-
 #include "fixed.hpp"
 #include "kernels.hpp"
 #include "lanes.hpp"
@@ -41,9 +39,6 @@ template <typename Storage, typename Index>
 inline std::size_t place_of(Index row) {
   return static_cast<std::size_t>(row) * Storage::kWords;
 }
-
-template <typename Row>
-constexpr int kParts = sizeof(Row::v) / sizeof(Row::v[0]);
 
 // Of gate i; the coefficients are kBlock apart.
 template <typename Storage>
@@ -225,11 +220,6 @@ template <typename Scalar>
 inline bool is_zero(Scalar x) {
   const Scalar zero = 0;
   return std::memcmp(&x, &zero, sizeof x) == 0;
-}
-
-template <typename Row, typename Scalar>
-inline void add_times(Row& sum, Scalar weight, const Row& x) {
-  unroll<kParts<Row>>([&](auto j) { sum.v[j] += weight * x.v[j]; });
 }
 
 template <typename Storage>

@@ -106,6 +106,7 @@ struct Trainer::Implementation {
   }
 
   void forward(const Kernels& with, Tile& tile, Inputs& of, std::size_t count) {
+    const TileKernels& through = of_tile(with, count);
     std::fill_n(tile.sums.data(), tile.sums.size(), 0.0f);
     for (std::size_t l = 0; l < layers.size(); ++l) {
       const Layer& layer = layers[l];
@@ -119,8 +120,8 @@ struct Trainer::Implementation {
         with.mixtures_forward(layer.mixture_rows(), layer.weights.data(), layer.coefficients.data(),
                               in, tile.operands[l].data(), out, tile.sums.data());
       } else {
-        of_tile(with, count)
-            .gates_forward(layer.gate_rows(), layer.coefficients.data(), in, out, tile.sums.data());
+        through.gates_forward(layer.gate_rows(), layer.coefficients.data(), in, out,
+                              tile.sums.data());
       }
     }
   }

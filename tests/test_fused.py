@@ -101,9 +101,7 @@ def norm(arrays: list[np.ndarray]) -> float:
     return float(np.linalg.norm(np.concatenate([array.ravel() for array in arrays])))
 
 
-def close(
-    found: list[np.ndarray], expected: list[np.ndarray], temperature: float, floor: float = 1e-12
-) -> None:
+def close(found: list[np.ndarray], expected: list[np.ndarray], temperature: float) -> None:
     """Each array to 1e-5 of its norm, and a quarter of that of all: where a layer's gates are
     decided, nearly nothing is left of its gradient. At low temperatures exponents are larger, and
     so is their rounding.
@@ -113,22 +111,20 @@ def close(
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
         error = np.linalg.norm(one.astype(np.float64) - other)
-        assert error <= relative * (np.linalg.norm(other) + total / 4) + floor
+        assert error <= relative * (np.linalg.norm(other) + total / 4) + 1e-12
 
 
-def close_enough(found: list[np.ndarray], expected: list[np.ndarray], share: float = 0.04) -> None:
-    """All to such a share of their norm, where that is not tiny."""
+def close_enough(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """All to 4 % of their norm, which bfloat16 with its 8 bits keeps, where that is not tiny."""
     errors = [one - other for one, other in zip(found, expected, strict=True)]
-    assert norm(errors) <= share * norm(expected) + 2e-4
+    assert norm(errors) <= 0.04 * norm(expected) + 2e-4
 
 
 def agree(found: tuple[float, int, list[np.ndarray]], expected: Answer, temperature: float) -> None:
     loss, num_right, gradients = found
     assert loss == pytest.approx(expected.loss, rel=3e-6)
     assert expected.num_right[0] <= num_right <= expected.num_right[1]
-    # Of several samples gradients may cancel, down to what probabilities are rounded by.
-    floor = 1e-12 if len(expected.scores) == 1 else 1e-9
-    close(gradients, expected.gradients, temperature, floor)
+    close(gradients, expected.gradients, temperature)
 
 
 # Agreement
@@ -155,10 +151,8 @@ def test_sixteen_bits_lose_little(activations: str, case: Case) -> None:
     loss, _, gradients = step_of(case, activations=activations)
     # A number may be far off, and its loss then large.
     is_number = isinstance(case.network.head, Affine)
-    assert loss == pytest.approx(expected.loss, abs=5e-3, rel=1e-2 if is_number else None)
-    # At low temperatures gradients nearly cancel, of which bfloat16 has 8 bits.
-    share = 0.15 if activations == "bfloat16" and case.temperature < 0.5 else 0.04
-    close_enough(gradients, expected.gradients, share)
+    assert loss == pytest.approx(expected.loss, abs=5e-3, rel=5e-3 if is_number else None)
+    close_enough(gradients, expected.gradients)
 
 
 @pytest.mark.parametrize("mode", ["training", "soft", "straight_through"])
@@ -246,6 +240,22 @@ def test_many_tiles_and_rows_that_nothing_reads() -> None:
     for seed in range(6):
         case = random_case(seed, 9, [70, 10, 60], 2, 700, 0.7)
         agree(step_of(case), by_hand(case), case.temperature)
+
+
+def test_gradients_of_many_readers_are_added_without_loss() -> None:
+    """Rows that 30 gates of one kind read, so that their gradients have one sign."""
+    below = Gates(9, 4, key=(0,), init="gaussian")
+    above = Gates(4, 60, key=(1,), parametrisation="light")
+    parameters = jnp.asarray([[-3.0], [3.0], [3.0], [3.0]]) * jnp.ones((1, 60))  # OR
+    above = eqx.tree_at(lambda layer: layer.parameters, above, parameters)
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, 9)) < 0.5, np.zeros(64, np.float32)
+    case = Case(Network(below, above, head=Affine(0.0, 1.0)), x, y, 1.0, "training")
+    expected = by_hand(case)
+    for activations in sixteen_bits():
+        found = step_of(case, activations=activations)[2]
+        for one, other in zip(found, expected.gradients, strict=True):
+            assert norm([one - other]) <= 0.02 * norm([other])
 
 
 @pytest.mark.parametrize("mode", ["training", "straight_through"])
@@ -412,7 +422,7 @@ def test_threads_and_chunks_change_no_bit(seed: int, activations: str, batch: in
             assert [s.metrics.loss for s in found] == [expected.metrics.loss]
 
 
-@pytest.mark.parametrize("activations", ["float32", "auto"])
+@pytest.mark.parametrize("activations", ["float32", "bfloat16", "auto"])
 def test_a_run_that_is_cut_continues_bit_for_bit(activations: str, tmp_path: Path) -> None:
     case = random_case(8, 30, [50, 40], 4, 150, 1.0)
     options = {
@@ -556,6 +566,7 @@ def wired(first: list[int], second: int = 0) -> list[np.ndarray]:
         ({"forms": [1, 4]}, "form 4"),
         ({"forms": [1]}, "give one entry a layer, and one width more"),
         ({"widths": [5, 3]}, "give one entry a layer"),
+        ({"widths": [2**25 + 1, 3, 4]}, "a layer has more than 33554432 inputs or gates"),
         ({"num_classes": 3}, "the last layer's 4 gates do not make 3 equal groups"),
         ({"num_classes": 0}, "do not make 0 equal groups"),
         ({"threads": 0}, "threads is 0, not from 1 to 1024"),
@@ -681,6 +692,7 @@ def test_monk_1_is_learned_on_every_path() -> None:
 def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
     """A case as tests/cpp/test_trainer.cpp reads it."""
     captured: dict[str, Any] = {}
+    had = sixteen_bits()
 
     class Recorder:
         def Trainer(self, **arguments: Any) -> Any:
@@ -688,10 +700,10 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
             return self
 
         def has_float16(self) -> bool:
-            return bool(SIXTEEN_BITS["float16"])
+            return "float16" in had
 
         def has_fixed16(self) -> bool:
-            return bool(sixteen_bits("avx2"))
+            return "fixed16" in had
 
         def set(self, *arguments: Any) -> None:
             captured.setdefault("values", []).append(arguments[3])
@@ -734,7 +746,7 @@ def test_the_kernel_is_clean(machine: Machine, tmp_path: Path) -> None:
     program = machine.build("test_trainer", sources, tmp_path, "-O0", kernels="kernels")
     rng = np.random.default_rng(1)
     cases: list[tuple[str, str, Any]] = []
-    for seed in range(16):
+    for seed in range(20):
         hidden = rng.integers(2, 50, rng.integers(0, 4)).tolist() if seed % 5 else [60, 9, 50]
         num_inputs, batch = int(rng.choice([2, 5, 64, 65])), int(rng.choice([1, 65, 200, 600]))
         mode = str(rng.choice(["training", "soft", "straight_through"]))

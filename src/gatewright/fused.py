@@ -110,11 +110,11 @@ def storage_of(activations: str, network: Network | None = None) -> str:
 
 
 def _most_readers(network: Network) -> int:
-    """The most gates that read an output of a layer, or as much as that of shares of candidates."""
+    """The most gates that read an output of a layer; of candidates as cpp/layer.cpp has it."""
     most = 0
     for layer in network.layers[1:]:
         if isinstance(layer, LearnedGates):
-            most = max(most, 4 * layer.num_outputs // layer.num_inputs)
+            most = max(most, 4 * layer.num_outputs // layer.num_inputs + 1)
         else:
             most = max(most, int(np.bincount(_wiring(layer)).max()))
     return most
