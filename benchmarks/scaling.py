@@ -7,13 +7,13 @@ divided by n log2 n, which stays about the same where the time grows as that.
 from __future__ import annotations
 
 import math
-import resource
 import time
 from typing import Any
 
 import numpy as np
 
 from gatewright.circuit import Circuit
+from gatewright.memory import peak_rss
 from gatewright.passes import optimize
 from lib.recording import parser, write
 
@@ -58,7 +58,7 @@ def main() -> None:
             "gates_after": after.num_gates,
             "cpu_seconds": round(seconds, 3),
             "microseconds_per_n_log_n": round(1e6 * seconds / num_gates / math.log2(num_gates), 4),
-            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, 1),
+            "peak_rss_mb": round(peak_rss() / 1e6, 1),
         })  # fmt: skip
         print(rows[-1], flush=True)
     write(given.json, {"rows": rows})

@@ -9,7 +9,6 @@ columns in a process of its own, whose memory it tells.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import time
 import warnings
@@ -23,6 +22,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from threadpoolctl import threadpool_limits
 
 import gatewright as gw
+from gatewright.memory import peak_rss
 from gatewright.sklearn import LogicClassifier, LogicRegressor
 from lib.recording import parser, write
 from lib.tables import CLASSIFICATION, REGRESSION, load
@@ -128,7 +128,7 @@ def large() -> dict[str, Any]:
         "columns": COLUMNS,
         "wall_seconds": wall,
         "cpu_seconds": cpu,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "peak_rss_mb": peak_rss() / 1e6,
         "accuracy": found.score(x[LARGE:], y[LARGE:]),
         "boosting_accuracy": boosting.score(x[LARGE:], y[LARGE:]),
         "gates": found.model_.circuit.num_gates,

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from gatewright.memory import peak_rss
 from lib.recording import parser, write
 
 #: Width -> steps. The bar: under 700 MB at 64,000; the paper's widest network has 1,000,000.
@@ -50,9 +49,9 @@ def _train(width: int, steps: int) -> dict[str, float]:
 
     case = Case(width, LAYERS, BATCH, steps, steps)
     x, y = make_rows(2 * BATCH)
-    found = {"imports_mb": peak_mb()}
+    found = {"imports_mb": peak_rss() / 2**20}
     network = make_network(case)
-    found["network_mb"] = peak_mb()
+    found["network_mb"] = peak_rss() / 2**20
     ends: list[tuple[float, float]] = []
     fit(
         network, x, y, Adam(0.01), steps=2 * steps, chunk=steps, batch_size=BATCH,
@@ -60,17 +59,7 @@ def _train(width: int, steps: int) -> dict[str, float]:
         progress=lambda _: ends.append((time.process_time(), time.perf_counter())),
     )  # fmt: skip
     cpu, wall = (1e3 * (late - early) / steps for early, late in zip(*ends, strict=True))
-    return found | {"peak_mb": peak_mb(), "step_cpu_ms": cpu, "step_wall_ms": wall}
-
-
-def peak_mb() -> float:
-    """Peak resident set of this process, MB; on Linux not that of what started it."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+    return found | {"peak_mb": peak_rss() / 2**20, "step_cpu_ms": cpu, "step_wall_ms": wall}
 
 
 if __name__ == "__main__":

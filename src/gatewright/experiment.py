@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from gatewright.distributed import Team
 from gatewright.errors import InputError
 from gatewright.extraction import extract
 from gatewright.journal import Metrics
+from gatewright.memory import peak_rss
 from gatewright.network import Network
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
@@ -139,7 +138,7 @@ def run(
         kernel=kernel,
         cpu_seconds=round(last.cpu_seconds, 3),
         wall_seconds=round(last.wall_seconds, 3),
-        peak_rss_mb=round(_peak_rss() / 1e6, 1),
+        peak_rss_mb=round(peak_rss() / 1e6, 1),
         measure=recipe.measure,
     )
 
@@ -213,9 +212,3 @@ def _tuned(trials: Mapping[float, Recipe], record: Path, resume: bool, team: Tea
 
 def _swept(circuit: Circuit) -> int:
     return sweep(strash(circuit)).num_gates
-
-
-def _peak_rss() -> int:
-    """In bytes; the system counts in KiB, but macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
