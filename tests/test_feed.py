@@ -103,7 +103,8 @@ def test_epochs_and_seeds_shuffle_differently() -> None:
 
 
 def test_both_kernels_are_fed_the_same() -> None:
-    for feed in (feed_of(50, seed=4), image_feed(seed=4), image_feed(seed=4, augment=WARP)):
+    feeds = [feed_of(50, seed=4), image_feed(seed=4), image_feed(seed=4, augment=WARP)]
+    for feed in [*feeds, image_feed(seed=4, augment=WARP, augment_steps=5)]:
         words, labels = feed.batches(20, 3, 4)
         numbers, octets, targets = feed.indexed(20, 3, 4)
         rows = np.asarray(numbers).reshape(-1)
@@ -115,7 +116,7 @@ def test_both_kernels_are_fed_the_same() -> None:
     assert (len(octets), len(targets)) == (50, 50)
 
 
-@pytest.mark.parametrize("options", [{}, {"augment": WARP}])
+@pytest.mark.parametrize("options", [{}, {"augment": WARP}, {"augment": WARP, "augment_steps": 5}])
 def test_shares_are_the_batch_cut_in_pieces(options: dict[str, Any]) -> None:
     feed = image_feed(seed=4, **options)
     shares = [feed.share(12, 3, 4, slice(begin, begin + 4)) for begin in (0, 4, 8)]
@@ -140,6 +141,21 @@ def test_what_is_warped_depends_on_the_seed_and_the_number_alone() -> None:
     assert (first != second).any(), "the same image twice, warped otherwise"
     np.testing.assert_array_equal(feed.words(slice(3, 9)), ENCODER.pack(IMAGES[3:9]))
     np.testing.assert_array_equal(feed.by_input(), pack(ENCODER(IMAGES)))
+
+
+@pytest.mark.parametrize("at_once", [7, 4096])
+def test_images_are_warped_in_the_steps_asked_for(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    warped = image_feed(seed=5, augment=WARP).batches(20, 0, 6)[0].reshape(6, 20, -1)
+    plain = image_feed(seed=5).batches(20, 0, 6)[0].reshape(6, 20, -1)
+    monkeypatch.setattr("gatewright.feed.IMAGES_AT_ONCE", at_once)
+    for num in (0, 2, 6, 9):
+        feed = image_feed(seed=5, augment=WARP, augment_steps=num)
+        expected = np.concatenate([warped[:num], plain[num:]])
+        for step, count in ((0, 6), (1, 3), (4, 2)):
+            words = feed.batches(20, step, count)[0].reshape(count, 20, -1)
+            np.testing.assert_array_equal(words, expected[step : step + count])
 
 
 def test_warps_are_the_same_however_many_are_made_at_a_time(
@@ -174,6 +190,7 @@ X, Y = np.eye(6), np.arange(6) % 2
         ({"x": np.where(X, np.nan, 0)}, r"x\[0, 0\] is nan"),
         ({"y": Y + 1}, r"learns integer classes \[N\] from 0 to 1; y is .* from 1 to 2"),
         ({"augment": WARP}, "augment warps images, .*: give one"),
+        ({"augment_steps": -1}, "augment_steps is at least 0, or None for all, not -1"),
         (
             {"x": IMAGES, "y": LABELS, "encoder": ENCODER},
             "the encoder gives 144 bits, the network reads 6; make it with num_inputs",

@@ -183,6 +183,11 @@ def test_images_are_warped_where_a_warp_is_asked_for(rows):
     warps = Small(data_set=rows, rotate=5, flip=True, elastic_grid=3).augment
     assert (warps.rotate, warps.flip, warps.elastic_grid, warps.shift) == (5, True, 3, 0)
     assert Small(data_set=rows, flip=True).options()["augment"].flip
+    half = Small(data_set=rows, flip=True, steps=101, augmented=0.5)
+    assert half.options()["augment_steps"] == 51
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match="augmented is a share of the steps, 0 to 1, not"):
+            Small(data_set=rows, augmented=share).options()
 
 
 def test_the_kernels_options_are_passed_on(rows):

@@ -37,6 +37,7 @@ class Feed:
         packed: uint64[N, W], the rows as they are; of no rows where images are warped.
         targets: [N] or [N, m], floats in float32.
         images: what is warped and encoded anew each time, where augment is given.
+        augment_steps: steps in which it is warped; later it is taken as it is. None: all.
     """
 
     num_inputs: int
@@ -46,6 +47,7 @@ class Feed:
     images: npt.NDArray[Any] | None = None
     encoder: Encoder | None = None
     augment: Augment | None = None
+    augment_steps: int | None = None
 
     @staticmethod
     def make(
@@ -55,6 +57,7 @@ class Feed:
         *,
         encoder: Encoder | None = None,
         augment: Augment | None = None,
+        augment_steps: int | None = None,
         seed: int = 0,
     ) -> Feed:
         """The rows x, bits or what the encoder encodes, and targets y of a network.
@@ -62,6 +65,8 @@ class Feed:
         Raises:
             InputError: they do not fit the network, its head or each other.
         """
+        if augment_steps is not None and augment_steps < 0:
+            raise InputError(f"augment_steps is at least 0, or None for all, not {augment_steps}")
         samples, targets = np.asarray(x), np.asarray(y)
         k = network.num_inputs
         if encoder is None and samples.ndim and samples.shape[1:] != (k,):
@@ -87,7 +92,7 @@ class Feed:
             targets = targets.astype(np.float32)
         if augment is None:
             return Feed(k, packed, targets, seed)
-        return Feed(k, packed, targets, seed, samples, encoder, augment)
+        return Feed(k, packed, targets, seed, samples, encoder, augment, augment_steps)
 
     @property
     def num_rows(self) -> int:
@@ -121,7 +126,7 @@ class Feed:
         targets = self.targets[rows]
         if targets.ndim == 1 and targets.dtype.kind != "f":
             targets = targets.astype(np.int32)
-        return self._warped(rows, step * batch), targets
+        return self._warped(rows, step * batch, batch), targets
 
     def indexed(self, batch: int, step: int, count: int) -> tuple[Array, Array, Array]:
         """The same for a compiled step: rows of each step int32[count, batch], octets, targets.
@@ -135,7 +140,7 @@ class Feed:
             rows = self._order(batch, step, count).astype(np.int32)
             return jnp.asarray(rows.reshape(count, batch)), octets, targets
         rows = self._order(batch, step, count)
-        octets = jnp.asarray(_octets(self._warped(rows, step * batch), self.num_inputs))
+        octets = jnp.asarray(_octets(self._warped(rows, step * batch, batch), self.num_inputs))
         numbers = jnp.arange(count * batch, dtype=jnp.int32).reshape(count, batch)
         return numbers, octets, jnp.asarray(self.targets[rows])
 
@@ -148,7 +153,7 @@ class Feed:
         """
         rows = self._order(batch, step, count).reshape(count, batch)[:, part]
         first = [(step + i) * batch + part.start for i in range(count)]
-        words = [self._warped(one, at) for one, at in zip(rows, first, strict=True)]
+        words = [self._warped(one, at, batch) for one, at in zip(rows, first, strict=True)]
         octets = _octets(np.concatenate(words), self.num_inputs)
         return octets.reshape(*rows.shape, -1), self.targets[rows]
 
@@ -169,15 +174,22 @@ class Feed:
         begin = first - epochs.start * num
         return order[begin : begin + last - first]
 
-    def _warped(self, rows: npt.NDArray[np.int64], first: int) -> Words:
+    def _warped(self, rows: npt.NDArray[np.int64], first: int, batch: int) -> Words:
+        """These rows, of which the first is sample `first` of the run, as they are trained on."""
         if self.images is None:
             return self.packed[rows]
         assert self.encoder is not None and self.augment is not None
+        num_warped = len(rows)
+        if self.augment_steps is not None:
+            num_warped = min(max(self.augment_steps * batch - first, 0), num_warped)
         result = np.empty((len(rows), self.packed.shape[1]), np.uint64)
-        for begin in range(0, len(rows), IMAGES_AT_ONCE):
-            part = slice(begin, begin + IMAGES_AT_ONCE)
+        for begin in range(0, num_warped, IMAGES_AT_ONCE):
+            part = slice(begin, min(begin + IMAGES_AT_ONCE, num_warped))
             warped = self.augment(self.images, rows[part], seed=self.seed, first=first + begin)
             result[part] = self.encoder.pack(warped)
+        for begin in range(num_warped, len(rows), IMAGES_AT_ONCE):
+            part = slice(begin, begin + IMAGES_AT_ONCE)
+            result[part] = self.encoder.pack(self.images[rows[part]])
         return result
 
     @cached_property

@@ -72,6 +72,7 @@ def train(
     batch_size: int | None = None,
     encoder: Encoder | None = None,
     augment: Augment | None = None,
+    augment_steps: int | None = None,
     loss: Loss | None = None,
     temperature: Temperature = 1.0,
     mode: str = "training",
@@ -93,6 +94,7 @@ def train(
         optimizer: any optax transformation; `gatewright.Adam` also on the native kernel.
         batch_size: rows a step, reshuffled every epoch; None takes all rows every step.
         augment: warps every training image anew each time that it is used; needs an encoder.
+        augment_steps: steps, from the first on, in which it does; None: all.
         loss: function of (scores, y) -> mean loss; None is the head's own.
         temperature: of the gates' parametrisation, constant or a schedule.
         mode: how gates are evaluated in the loss: "training", "soft" or "straight_through".
@@ -112,7 +114,9 @@ def train(
     """
     if start is not None:
         network = start.network
-    feed = Feed.make(network, x, y, encoder=encoder, augment=augment, seed=seed)
+    feed = Feed.make(
+        network, x, y, encoder=encoder, augment=augment, augment_steps=augment_steps, seed=seed
+    )
     judged = feed if held_out is None else Feed.make(network, *held_out, encoder=encoder)
     if steps < 0 or (chunk is not None and chunk < 1):
         raise InputError(f"steps is at least 0 and chunk at least 1, not {steps} and {chunk}")

@@ -82,6 +82,8 @@ class Classification(Recipe):
         crop: greatest shift along each axis in whole pixels.
         flip: mirror half of the training images.
         gain: greatest relative change of all values of a training image.
+        augmented: share of the steps, from the first on, in which training images are changed so;
+            then they are as they are.
         held_out: training rows that are not trained on, for the metrics on the way; 0 trains on all
             rows and measures on them.
         batch_size: rows a step.
@@ -131,6 +133,7 @@ class Classification(Recipe):
     crop: int = 0
     flip: bool = False
     gain: float = 0.0
+    augmented: float = 1.0
     held_out: int = 5000
     batch_size: int = 100
     epochs: float = 40
@@ -187,6 +190,12 @@ class Classification(Recipe):
         """How training images are warped, if at all."""
         warps = Augment(**{field.name: getattr(self, field.name) for field in fields(Augment)})
         return None if warps == Augment(elastic_grid=self.elastic_grid) else warps
+
+    @property
+    def _augment_steps(self) -> int:
+        if not 0 <= self.augmented <= 1:
+            raise InputError(f"augmented is a share of the steps, 0 to 1, not {self.augmented}")
+        return math.ceil(self.augmented * self.num_steps)
 
     def trials(self) -> dict[float, Classification]:
         """The recipe of each tau's trial, see `tune_tau`; a tie goes to the first."""
@@ -280,6 +289,7 @@ class Classification(Recipe):
             "batch_size": self.batch_size,
             "encoder": self.encoder,
             "augment": self.augment,
+            "augment_steps": self._augment_steps,
             "held_out": None if held_out is None else (held_out.x, held_out.y),
             "temperature": schedules.geometric(
                 self.temperature, self.final_temperature, self.num_steps, share=self.anneal
