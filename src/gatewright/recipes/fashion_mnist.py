@@ -12,12 +12,12 @@ class Fashion8k(Classification):
     """One layer of 8,000 gates; the fields were chosen with 10,000 rows held out."""
 
     data_set: str = "fashion-mnist"
-    layers: str = "L8000:64"
+    layers: str = "L8000:32"
     init: str = "gaussian"
     thermometer: str = "quantile:7"
     learning_rate: float = 0.03
     batch_size: int = 100
-    epochs: float = 120
+    epochs: float = 60
     tau: float | None = 15.0
     crop: int = 1
     gain: float = 0.25
