@@ -12,16 +12,15 @@ class Fashion8k(Classification):
     """One layer of 8,000 gates; the fields were chosen with 10,000 rows held out."""
 
     data_set: str = "fashion-mnist"
-    layers: str = "L8000:32"
+    layers: str = "L8000:32@5"
     init: str = "gaussian"
     thermometer: str = "quantile:7"
     learning_rate: float = 0.03
     batch_size: int = 100
-    epochs: float = 60
+    epochs: float = 150
     tau: float | None = 15.0
     crop: int = 1
     gain: float = 0.25
-    augmented: float = 0.75
     weight_decay: float = 0.03
     final_temperature: float = 0.01
     anneal: float = 0.4
@@ -34,7 +33,6 @@ class Fashion(Fashion8k):
 
     layers: str = "L64000:32@5"
     tau: float | None = 30.0
-    augmented: float = 1.0
     batch_size: int = 256
     learning_rate: float = 0.05
     weight_decay: float = 0.02
