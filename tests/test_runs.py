@@ -13,6 +13,28 @@ from gatewright.recipes import RECIPES, recipe
 from random_circuits import large
 
 
+def test_a_run_from_before_a_field_resumes_where_that_changes_nothing(tmp_path):
+    chosen = recipe("mnist-8k")()
+    runs.save_recipe(tmp_path, chosen, resume=False)
+    path = tmp_path / "recipe.json"
+    content = json.loads(path.read_text())
+    assert content["weight_decay"] == 0.0
+    assert content["crop"] == 0
+    path.write_text(json.dumps({k: v for k, v in content.items() if k != "crop"}))
+    with pytest.raises(InputError, match="this run has crop 0, not 1"):
+        runs.save_recipe(tmp_path, replace(chosen, crop=1), resume=True)
+    runs.save_recipe(tmp_path, chosen, resume=True)
+    assert json.loads(path.read_text()) == content
+    # a recipe's own value is no such default: runs without the field had it otherwise
+    fashion = recipe("fashion-8k")()
+    assert fashion.crop == 1
+    runs.save_recipe(tmp_path, fashion, resume=False)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in content.items() if k != "crop"}))
+    with pytest.raises(InputError, match="this run has crop 0, not 1"):
+        runs.save_recipe(tmp_path, fashion, resume=True)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_comes_back_from_its_folder(name, tmp_path):
     chosen = replace(recipe(name)(), seed=7, learning_rate=0.125)

@@ -16,6 +16,8 @@ from gatewright.recipes import RECIPES, Recipe, recipe
 def save_recipe(folder: Path, chosen: Recipe, resume: bool) -> None:
     """Write recipe.json; when resuming, check that it is the same recipe instead.
 
+    A field that the run does not know is newer than it, and has the value that changes nothing.
+
     Raises:
         InputError: the folder holds a run of another recipe, naming the first field that differs.
     """
@@ -24,12 +26,19 @@ def save_recipe(folder: Path, chosen: Recipe, resume: bool) -> None:
     if resume and path.exists():
         found = _read_json(path)
         for field, value in content.items():
-            if field not in chosen.CHANGEABLE and found.get(field) != value:
+            its = found[field] if field in found else _first_default(chosen, field)
+            if field not in chosen.CHANGEABLE and its != value:
                 raise InputError(
-                    f"{path}: this run has {field} {found.get(field)!r}, not {value!r}; "
+                    f"{path}: this run has {field} {its!r}, not {value!r}; "
                     "resume with the options it began with, or choose another folder"
                 )
     storage.write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _first_default(chosen: Recipe, field: str) -> Any:
+    """Of the class that brought the field in, whatever those below it say."""
+    classes = reversed(type(chosen).__mro__)
+    return next((vars(each)[field] for each in classes if field in vars(each)), None)
 
 
 def name_of(chosen: Recipe) -> str:
