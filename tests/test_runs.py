@@ -33,6 +33,7 @@ def test_a_run_from_before_a_field_resumes_where_that_changes_nothing(tmp_path):
     path.write_text(json.dumps({k: v for k, v in content.items() if k != "crop"}))
     with pytest.raises(InputError, match="this run has crop 0, not 1"):
         runs.save_recipe(tmp_path, fashion, resume=True)
+    assert runs.load_recipe(tmp_path) == replace(fashion, crop=0)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,29 +16,30 @@ from gatewright.recipes import RECIPES, Recipe, recipe
 def save_recipe(folder: Path, chosen: Recipe, resume: bool) -> None:
     """Write recipe.json; when resuming, check that it is the same recipe instead.
 
-    A field that the run does not know is newer than it, and has the value that changes nothing.
-
     Raises:
         InputError: the folder holds a run of another recipe, naming the first field that differs.
     """
     path = folder / "recipe.json"
     content = {"recipe": name_of(chosen), **asdict(chosen)}
     if resume and path.exists():
-        found = _read_json(path)
+        found = _completed(_read_json(path), type(chosen))
         for field, value in content.items():
-            its = found[field] if field in found else _first_default(chosen, field)
-            if field not in chosen.CHANGEABLE and its != value:
+            if field not in chosen.CHANGEABLE and found.get(field) != value:
                 raise InputError(
-                    f"{path}: this run has {field} {its!r}, not {value!r}; "
+                    f"{path}: this run has {field} {found.get(field)!r}, not {value!r}; "
                     "resume with the options it began with, or choose another folder"
                 )
     storage.write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _first_default(chosen: Recipe, field: str) -> Any:
-    """Of the class that brought the field in, whatever those below it say."""
-    classes = reversed(type(chosen).__mro__)
-    return next((vars(each)[field] for each in classes if field in vars(each)), None)
+def _completed(content: dict[str, Any], of: type[Recipe]) -> dict[str, Any]:
+    """With the fields that are newer than the run, as it was without them.
+
+    That is their value in the class that brought them in, whatever the recipes below it say.
+    """
+    classes = [vars(each) for each in reversed(of.__mro__)]
+    names = [field.name for field in fields(of)]
+    return {name: next(at[name] for at in classes if name in at) for name in names} | content
 
 
 def name_of(chosen: Recipe) -> str:
@@ -52,7 +53,8 @@ def load_recipe(folder: Path) -> Recipe:
     """The recipe that a run folder was made with."""
     content = _read_json(folder / "recipe.json")
     try:
-        return recipe(content.pop("recipe"))(**content)
+        of = recipe(content.pop("recipe"))
+        return of(**_completed(content, of))
     except (KeyError, TypeError) as error:
         path = folder / "recipe.json"
         raise InputError(f"{path}: not a recipe of this version ({error})") from error
