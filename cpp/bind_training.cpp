@@ -68,7 +68,7 @@ Quantity quantity_of(int number) {
 void make(Trainer* self, const std::vector<int>& forms, const std::vector<int>& is_hard,
           const std::vector<int>& is_wired_hard, const std::vector<std::size_t>& widths,
           const std::vector<std::size_t>& candidates, const std::vector<Wiring>& wirings,
-          std::size_t num_classes, int storage, std::size_t threads) {
+          std::size_t num_groups, int storage, std::size_t threads) {
   const std::size_t num = forms.size();
   if (is_hard.size() != num || is_wired_hard.size() != num || widths.size() != num + 1 ||
       candidates.size() != num || wirings.size() != num) {
@@ -82,7 +82,7 @@ void make(Trainer* self, const std::vector<int>& forms, const std::vector<int>& 
                       std::span(wirings[l].data(), wirings[l].shape(0))});
   }
   if (storage < 0 || storage > 3) refuse("storage " + std::to_string(storage));
-  new (self) Trainer(shapes, num_classes, static_cast<gatewright::Storage>(storage), threads);
+  new (self) Trainer(shapes, num_groups, static_cast<gatewright::Storage>(storage), threads);
 }
 
 void set(Trainer& self, std::size_t layer, bool is_wires, int quantity, const Matrix& values) {
@@ -108,25 +108,27 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
               const std::optional<Matrix>& targets, const Vector& learning_rates,
               const Vector& temperatures, std::uint64_t first_step, float tau, float smoothing,
               float b1, float b2, float epsilon, float weight_decay,
-              const std::optional<Vector>& weights) {
+              const std::optional<Matrix>& readout) {
   check_rows(self, rows);
   const std::size_t steps = learning_rates.shape(0);
   if (steps == 0 || temperatures.shape(0) != steps || rows.shape(0) % steps != 0 ||
       rows.shape(0) == 0 || labels.shape(0) != rows.shape(0)) {
     refuse("give a learning rate and a temperature a step, and as many rows and labels a step");
   }
-  const auto classes = static_cast<std::int32_t>(self.num_classes());
+  const std::size_t groups = self.num_groups();
+  if (readout && (readout->shape(0) == 0 || readout->shape(1) != groups + 1)) {
+    refuse("a readout has a row a score, of weights of " + std::to_string(groups) +
+           " groups and a constant");
+  }
+  const std::size_t scores = readout ? readout->shape(0) : groups;
   const std::span all(labels.data(), labels.shape(0));
-  if (std::ranges::any_of(all, [=](std::int32_t y) { return y < 0 || y >= classes; })) {
-    refuse("a label is not from 0 to " + std::to_string(classes - 1));
+  const auto is_label = [=](std::int32_t y) { return y >= 0 && y < static_cast<int>(scores); };
+  if (!std::ranges::all_of(all, is_label)) {
+    refuse("a label is not from 0 to " + std::to_string(scores - 1));
   }
-  if (weights && (weights->shape(0) != self.num_classes() || !targets)) {
-    refuse("a number has targets, and a weight for each of " + std::to_string(self.num_classes()) +
-           " groups");
-  }
-  const std::size_t columns = weights ? 1 : self.num_classes();
-  if (targets && (targets->shape(0) != rows.shape(0) || targets->shape(1) != columns)) {
-    refuse("give targets [" + std::to_string(rows.shape(0)) + ", " + std::to_string(columns) +
+  if (readout && scores == 1 && !targets) refuse("a number has targets");
+  if (targets && (targets->shape(0) != rows.shape(0) || targets->shape(1) != scores)) {
+    refuse("give targets [" + std::to_string(rows.shape(0)) + ", " + std::to_string(scores) +
            "], or none");
   }
   std::vector<gatewright::StepSettings> settings;
@@ -138,7 +140,7 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
   {
     nb::gil_scoped_release release;
     self.run({rows.shape(0) / steps, tau, smoothing, b1, b2, epsilon, weight_decay, first_step,
-              weights ? std::span(weights->data(), weights->shape(0)) : std::span<const float>()},
+              readout ? std::span(readout->data(), readout->size()) : std::span<const float>()},
              settings, rows.data(), rows.shape(1), labels.data(),
              targets ? targets->data() : nullptr, losses.data(), num_right.data());
   }
@@ -148,7 +150,7 @@ nb::tuple run(Trainer& self, const Rows& rows, const Labels& labels,
 nb::ndarray<float, nb::numpy> sums(Trainer& self, const Rows& rows, float temperature,
                                    bool is_hard) {
   check_rows(self, rows);
-  auto values = result<float>({rows.shape(0), self.num_classes()});
+  auto values = result<float>({rows.shape(0), self.num_groups()});
   {
     nb::gil_scoped_release release;
     self.sums(rows.data(), rows.shape(1), rows.shape(0), temperature, is_hard, values.data());
@@ -167,11 +169,11 @@ void bind_training(nb::module_& module) {
              "Whether this machine can train with arithmetic in half precision.");
   nb::class_<Trainer>(module, "Trainer")
       .def("__init__", &make, "forms"_a, "is_hard"_a, "is_wired_hard"_a, "widths"_a, "candidates"_a,
-           "wirings"_a, "num_classes"_a, "storage"_a, "threads"_a)
+           "wirings"_a, "num_groups"_a, "storage"_a, "threads"_a)
       .def("set", &set, "layer"_a, "is_wires"_a, "quantity"_a, "values"_a.noconvert())
       .def("get", &get, "layer"_a, "is_wires"_a, "quantity"_a)
       .def("run", &run, "rows"_a.noconvert(), "labels"_a.noconvert(), "targets"_a.none(),
            "learning_rates"_a.noconvert(), "temperatures"_a.noconvert(), "first_step"_a, "tau"_a,
-           "smoothing"_a, "b1"_a, "b2"_a, "epsilon"_a, "weight_decay"_a, "weights"_a.none())
+           "smoothing"_a, "b1"_a, "b2"_a, "epsilon"_a, "weight_decay"_a, "readout"_a.none())
       .def("sums", &sums, "rows"_a.noconvert(), "temperature"_a, "is_hard"_a);
 }

@@ -1,4 +1,4 @@
-// The losses of group sums over one tile. Part of kernels.cpp.
+// Scores of group sums over one tile, and their losses. Part of kernels.cpp.
 
 #pragma once
 
@@ -8,10 +8,37 @@
 namespace gatewright {
 namespace {
 
+void read_out(const Readout& readout, const float* sums, float* scores) {
+  const std::size_t num = readout.num_groups;
+  const float* weights = readout.weights.data();
+  for (std::size_t s = 0; s < readout.num_scores(); ++s, weights += num + 1) {
+    for (int j = 0; j < kVectors; ++j) {
+      Floats score = splat(weights[num]);
+      for (std::size_t g = 0; g < num; ++g) {
+        score += weights[g] * load(sums + g * kSamples + j * kLanes);
+      }
+      store(scores + s * kSamples + j * kLanes, score);
+    }
+  }
+}
+
+void read_out_backward(const Readout& readout, const float* scores, float* sums) {
+  const std::size_t num = readout.num_groups;
+  for (std::size_t g = 0; g < num; ++g) {
+    for (int j = 0; j < kVectors; ++j) {
+      Floats sum{};
+      for (std::size_t s = 0; s < readout.num_scores(); ++s) {
+        sum += readout.weights[s * (num + 1) + g] * load(scores + s * kSamples + j * kLanes);
+      }
+      store(sums + g * kSamples + j * kLanes, sum);
+    }
+  }
+}
+
 // Where a sample is decided, its winner's probability is 1 less nearly nothing. So what the others
 // have is summed by itself: the difference from 1 and the logarithm are then as exact as the rest.
 Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, const float* targets,
-                    std::size_t num_samples, float* sums) {
+                    std::size_t num_samples, float* scores) {
   Votes votes{0, 0};
   const std::size_t num = loss.num_classes;
   const float by_tau = 1 / loss.tau;
@@ -21,7 +48,7 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, const 
     std::memcpy(&label, labels + j * kLanes, sizeof label);
     for (int lane = 0; lane < kLanes; ++lane) sample[lane] = j * kLanes + lane;
     const Ints counts = sample < splat(static_cast<std::int32_t>(num_samples));
-    const auto place = [&](std::size_t c) { return sums + c * kSamples + j * kLanes; };
+    const auto place = [&](std::size_t c) { return scores + c * kSamples + j * kLanes; };
     const auto is_number = [](Ints x, std::size_t c) {
       return x == splat(static_cast<std::int32_t>(c));
     };
@@ -32,12 +59,12 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, const 
     Floats highest = load(place(0));
     Ints winner{};
     for (std::size_t c = 1; c < num; ++c) {
-      const Floats sum = load(place(c));
-      winner = sum > highest ? splat(static_cast<std::int32_t>(c)) : winner;
-      highest = max(sum, highest);
+      const Floats score = load(place(c));
+      winner = score > highest ? splat(static_cast<std::int32_t>(c)) : winner;
+      highest = max(score, highest);
     }
-    // Exponentials of the scores relative to the highest, summed but for the winner's, which is 1,
-    // and but for the label's. They take the places of the sums.
+    // Exponentials of the scores over tau, relative to the highest, summed but for the winner's,
+    // which is 1, and but for the label's. They take the places of the scores.
     Floats but_winner{}, but_label{};
     Floats cross{};  // of the target and the relative scores
     for (std::size_t c = 0; c < num; ++c) {
@@ -66,21 +93,16 @@ Votes cross_entropy(const CrossEntropy& loss, const std::int32_t* labels, const 
   return votes;
 }
 
-Votes squared_error(const SquaredError& loss, const float* targets, std::size_t num_samples,
-                    float* sums) {
+Votes squared_error(float tau, const float* targets, std::size_t num_samples, float* score) {
   Votes votes{0, 0};
-  const float by_tau = 1 / loss.tau;
+  const float by_tau = 1 / tau;
   for (int j = 0; j < kVectors; ++j) {
     Ints sample;
     for (int lane = 0; lane < kLanes; ++lane) sample[lane] = j * kLanes + lane;
     const Ints counts = sample < splat(static_cast<std::int32_t>(num_samples));
-    const auto place = [&](std::size_t g) { return sums + g * kSamples + j * kLanes; };
-    Floats number{};
-    for (std::size_t g = 0; g < loss.num_groups; ++g) number += loss.weights[g] * load(place(g));
-    const Floats off = select(counts, number * by_tau - load(targets + j * kLanes), Floats{});
-    for (std::size_t g = 0; g < loss.num_groups; ++g) {
-      store(place(g), 2 * loss.weights[g] * off);
-    }
+    float* place = score + j * kLanes;
+    const Floats off = select(counts, load(place) * by_tau - load(targets + j * kLanes), Floats{});
+    store(place, 2 * off);
     for (int lane = 0; lane < kLanes; ++lane) votes.loss += off[lane] * off[lane];
   }
   return votes;

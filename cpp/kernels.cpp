@@ -77,6 +77,8 @@ constexpr Kernels kernels_of(const char* name) {
           mixtures_backward<Storage>,
           kIsExact<Storage> ? nullptr : bit_mixtures_forward<Storage>,
           kIsExact<Storage> ? nullptr : bit_mixtures_backward<Storage>,
+          read_out,
+          read_out_backward,
           cross_entropy,
           squared_error,
           any_coefficients<Storage>,

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace gatewright {
 
@@ -95,19 +96,23 @@ struct BitTile {
 
 struct Votes {
   float loss;     // summed over the tile's samples
-  int num_right;  // samples whose highest sum, the first such, is their class's
+  int num_right;  // samples whose highest score, the first such, is their class's
+};
+
+// Scores of the groups' sums: weights [num_scores][num_groups + 1], the last of a row a constant.
+// Without weights each sum is a score.
+struct Readout {
+  std::size_t num_groups;
+  std::span<const float> weights{};
+
+  std::size_t num_scores() const {
+    return weights.empty() ? num_groups : weights.size() / (num_groups + 1);
+  }
 };
 
 struct CrossEntropy {
   std::size_t num_classes;
   float tau, smoothing;
-};
-
-// Of a number that is the groups' sums, each times its weight, over tau.
-struct SquaredError {
-  std::size_t num_groups;
-  float tau;
-  const float* weights;
 };
 
 // Of a tile of at most num_samples; more than those are not looked at.
@@ -119,10 +124,10 @@ struct TileKernels {
   Scale (*import)(const float* samples, std::size_t num_rows, std::uint32_t* rows);
 
   // Layers of fixed wiring forward: to rows, or, where out is null, added to the sums of their
-  // classes.
+  // groups.
   void (*gates_forward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
                         std::uint32_t* out, float* sums);
-  // g: rows of gradients, of the outputs or, in the last layer, of the classes. d_in null:
+  // g: rows of gradients, of the outputs or, in the last layer, of the groups. d_in null:
   // gradients of the inputs are not wanted. d_coefficients: [n][4], added to or written. Takes the
   // scale of g and gives that of d_in.
   Scale (*gates_backward)(const GateRows&, const void* coefficients, const std::uint32_t* in,
@@ -159,14 +164,17 @@ struct Kernels {
                                 std::size_t num_tiles, std::size_t first, std::size_t last,
                                 float* d_weights, float* d_coefficients, bool adds);
 
-  // sums become their gradients times tau: a sample's probabilities less its targets. Not divided
+  // [num_scores][kSamples] of [num_groups][kSamples], and gradients the way back.
+  void (*read_out)(const Readout&, const float* sums, float* scores);
+  void (*read_out_backward)(const Readout&, const float* scores, float* sums);
+
+  // Scores become their gradients times tau: a sample's probabilities less its targets. Not divided
   // by the batch either, so that half precision holds them well; Adam::gradient_scale does it.
   // Targets are [classes][kSamples] probabilities, or null: then a sample's is all its label's.
   Votes (*cross_entropy)(const CrossEntropy&, const std::int32_t* labels, const float* targets,
-                         std::size_t num_samples, float* sums);
-  // The same for a number: targets [kSamples], votes without samples decided right.
-  Votes (*squared_error)(const SquaredError&, const float* targets, std::size_t num_samples,
-                         float* sums);
+                         std::size_t num_samples, float* scores);
+  // The same for a number, the one score over tau: targets [kSamples], none of which decides.
+  Votes (*squared_error)(float tau, const float* targets, std::size_t num_samples, float* score);
 
   // Blocks first..last: the coefficients of parameters; is_swapped[n]: all ones where a gate's
   // operands are exchanged, else 0.

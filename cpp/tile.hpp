@@ -14,16 +14,17 @@ struct Tile {
   std::vector<Buffer<std::uint32_t>> activations;  // the inputs, then each layer's outputs
   std::vector<Buffer<std::uint32_t>> operands;     // of layers with learned wiring
   Buffer<std::uint32_t> gradients[2];
-  Buffer<float> sums;     // of the classes' votes
-  Buffer<float> targets;  // what they should be, where that is not all one class
+  Buffer<float> sums;     // of the groups
+  Buffer<float> scores;   // made of them, where they are not the scores themselves
+  Buffer<float> targets;  // what the scores should mean, where that is not all one class
 };
 
 // A tile's inputs, and what of it is kept until its group has been through the layers: rows of the
-// classes' gradients and, where the first layer reads bits, of its operands and of its outputs'
-// gradients, where these are not the classes'.
+// groups' gradients and, where the first layer reads bits, of its operands and of its outputs'
+// gradients, where these are not the groups'.
 struct Inputs {
   Buffer<std::uint64_t> bits;
-  Buffer<std::uint32_t> d_classes, operands, gradients;
+  Buffer<std::uint32_t> d_groups, operands, gradients;
 };
 
 // Transposes 64 x 64 bits: bit j of word i becomes bit i of word j (Hacker's Delight 7-3).

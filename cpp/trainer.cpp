@@ -26,18 +26,18 @@ constexpr std::size_t kMostThreads = 1024;
 struct Trainer::Implementation {
   const Kernels& kernel;
   const Kernels& scorer;  // of rows as long, in which 0 and 1 are exact, and so hard sums
-  std::size_t num_classes;
+  std::size_t num_groups;
   std::vector<Layer> layers;
   Team team;
   std::vector<Tile> tiles;     // one a thread
   std::vector<Inputs> inputs;  // one a thread, or, where the first layer reads bits, a tile
   std::size_t num_gangs = 0;
 
-  Implementation(std::span<const LayerShape> shapes, std::size_t classes, Storage storage,
+  Implementation(std::span<const LayerShape> shapes, std::size_t groups, Storage storage,
                  std::size_t num_threads)
       : kernel(kernels(storage)),
         scorer(kernels(storage == Storage::fixed16 ? Storage::bfloat16 : storage)),
-        num_classes(classes),
+        num_groups(groups),
         team(num_threads) {
     for (const LayerShape& shape : shapes) layers.push_back(make_layer(shape));
     for (std::size_t l = 1; l < layers.size(); ++l) connect(layers[l - 1], layers[l]);
@@ -45,7 +45,7 @@ struct Trainer::Implementation {
       if (layer.is_learned()) layer.readers = Readers(layer.num_inputs, layer.candidates);
     }
     Layer& last = layers.back();
-    const std::size_t group = last.num_gates / num_classes;
+    const std::size_t group = last.num_gates / num_groups;
     for (const std::int32_t gate : last.order) {
       last.outputs.push_back(static_cast<std::int32_t>(static_cast<std::size_t>(gate) / group));
     }
@@ -58,8 +58,7 @@ struct Trainer::Implementation {
         tile.operands.emplace_back(
             layer.is_learned() && !reads_bits(tile.operands.size()) ? rows_of_operands(layer) : 0);
       }
-      tile.sums = Buffer<float>(num_classes * kSamples);
-      tile.targets = Buffer<float>(num_classes * kSamples);
+      tile.sums = Buffer<float>(num_groups * kSamples);
     }
     make_inputs(num_threads);
   }
@@ -73,7 +72,7 @@ struct Trainer::Implementation {
     while (inputs.size() < num) {
       Inputs& made = inputs.emplace_back();
       made.bits = Buffer<std::uint64_t>((layers[0].num_inputs + 63) / 64 * 64);
-      made.d_classes = Buffer<std::uint32_t>((num_classes + 1) * kernel.row_words);
+      made.d_groups = Buffer<std::uint32_t>((num_groups + 1) * kernel.row_words);
       if (!reads_bits(0)) continue;
       made.operands = Buffer<std::uint32_t>(rows_of_operands(layers[0]));
       if (layers.size() == 1) continue;
@@ -130,8 +129,8 @@ struct Trainer::Implementation {
   // left to it.
   Scale backward(Tile& tile, Inputs& of, std::size_t count, std::size_t gang, bool adds) {
     const TileKernels& through = of_tile(kernel, count);
-    Scale scale = through.import(tile.sums.data(), num_classes, of.d_classes.data());
-    const std::uint32_t* g = of.d_classes.data();
+    Scale scale = through.import(tile.sums.data(), num_groups, of.d_groups.data());
+    const std::uint32_t* g = of.d_groups.data();
     for (std::size_t l = layers.size(); l-- > 0 && !reads_bits(l);) {
       Layer& layer = layers[l];
       auto& below = l == 1 && reads_bits(0) ? of.gradients : tile.gradients[l % 2];
@@ -231,7 +230,7 @@ struct Trainer::Implementation {
   std::size_t gangs_of(std::size_t l) const { return reads_bits(l) ? 1 : num_gangs; }
 };
 
-Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, Storage storage,
+Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_groups, Storage storage,
                  std::size_t num_threads) {
   if (layers.empty()) throw std::invalid_argument("a network has at least one layer");
   if (num_threads < 1 || num_threads > kMostThreads) {
@@ -258,19 +257,19 @@ Trainer::Trainer(std::span<const LayerShape> layers, std::size_t num_classes, St
                                   std::to_string(layers[l - 1].num_gates));
     }
   }
-  if (num_classes < 1 || layers.back().num_gates % num_classes) {
+  if (num_groups < 1 || layers.back().num_gates % num_groups) {
     throw std::invalid_argument("the last layer's " + std::to_string(layers.back().num_gates) +
-                                " gates do not make " + std::to_string(num_classes) +
+                                " gates do not make " + std::to_string(num_groups) +
                                 " equal groups");
   }
-  implementation_ = std::make_unique<Implementation>(layers, num_classes, storage, num_threads);
+  implementation_ = std::make_unique<Implementation>(layers, num_groups, storage, num_threads);
 }
 
 Trainer::~Trainer() = default;
 Trainer::Trainer(Trainer&&) noexcept = default;
 
 std::size_t Trainer::num_inputs() const { return implementation_->layers[0].num_inputs; }
-std::size_t Trainer::num_classes() const { return implementation_->num_classes; }
+std::size_t Trainer::num_groups() const { return implementation_->num_groups; }
 std::size_t Trainer::num_layers() const { return implementation_->layers.size(); }
 
 std::pair<std::size_t, std::size_t> Trainer::shape(std::size_t layer, Part part) const {
@@ -314,10 +313,14 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   if (steps.empty()) return;
   self.begin_training(run.batch);
   const std::size_t num_tiles = (run.batch + kSamples - 1) / kSamples;
-  const CrossEntropy of_classes{self.num_classes, run.tau, run.smoothing};
-  const SquaredError of_number{self.num_classes, run.tau, run.weights.data()};
-  const bool is_number = !run.weights.empty();
-  const std::size_t num_targets = targets == nullptr ? 0 : is_number ? 1 : self.num_classes;
+  const Readout readout{self.num_groups, run.readout};
+  const CrossEntropy of_classes{readout.num_scores(), run.tau, run.smoothing};
+  const bool is_number = !run.readout.empty() && readout.num_scores() == 1;
+  const std::size_t num_targets = targets == nullptr ? 0 : readout.num_scores();
+  for (Tile& tile : self.tiles) {
+    tile.targets = Buffer<float>(num_targets * kSamples);
+    tile.scores = Buffer<float>(run.readout.empty() ? 0 : readout.num_scores() * kSamples);
+  }
   std::vector<Votes> votes(steps.size() * num_tiles);
   // Tiles are brought forward and backward in groups, more than one only where bits are read.
   const std::size_t at_once = self.reads_bits(0) ? std::min(num_tiles, kTilesAtOnce) : num_tiles;
@@ -329,7 +332,7 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
   std::vector<BitTile> kept;
   for (std::size_t t = 0; self.reads_bits(0) && t < at_once; ++t) {
     const Inputs& of = self.inputs[t];
-    const auto& g = self.layers.size() == 1 ? of.d_classes : of.gradients;
+    const auto& g = self.layers.size() == 1 ? of.d_groups : of.gradients;
     kept.push_back({of.bits.data(), of.operands.data(), g.data(), {}});
   }
 
@@ -352,10 +355,13 @@ void Trainer::run(const RunSettings& run, std::span<const StepSettings> steps,
         Inputs& of = self.inputs[self.reads_bits(0) ? t - begin : member];
         self.load_inputs(self.kernel, tile, of, rows + first * words, words, count);
         self.forward(self.kernel, tile, of, count);
+        const bool is_read_out = !run.readout.empty();
+        float* scores = is_read_out ? tile.scores.data() : tile.sums.data();
+        if (is_read_out) self.kernel.read_out(readout, tile.sums.data(), scores);
         votes[step * num_tiles + t] =
-            is_number
-                ? self.kernel.squared_error(of_number, target, count, tile.sums.data())
-                : self.kernel.cross_entropy(of_classes, label, target, count, tile.sums.data());
+            is_number ? self.kernel.squared_error(run.tau, target, count, scores)
+                      : self.kernel.cross_entropy(of_classes, label, target, count, scores);
+        if (is_read_out) self.kernel.read_out_backward(readout, scores, tile.sums.data());
         const Scale scale = self.backward(tile, of, count, gang, t != gang);
         if (self.reads_bits(0)) kept[t - begin].scale = scale;
       }
@@ -442,8 +448,8 @@ void Trainer::sums(const std::uint64_t* rows, std::size_t words, std::size_t num
       self.load_inputs(self.scorer, tile, of, rows + t * kSamples * words, words, count);
       self.forward(self.scorer, tile, of, count);
       for (std::size_t i = 0; i < count; ++i) {
-        for (std::size_t c = 0; c < self.num_classes; ++c) {
-          to[(t * kSamples + i) * self.num_classes + c] = tile.sums[c * kSamples + i];
+        for (std::size_t c = 0; c < self.num_groups; ++c) {
+          to[(t * kSamples + i) * self.num_groups + c] = tile.sums[c * kSamples + i];
         }
       }
     }

@@ -38,8 +38,8 @@ struct RunSettings {
   float tau, smoothing;
   float b1, b2, epsilon, weight_decay;
   std::uint64_t first_step;  // number of steps of Adam taken before
-  // Of each group in the number that is learned; none: groups are classes.
-  std::span<const float> weights{};
+  // The readout's weights: of classes, or, where it has one score, of a number that is learned.
+  std::span<const float> readout{};
 };
 
 // Which of a layer's parameters: gates [p][n], wires [2 K][n].
@@ -49,13 +49,13 @@ enum class Quantity { values, mean, square };
 
 class Trainer {
  public:
-  Trainer(std::span<const LayerShape> layers, std::size_t num_classes, Storage storage,
+  Trainer(std::span<const LayerShape> layers, std::size_t num_groups, Storage storage,
           std::size_t num_threads);
   ~Trainer();
   Trainer(Trainer&&) noexcept;
 
   std::size_t num_inputs() const;
-  std::size_t num_classes() const;
+  std::size_t num_groups() const;
   std::size_t num_layers() const;
   // Rows and columns of a layer's parameters; no rows where it has no such part.
   std::pair<std::size_t, std::size_t> shape(std::size_t layer, Part part) const;
@@ -65,13 +65,13 @@ class Trainer {
 
   // Takes steps.size() steps. rows: [steps * batch][words], bit i of a row is input i; labels as
   // many. targets: null, or the probability [steps * batch][classes] of each class, which takes the
-  // label's place in the loss; or numbers [steps * batch] where groups have weights. losses and
+  // label's place in the loss; or numbers [steps * batch] where these are learned. losses and
   // num_right: a step's mean loss and samples decided right, before its update.
   void run(const RunSettings& run, std::span<const StepSettings> steps, const std::uint64_t* rows,
            std::size_t words, const std::int32_t* labels, const float* targets, float* losses,
            std::int32_t* num_right);
 
-  // Group sums [num_rows][num_classes] of the soft network, or of the hard one.
+  // Group sums [num_rows][num_groups] of the soft network, or of the hard one.
   void sums(const std::uint64_t* rows, std::size_t words, std::size_t num_rows, float temperature,
             bool is_hard, float* to);
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gatewright import wiring
 from gatewright.affine import Affine
+from gatewright.codes import halves
 from gatewright.errors import InputError
 from gatewright.fused import FORMS
 from gatewright.heads import GroupSum
@@ -89,6 +90,13 @@ def random_case(
         number = Affine(*sorted(own.normal(0, 2, 2)), spread=own.uniform(0.5, 2), groups=classes)
         y = own.normal(0, 2, batch).astype(np.float32)
         return Case(Network(*layers, head=number), x, y, temperature, mode)
+    if own.random() < 0.4:  # more classes than groups, or fewer
+        more = int(own.integers(2, 2**classes)) if classes < 4 else int(own.integers(2, 12))
+        more = min(more, 2 ** (classes - 1))
+        head = GroupSum(more, head.tau, label_smoothing=head.label_smoothing, divisions=classes)
+        y = own.integers(0, more, batch).astype(np.int32)
+        if own.random() < 0.3:
+            y = own.dirichlet(np.full(more, 0.5), batch).astype(np.float32)
     return Case(Network(*layers, head=head), x, y, temperature, mode)
 
 
@@ -167,15 +175,17 @@ def of_head(case: Case, x: Floats) -> tuple[float, tuple[int, int], Floats, Floa
     if isinstance(head, Affine):
         return of_number(head, case.y, x)
     assert isinstance(head, GroupSum)
-    size = len(x) // head.num_classes
-    tau = np.sqrt(size) if head.tau == "auto" else head.tau
-    sums = x.reshape(head.num_classes, size, -1).sum(axis=1)
+    size = len(x) // head.num_groups
+    tau = float(head.tau_of(size))
+    code = halves(head.num_classes, head.divisions).T if head.divisions else np.eye(len(x) // size)
+    votes = np.repeat(code, size, axis=1).astype(np.float64)  # of a one; a zero's are 1 less
+    sums = votes @ x + (votes < 0).sum(axis=1)[:, None]
     p = softmax(sums / tau)
     batch, smoothing = len(case.y), head.label_smoothing
     share = np.eye(head.num_classes)[case.y] if case.y.ndim == 1 else case.y.astype(np.float64)
     target = (1 - smoothing) * share.T + smoothing / head.num_classes
     loss = -(target * np.log(p)).sum() / batch
-    g = np.repeat((p - target) / tau / batch, size, axis=0)
+    g = votes.T @ ((p - target) / tau / batch)
     return float(loss), count_right(sums, case), (sums / tau).T, g
 
 

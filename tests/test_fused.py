@@ -547,7 +547,7 @@ GOOD = {
     "forms": [1, 0], "is_hard": [False, False], "is_wired_hard": [False, False],
     "widths": [5, 3, 4], "candidates": [0, 2],
     "wirings": [np.zeros(6, np.int32), np.zeros(16, np.int32)],
-    "num_classes": 2, "storage": 0, "threads": 1,
+    "num_groups": 2, "storage": 0, "threads": 1,
 }  # fmt: skip
 
 
@@ -567,8 +567,8 @@ def wired(first: list[int], second: int = 0) -> list[np.ndarray]:
         ({"forms": [1]}, "give one entry a layer, and one width more"),
         ({"widths": [5, 3]}, "give one entry a layer"),
         ({"widths": [2**25 + 1, 3, 4]}, "a layer has more than 33554432 inputs or gates"),
-        ({"num_classes": 3}, "the last layer's 4 gates do not make 3 equal groups"),
-        ({"num_classes": 0}, "do not make 0 equal groups"),
+        ({"num_groups": 3}, "the last layer's 4 gates do not make 3 equal groups"),
+        ({"num_groups": 0}, "do not make 0 equal groups"),
         ({"threads": 0}, "threads is 0, not from 1 to 1024"),
         ({"threads": 1 << 40}, "not from 1 to 1024"),
         (
@@ -595,9 +595,10 @@ RUN = {
     "rows": np.zeros((6, 1), np.uint64), "labels": np.zeros(6, np.int32), "targets": None,
     "learning_rates": np.ones(2, np.float32), "temperatures": np.ones(2, np.float32),
     "first_step": 0, "tau": 1.0, "smoothing": 0.0, "b1": 0.9, "b2": 0.999, "epsilon": 1e-8,
-    "weight_decay": 0.0, "weights": None,
+    "weight_decay": 0.0, "readout": None,
 }  # fmt: skip
-ONES = np.ones(2, np.float32)
+NUMBER = np.ones((1, 3), np.float32)
+CLASSES = np.ones((4, 3), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -613,9 +614,12 @@ ONES = np.ones(2, np.float32)
         ({"temperatures": np.ones(3, np.float32)}, "a learning rate and a temperature a step"),
         ({"labels": np.full(6, 2, np.int32)}, "a label is not from 0 to 1"),
         ({"labels": np.full(6, -1, np.int32)}, "a label is not from 0 to 1"),
-        ({"weights": ONES}, "a number has targets, and a weight for each of 2 groups"),
-        ({"weights": ONES, "targets": np.zeros((6, 2), np.float32)}, r"give targets \[6, 1\]"),
-        ({"weights": ONES[:1], "targets": np.zeros((6, 1), np.float32)}, "a weight for each of 2"),
+        ({"readout": NUMBER}, "a number has targets"),
+        ({"readout": NUMBER, "targets": np.zeros((6, 2), np.float32)}, r"give targets \[6, 1\]"),
+        ({"readout": NUMBER[:, :2]}, "a row a score, of weights of 2 groups and a constant"),
+        ({"readout": NUMBER[:0]}, "a row a score"),
+        ({"readout": CLASSES, "labels": np.full(6, 4, np.int32)}, "a label is not from 0 to 3"),
+        ({"readout": CLASSES, "targets": np.zeros((6, 2), np.float32)}, r"give targets \[6, 4\]"),
     ],
     ids=lambda x: None,
 )
@@ -730,7 +734,8 @@ def as_text(case: Case, activations: str, threads: int, steps: int) -> str:
     y = case.y[: batch * steps]
     labels, reals = head.kernel_targets(y)
     targets = [] if reals is None else reals.ravel().tolist()
-    weights = [] if head.weights is None else head.weights.tolist()
+    readout = head.readout_of(case.network.layers[-1].num_outputs // head.num_groups)
+    weights = [] if readout is None else readout.ravel().tolist()
     rows += [
         words.ravel().tolist(),
         labels.tolist(),

@@ -10,6 +10,7 @@ import pytest
 
 from gatewright.affine import Affine
 from gatewright.circuit import all_inputs, unpack
+from gatewright.codes import halves
 from gatewright.errors import InputError
 from gatewright.heads import Bits, GroupSum, Head
 
@@ -51,6 +52,46 @@ def test_group_sum_in_gates_is_its_decision_ties_included(num_classes, size):
 def test_group_sum_takes_the_root_of_the_groups_size_as_tau():
     scores = GroupSum(2).scores(jnp.ones((18, 1)))
     np.testing.assert_allclose(scores, [[3.0, 3.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "divisions", "size"),
+    [(2, 1, 5), (2, 3, 1), (3, 2, 4), (3, 5, 1), (4, 3, 3), (10, 6, 3), (10, 20, 7), (7, 9, 8)],
+)
+def test_divided_votes_in_gates_are_the_decision_ties_included(num_classes, divisions, size):
+    """A group's ones are votes for one half of the classes, its zeros for the other."""
+    head = GroupSum(num_classes, tau=3.0, divisions=divisions)
+    rows = votes_of(divisions, size)
+    votes = np.zeros((len(rows), num_classes), int)
+    groups = np.split(rows, divisions, axis=1)
+    for side, group in zip(halves(num_classes, divisions), groups, strict=True):
+        ones = group.sum(axis=1)[:, None]
+        votes += np.where(side > 0, ones, size - ones)
+    winner = votes.argmax(axis=1)
+    assert ((votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1).any() or num_classes == 2
+
+    num_outputs = divisions * size
+    scores = head.scores(jnp.asarray(rows.T, dtype=jnp.float32))
+    np.testing.assert_allclose(scores, votes / 3.0, rtol=1e-6)
+    counts = rows.reshape(len(rows), divisions, size).sum(axis=2).astype(np.float32)
+    np.testing.assert_allclose(head.scores_of(counts, size), votes / 3.0, rtol=1e-6)
+    expected = head.target_bits(winner)
+    np.testing.assert_array_equal(head.decide(scores, num_outputs), expected)
+    np.testing.assert_array_equal(head.circuit(num_outputs)(rows), expected)
+    found = head.counting_circuit(num_outputs)(rows)
+    names = head.counting_circuit(num_outputs).output_names
+    for c in range(num_classes):
+        bits = [i for i, name in enumerate(names) if name.startswith(f"count{c}_")]
+        np.testing.assert_array_equal(found[:, bits] @ (1 << np.arange(len(bits))), votes[:, c])
+
+
+@pytest.mark.parametrize("divisions", [0, 4, 20])
+def test_the_rule_for_tau_has_random_votes_differ_as_much_whatever_they_are_for(divisions):
+    head = GroupSum(10, divisions=divisions)
+    x = np.random.default_rng(0).random((40 * head.num_groups, 4000)) < 0.5
+    scores = np.asarray(head.scores(jnp.asarray(x, dtype=jnp.float32)))
+    apart = [scores[:, a] - scores[:, b] for a in range(10) for b in range(a)]
+    assert np.var(apart, axis=1).mean() == pytest.approx(0.5, rel=0.05)
 
 
 def test_group_sums_loss_is_the_cross_entropy():
@@ -187,6 +228,11 @@ def test_a_group_sum_that_cannot_be_is_refused():
         GroupSum(2, label_smoothing=1)
     with pytest.raises(InputError, match="multiple of 3 outputs, the last layer has 4"):
         GroupSum(3).check(4)
+    with pytest.raises(InputError, match=r"divisions=6\) needs a multiple of 6 outputs"):
+        GroupSum(3, divisions=6).check(9)
+    for divisions in (-1, 1, 3):
+        with pytest.raises(InputError, match=f"10 classes apart, not {divisions}; 20 are"):
+            GroupSum(10, divisions=divisions)
     with pytest.raises(InputError, match="multiple of 3"):
         GroupSum(3).circuit(4)
 

@@ -84,7 +84,7 @@ class Trainer:
         widths: list[int],
         candidates: list[int],
         wirings: list[npt.NDArray[np.int32]],
-        num_classes: int,
+        num_groups: int,
         storage: int,
         threads: int,
     ) -> None: ...
@@ -106,7 +106,7 @@ class Trainer:
         b2: float,
         epsilon: float,
         weight_decay: float,
-        weights: npt.NDArray[np.float32] | None,
+        readout: npt.NDArray[np.float32] | None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]: ...
     def sums(
         self, rows: npt.NDArray[np.uint64], temperature: float, is_hard: bool

@@ -94,7 +94,12 @@ class Affine(Sums):
         in_spreads = ((y - self.low) / self.spread).astype(np.float32)
         return np.zeros(len(y), np.int32), in_spreads[:, None]
 
-    def scores_of(self, scaled: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def readout_of(self, group_size: int) -> npt.NDArray[np.float32]:
+        del group_size
+        return np.append(self.weights, np.float32(0))[None, :]
+
+    def scores_of(self, sums: npt.NDArray[np.float32], group_size: int) -> npt.NDArray[np.float32]:
+        scaled = sums / np.float32(self.tau_of(group_size))
         return (self.low + self.spread * (scaled @ self.weights)[:, None]).astype(np.float32)
 
     def step_merit(self, loss: float, share_right: float) -> float:

@@ -2,7 +2,7 @@
 
 This is no exact pass: the result is another function, trained on the training rows and judged on
 rows held out. Most gates of a classifier's circuit count votes, 4.5 a vote, so a gate that halves
-the votes saves four times what it costs. Both votes that a new gate reads are of its class, learned
+the votes saves four times what it costs. Both votes that a new gate reads are of its group, learned
 among a few candidates; the layers below go on from what they have learned.
 """
 
@@ -129,17 +129,17 @@ def _point(recipe: Classification, network: Network, keep: float, folder: Path |
 def fold_votes(
     network: Network, keep: float, *, key: Sequence[int], candidates: int = CANDIDATES
 ) -> Network:
-    """The network with a layer behind it that leaves a share of each class's votes; untrained.
+    """The network with a layer behind it that leaves a share of each group's votes; untrained.
 
     tau shrinks by the square root of the share.
 
     Args:
-        keep: share of the votes, above 0 and at most 1; a class keeps one at least.
+        keep: share of the votes, above 0 and at most 1; a group keeps one at least.
         key: integers, seed of the new layer.
-        candidates: of each operand, votes of the same class.
+        candidates: of each operand, votes of the same group.
 
     Raises:
-        InputError: the network does not vote, a class has one vote, or there is no such share.
+        InputError: the network does not vote, a group has one vote, or there is no such share.
     """
     head = network.head
     if not isinstance(head, GroupSum):
@@ -147,13 +147,13 @@ def fold_votes(
     if not 0 < keep <= 1:
         raise InputError(f"keep is a share of the votes, above 0 and at most 1, not {keep}")
     last = network.layers[-1]
-    group = last.num_outputs // head.num_classes
+    group = last.num_outputs // head.num_groups
     if group < 2:
-        raise InputError("a class has one vote: there are no two to fold into one")
+        raise InputError("a group has one vote: there are no two to fold into one")
     size = max(1, round(keep * group))
     layers = [
         LearnedGates(group, size, candidates, key=(*key, c), init="gaussian")
-        for c in range(head.num_classes)
+        for c in range(head.num_groups)
     ]
     tau = head.tau if isinstance(head.tau, str) else head.tau * math.sqrt(size / group)
     return Network(*network.layers, beside(layers), head=head.with_tau(tau))

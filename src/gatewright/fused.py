@@ -160,7 +160,7 @@ class Fused:
                 layer.num_candidates if isinstance(layer, LearnedGates) else 0 for layer in layers
             ],
             wirings=[_wiring(layer) for layer in layers],
-            num_classes=_head(network).num_groups,
+            num_groups=_head(network).num_groups,
             storage=STORAGES.index(storage_of(activations, network)),
             threads=num_threads(threads),
         )
@@ -203,13 +203,13 @@ class Fused:
             b2=adam.b2,
             epsilon=adam.epsilon,
             weight_decay=adam.weight_decay,
-            weights=head.weights,
+            readout=head.readout_of(_group_size(self._network)),
         )
 
     def scores(self, words: Words, temperature: float, *, is_hard: bool = False) -> Floats:
         """Scores [N, s] of the soft network, or hard, on packed rows uint64[N, W]."""
         sums = self._trainer.sums(rows=words, temperature=temperature, is_hard=is_hard)
-        return _head(self._network).scores_of(sums / np.float32(_tau(self._network)))
+        return _head(self._network).scores_of(sums, _group_size(self._network))
 
     def network(self) -> Network:
         """The network as it is now."""
@@ -278,5 +278,8 @@ def _head(network: Network) -> Sums:
 
 
 def _tau(network: Network) -> float:
-    head = _head(network)
-    return float(head.tau_of(network.layers[-1].num_outputs // head.num_groups))
+    return float(_head(network).tau_of(_group_size(network)))
+
+
+def _group_size(network: Network) -> int:
+    return network.layers[-1].num_outputs // _head(network).num_groups

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -16,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from gatewright.arith import argmax, popcount
-from gatewright.circuit import Builder, Circuit
+from gatewright.arith import Number, argmax, popcount, weighted_sum
+from gatewright.circuit import FALSE, TRUE, Builder, Circuit
+from gatewright.codes import halves
 from gatewright.errors import InputError
 
 
@@ -114,7 +116,6 @@ class Sums(Head):
 
     Attributes:
         num_groups: in which the outputs fall.
-        weights: float32[num_groups] of the groups in one number; None where each is a class.
         smoothing: of the targets of classes.
     """
 
@@ -122,8 +123,12 @@ class Sums(Head):
     def num_groups(self) -> int:
         raise NotImplementedError
 
-    @property
-    def weights(self) -> npt.NDArray[np.float32] | None:
+    def readout_of(self, group_size: int) -> npt.NDArray[np.float32] | None:
+        """float32[s, num_groups + 1]: what each sum adds to each score, and last a constant.
+
+        None where each sum is a score.
+        """
+        del group_size
         return None
 
     @property
@@ -131,7 +136,7 @@ class Sums(Head):
         return 0.0
 
     def tau_of(self, group_size: int) -> float | Array:
-        """What the groups' sums are divided by to be scores, or a number in its unit."""
+        """What is divided by it to be scores, or a number in its unit: sums, once read out."""
         raise NotImplementedError
 
     def kernel_targets(
@@ -139,12 +144,12 @@ class Sums(Head):
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32] | None]:
         """Targets as the kernel takes them: classes [N], and reals [N, c] in their place, if any.
 
-        c is the number of groups, or 1 where these have weights.
+        c is the number of classes, or 1 of a number.
         """
         raise NotImplementedError
 
-    def scores_of(self, scaled: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Sums over tau [N, num_groups] -> scores [N, s]."""
+    def scores_of(self, sums: npt.NDArray[np.float32], group_size: int) -> npt.NDArray[np.float32]:
+        """Sums [N, num_groups] of groups of this size -> scores [N, s]."""
         raise NotImplementedError
 
     def step_merit(self, loss: float, share_right: float) -> float:
@@ -155,6 +160,10 @@ class Sums(Head):
 class GroupSum(Sums):
     """Votes: outputs fall in equal groups, a class each; its score is its group's sum over tau.
 
+    With `divisions` a group is not a class's but divides the classes into halves: its ones are
+    votes for all classes of the one half, its zeros for those of the other (`codes.halves`). So
+    each output serves every class. Its circuit has the groups' counts to add besides.
+
     Targets are class numbers [batch], or the probability of each class [batch, num_classes], say
     what a better network gives (Hinton et al. 2015, 1503.02531): the right class is then the
     likeliest. The loss is the cross-entropy of the scores. The decision is the class with the
@@ -162,21 +171,28 @@ class GroupSum(Sums):
     first (Petersen et al. 2022, section 3.2).
 
     Attributes:
-        tau: temperature of the scores: a number; "auto", the square root of the group's size; or
-            "learned", trained with the gates from there on. The decision does not depend on it.
+        tau: temperature of the scores: a number; "auto", the square root of the group's size, with
+            divisions as much more as two classes' scores then differ more by chance; or "learned",
+            trained with the gates from there on. The decision does not depend on it.
         label_smoothing: s in the loss, the cross-entropy with targets (1 - s) y + s / C for C
             classes, y as probabilities (Szegedy et al. 2015, section 7).
-        log_tau: float32[], trainable, where tau is learned: log(tau / sqrt(group's size)); else
-            None.
+        divisions: groups, each of which divides the classes; 0: a group a class.
+        log_tau: float32[], trainable, where tau is learned: log(tau / auto); else None.
     """
 
     num_classes: int = eqx.field(static=True)
     tau: Tau = eqx.field(static=True)
     label_smoothing: float = eqx.field(static=True)
+    divisions: int = eqx.field(static=True)
     log_tau: Array | None
 
     def __init__(
-        self, num_classes: int, tau: Tau = "auto", *, label_smoothing: float = 0.0
+        self,
+        num_classes: int,
+        tau: Tau = "auto",
+        *,
+        label_smoothing: float = 0.0,
+        divisions: int = 0,
     ) -> None:
         if num_classes < 2:
             raise InputError(f"GroupSum tells at least 2 classes apart, not {num_classes}")
@@ -188,22 +204,31 @@ class GroupSum(Sums):
             raise InputError(
                 f"GroupSum's label_smoothing is from 0 to below 1, not {label_smoothing}"
             )
+        if divisions < 0 or (divisions and not _tells_apart(num_classes, divisions)):
+            raise InputError(
+                f"GroupSum's divisions are 0, or enough to tell {num_classes} classes apart, not "
+                f"{divisions}; {2 * num_classes} are"
+            )
         self.num_classes = num_classes
         self.tau = tau
         self.label_smoothing = label_smoothing
+        self.divisions = divisions
         self.log_tau = jnp.zeros((), dtype=jnp.float32) if tau == "learned" else None
 
     def with_tau(self, tau: Tau) -> GroupSum:
         """The same with another tau; what was learned stays."""
-        head = GroupSum(self.num_classes, tau, label_smoothing=self.label_smoothing)
+        head = GroupSum(
+            self.num_classes, tau, label_smoothing=self.label_smoothing, divisions=self.divisions
+        )
         object.__setattr__(head, "log_tau", self.log_tau)
         return head
 
     def check(self, num_outputs: int) -> None:
-        if num_outputs % self.num_classes:
+        if num_outputs % self.num_groups:
+            divided = f", divisions={self.divisions}" if self.divisions else ""
             raise InputError(
-                f"GroupSum({self.num_classes}) needs a multiple of {self.num_classes} outputs, "
-                f"the last layer has {num_outputs}"
+                f"GroupSum({self.num_classes}{divided}) needs a multiple of {self.num_groups} "
+                f"outputs, the last layer has {num_outputs}"
             )
 
     def check_targets(self, y: npt.NDArray[Any], num_outputs: int) -> None:
@@ -231,7 +256,14 @@ class GroupSum(Sums):
 
     @property
     def num_groups(self) -> int:
-        return self.num_classes
+        return self.divisions or self.num_classes
+
+    def readout_of(self, group_size: int) -> npt.NDArray[np.float32] | None:
+        if not self.divisions:
+            return None
+        code = halves(self.num_classes, self.divisions).T
+        against = (code < 0).sum(axis=1, keepdims=True)  # groups whose zeros are its votes
+        return np.hstack([code, group_size * against]).astype(np.float32)
 
     @property
     def smoothing(self) -> float:
@@ -243,8 +275,10 @@ class GroupSum(Sums):
         shares = None if y.ndim == 1 else y.astype(np.float32, copy=False)
         return classes_of(y).astype(np.int32), shares
 
-    def scores_of(self, scaled: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return scaled
+    def scores_of(self, sums: npt.NDArray[np.float32], group_size: int) -> npt.NDArray[np.float32]:
+        readout = self.readout_of(group_size)
+        votes = sums if readout is None else sums @ readout[:, :-1].T + readout[:, -1]
+        return votes / np.float32(self.tau_of(group_size))
 
     def step_merit(self, loss: float, share_right: float) -> float:
         del loss
@@ -253,15 +287,29 @@ class GroupSum(Sums):
     def tau_of(self, group_size: int) -> float | Array:
         """The temperature of the scores for groups of this many outputs."""
         if self.tau == "auto":
-            return math.sqrt(group_size)
+            return self._auto_tau(group_size)
         if self.log_tau is not None:
-            return jnp.exp(self.log_tau) * math.sqrt(group_size)
+            return jnp.exp(self.log_tau) * self._auto_tau(group_size)
         assert not isinstance(self.tau, str)
         return self.tau
 
+    def _auto_tau(self, group_size: int) -> float:
+        """With random votes the difference of two classes' scores has a variance of 1/2."""
+        if not self.divisions:
+            return math.sqrt(group_size)
+        code = halves(self.num_classes, self.divisions).astype(np.float64)
+        pairs = self.num_classes * (self.num_classes - 1) / 2
+        apart = ((len(code) - code.T @ code) / 2).sum() / 2 / pairs  # groups, of a mean pair
+        return math.sqrt(2 * apart * group_size)
+
     def scores(self, x: Array) -> Array:
-        groups = x.reshape(self.num_classes, -1, x.shape[1])
-        return groups.sum(axis=1).T / self.tau_of(groups.shape[1])
+        groups = x.reshape(self.num_groups, -1, x.shape[1])
+        size = groups.shape[1]
+        votes = groups.sum(axis=1)
+        if (readout := self.readout_of(size)) is not None:
+            exact = jax.lax.Precision.HIGHEST
+            votes = jnp.matmul(readout[:, :-1], votes, precision=exact) + readout[:, -1:]
+        return votes.T / self.tau_of(size)
 
     def loss(self, scores: Array, y: Array) -> Array:
         log_probability = jax.nn.log_softmax(scores, axis=1)
@@ -295,33 +343,70 @@ class GroupSum(Sums):
 
     def circuit(self, num_outputs: int) -> Circuit:
         self.check(num_outputs)
-        return _vote(self.num_classes, num_outputs // self.num_classes)
+        return _vote(self.num_classes, self.divisions, num_outputs // self.num_groups)
 
     def counting_circuit(self, num_outputs: int) -> Circuit:
         """The votes of each class as gates: a binary number each, least significant bit first."""
         self.check(num_outputs)
-        return _counts(self.num_classes, num_outputs // self.num_classes)
+        return _counts(self.num_classes, self.divisions, num_outputs // self.num_groups)
+
+
+def _tells_apart(num_classes: int, divisions: int) -> bool:
+    """Whether no two classes are on the same side of all divisions."""
+    return len(np.unique(halves(num_classes, divisions), axis=1).T) == num_classes
+
+
+def _votes(builder: Builder, num_classes: int, divisions: int, size: int) -> list[Number]:
+    """The votes of each class, where the builder's inputs are groups of this size."""
+    counts = [
+        popcount(builder, builder.inputs[at : at + size])
+        for at in range(0, len(builder.inputs), size)
+    ]
+    if not divisions:
+        return counts
+    return [_sum_of_sides(builder, counts, code, size) for code in halves(num_classes, divisions).T]
+
+
+def _sum_of_sides(
+    builder: Builder, counts: Sequence[Number], code: npt.NDArray[np.int8], size: int
+) -> Number:
+    """The sum of each count where code has 1, and of size less the count where it has -1.
+
+    A number of w bits inverted is 2^w - 1 less it; what that is too much goes into one constant.
+    All is modulo a power of two, above the sum, so the constant may be negative.
+    """
+    width = (len(counts) * size).bit_length()
+    columns: list[list[int]] = [[] for _ in range(width)]
+    constant = 0
+    for count, side in zip(counts, code, strict=True):
+        for column, literal in zip(columns, count, strict=False):
+            column.append(literal ^ int(side < 0))
+        if side < 0:
+            constant += size + 1 - (1 << len(count))
+    for weight, column in enumerate(columns):
+        column.append(TRUE if constant >> weight & 1 else FALSE)
+    return weighted_sum(builder, columns)[:width]
 
 
 @functools.lru_cache(maxsize=8)
-def _counts(num_classes: int, size: int) -> Circuit:
-    """The number of ones in each group: num_classes * size inputs in groups."""
-    builder = Builder([f"x{i}" for i in range(num_classes * size)], "counts")
-    for c in range(num_classes):
-        group = builder.inputs[c * size : (c + 1) * size]
-        for i, literal in enumerate(popcount(builder, group)):
+def _counts(num_classes: int, divisions: int, size: int) -> Circuit:
+    """The votes of each class: inputs in groups of this size."""
+    builder = _groups(num_classes, divisions, size, "counts")
+    for c, count in enumerate(_votes(builder, num_classes, divisions, size)):
+        for i, literal in enumerate(count):
             builder.output(f"count{c}_{i}", literal)
     return builder.build()
 
 
 @functools.lru_cache(maxsize=8)
-def _vote(num_classes: int, size: int) -> Circuit:
-    """The index of the group with most ones: num_classes * size inputs in groups."""
-    builder = Builder([f"x{i}" for i in range(num_classes * size)], "group_sum")
-    sums = [
-        popcount(builder, builder.inputs[c * size : (c + 1) * size]) for c in range(num_classes)
-    ]
-    index = argmax(builder, sums)
+def _vote(num_classes: int, divisions: int, size: int) -> Circuit:
+    """The index of the class with most votes: inputs in groups of this size."""
+    builder = _groups(num_classes, divisions, size, "group_sum")
+    index = argmax(builder, _votes(builder, num_classes, divisions, size))
     for i, literal in enumerate(index):
         builder.output(f"y{i}" if len(index) > 1 else "y", literal)
     return builder.build()
+
+
+def _groups(num_classes: int, divisions: int, size: int, name: str) -> Builder:
+    return Builder([f"x{i}" for i in range((divisions or num_classes) * size)], name)

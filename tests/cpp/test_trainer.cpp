@@ -88,11 +88,11 @@ void check_trails(std::size_t num_rows, std::size_t num_gates, const std::int32_
 }
 
 void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
-  std::size_t num_classes, threads, batch, steps, words;
+  std::size_t num_groups, threads, batch, steps, words;
   std::int32_t storage;
   RunSettings run{};
   float temperature;
-  in >> num_classes >> storage >> threads >> batch >> steps >> words >> temperature >> run.tau >>
+  in >> num_groups >> storage >> threads >> batch >> steps >> words >> temperature >> run.tau >>
       run.smoothing;
   run.batch = batch;
   run.b2 = 0.999f;
@@ -118,12 +118,12 @@ void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
   std::size_t num_targets;  // probabilities of classes, or none
   in >> num_targets;
   const auto targets = read<float>(in, num_targets);
-  std::size_t num_weights;  // of groups in a number, or none
+  std::size_t num_weights;  // of the readout, or none
   in >> num_weights;
   const auto weights = read<float>(in, num_weights);
-  run.weights = weights;
+  run.readout = weights;
   try {
-    Trainer trainer(shapes, num_classes, static_cast<Storage>(storage), threads);
+    Trainer trainer(shapes, num_groups, static_cast<Storage>(storage), threads);
     for (std::size_t l = 0; l < num_layers; ++l) {
       trainer.set(l, Part::gates, Quantity::values, parameters[2 * l].data());
       trainer.set(l, Part::wires, Quantity::values, parameters[2 * l + 1].data());
@@ -131,7 +131,7 @@ void train(std::istream& in, std::ostream& out, std::size_t num_layers) {
         check_trails(shapes[l].num_inputs, shapes[l].num_gates, wirings[l].data());
       }
     }
-    std::vector<float> losses(steps), sums(steps * batch * num_classes);
+    std::vector<float> losses(steps), sums(steps * batch * num_groups);
     std::vector<std::int32_t> num_right(steps);
     const std::vector<StepSettings> settings(steps, {0.0f, temperature});
     trainer.run(run, settings, rows.data(), words, labels.data(),

@@ -52,15 +52,17 @@ class VoteFacts:
     """The votes of a group sum on the judged rows.
 
     Attributes:
-        size: votes a class.
+        size: votes a group.
+        group: what a group is: "class" or "division".
         tau: temperature of the scores.
         confidence: mean probability of the likeliest class, of the soft network.
-        constant: float[C], share of each class's hard votes that are the same on all rows.
-        distinct: float[C], share of each class's hard votes that are left where equal ones count
+        constant: float[G], share of each group's hard votes that are the same on all rows.
+        distinct: float[G], share of each group's hard votes that are left where equal ones count
             once.
     """
 
     size: int
+    group: str
     tau: float
     confidence: float
     constant: npt.NDArray[np.float64]
@@ -204,11 +206,12 @@ def _votes(head: Any, votes: Flags, confidence: float) -> VoteFacts | None:
     """Hard votes bool[n, N]."""
     if not isinstance(head, GroupSum):
         return None
-    groups = np.packbits(votes, axis=1).reshape(head.num_classes, -1, -(-votes.shape[1] // 8))
-    is_constant = (votes == votes[:, :1]).all(axis=1).reshape(head.num_classes, -1)
+    groups = np.packbits(votes, axis=1).reshape(head.num_groups, -1, -(-votes.shape[1] // 8))
+    is_constant = (votes == votes[:, :1]).all(axis=1).reshape(head.num_groups, -1)
     size = groups.shape[1]
     return VoteFacts(
         size=size,
+        group="division" if head.divisions else "class",
         tau=float(head.tau_of(size)),
         confidence=confidence,
         constant=is_constant.mean(axis=1),

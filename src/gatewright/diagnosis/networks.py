@@ -207,7 +207,7 @@ def check_votes(evidence: Evidence) -> Iterator[Finding]:
     mute = float(votes.constant.mean())
     silent = np.flatnonzero(votes.constant == 1).tolist()
     if mute > MUTE or silent:
-        of = f"; all of class {', '.join(map(str, silent))}" if silent else ""
+        of = f"; all of {votes.group} {', '.join(map(str, silent))}" if silent else ""
         yield Finding(
             "mute-votes", "fault" if silent else "warning", "votes",
             f"{mute:.0%} of the {votes.size * len(votes.constant):,} votes are the same on all "
@@ -219,8 +219,8 @@ def check_votes(evidence: Evidence) -> Iterator[Finding]:
     if distinct < DISTINCT:
         yield Finding(
             "equal-votes", "warning", "votes",
-            f"only {distinct:.1%} of a class's {votes.size} votes differ from one another on these "
-            "rows",
+            f"only {distinct:.1%} of a {votes.group}'s {votes.size} votes differ from one another "
+            "on these rows",
             "fewer gates in the last layer, or more in the layers below for it to read",
         )  # fmt: skip
 

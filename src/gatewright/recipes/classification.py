@@ -24,7 +24,7 @@ from gatewright.recipes import Recipe
 if TYPE_CHECKING:
     import optax
 
-    from gatewright.heads import Head
+    from gatewright.heads import Sums
     from gatewright.layers import Layer
     from gatewright.network import Network
 
@@ -66,9 +66,12 @@ class Classification(Recipe):
         selection: how learned wires are trained: soft or straight_through.
         wire_noise: standard deviation of learned wires' initial logits.
         balance: draw a first layer's candidates by how much an input varies, constant ones never.
-        tau: temperature of the group sum; auto is the square root of a class's outputs.
+        tau: temperature of the group sum; auto is the square root of a class's outputs, more where
+            these divide the classes.
         tune_tau: epochs of three trials before the run, with half of tau, tau and twice tau; the
             run takes the one that decides most held-out rows right as a hard network; 0: none.
+        divisions: groups of outputs, each of which divides the classes into halves: its ones are
+            votes for the one, its zeros for the other; 0: a group a class.
         label_smoothing: share of every target that is spread over all classes.
         thermometer: thresholds of the input: numbers separated by commas, or N of them by a rule:
             uniform:N, quantile:N, learned:N.
@@ -121,6 +124,7 @@ class Classification(Recipe):
     balance: bool = True
     tau: float | None = None
     tune_tau: float = 0.0
+    divisions: int = 0
     label_smoothing: float = 0.0
     thermometer: str = "63.5"
     per_feature: bool = False
@@ -206,8 +210,8 @@ class Classification(Recipe):
                 f"tune_tau is {self.tune_tau} with {self.held_out} rows held out: give epochs, "
                 "over 0, and rows to judge the trials on (held_out)"
             )
-        group = parse_layers(self.layers)[-1].width // self._num_classes
-        tau = math.sqrt(group) if self.tau is None else self.tau
+        head = self._head()
+        tau = float(head.tau_of(parse_layers(self.layers)[-1].width // head.num_groups))
         change: dict[str, Any] = {"epochs": self.tune_tau, "steps": 0, "tune_tau": 0.0}
         return {one: replace(self, tau=one, **change) for one in (tau, tau / 2, 2 * tau)}
 
@@ -228,11 +232,13 @@ class Classification(Recipe):
             width = shape.width
         return Network(*layers, head=self._head())
 
-    def _head(self) -> Head:
+    def _head(self) -> Sums:
         from gatewright.heads import GroupSum
 
         tau = "auto" if self.tau is None else self.tau
-        return GroupSum(self._num_classes, tau, label_smoothing=self.label_smoothing)
+        return GroupSum(
+            self._num_classes, tau, label_smoothing=self.label_smoothing, divisions=self.divisions
+        )
 
     def _layer(self, i: int, num_inputs: int, shape: LayerShape, places: Places) -> Layer:
         from gatewright.layers import Gates

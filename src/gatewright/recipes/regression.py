@@ -15,7 +15,7 @@ from gatewright.readers import Split
 from gatewright.recipes.table import Table
 
 if TYPE_CHECKING:
-    from gatewright.heads import Head
+    from gatewright.heads import Sums
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Regression(Table):
         train, test = split_by(Split(*_table(self.data_set), of_numbers=True), self.seed)
         return train, None, test
 
-    def _head(self) -> Head:
+    def _head(self) -> Sums:
         from gatewright.affine import Affine
 
         y = self._splits[0].y
