@@ -18,9 +18,11 @@ class Fashion8k(Classification):
     learning_rate: float = 0.03
     batch_size: int = 100
     epochs: float = 150
-    tau: float | None = 15.0
+    tau: float | None = 40.0
+    divisions: int = 40
     crop: int = 1
     gain: float = 0.25
+    augmented: float = 0.9
     weight_decay: float = 0.03
     final_temperature: float = 0.01
     anneal: float = 0.4
@@ -33,6 +35,8 @@ class Fashion(Fashion8k):
 
     layers: str = "L64000:32@5"
     tau: float | None = 30.0
+    divisions: int = 0
+    augmented: float = 1.0
     batch_size: int = 256
     learning_rate: float = 0.05
     weight_decay: float = 0.02
