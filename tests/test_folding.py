@@ -10,24 +10,27 @@ from gatewright.folding import fold_votes
 from gatewright.learned import LearnedGates, beside
 
 
-def voting(tau: float | str = 8.0) -> gw.Network:
+def voting(tau: float | str = 8.0, divisions: int = 0) -> gw.Network:
     layers = gw.Gates(12, 24, key=(0,)), gw.Gates(24, 40, key=(1,))
-    return gw.Network(*layers, head=gw.GroupSum(4, tau, label_smoothing=0.1))  # pyright: ignore[reportArgumentType]
+    head = gw.GroupSum(4, tau, label_smoothing=0.1, divisions=divisions)  # pyright: ignore[reportArgumentType]
+    return gw.Network(*layers, head=head)
 
 
-def test_each_new_gate_reads_votes_of_its_own_class() -> None:
-    before = voting()
+@pytest.mark.parametrize("divisions", [0, 5])
+def test_each_new_gate_reads_votes_of_its_own_group(divisions: int) -> None:
+    before = voting(divisions=divisions)
+    groups = divisions or 4
     after = fold_votes(before, 0.5, key=(7,), candidates=3)
     assert after.layers[:2] == before.layers
     new = after.layers[2]
     assert isinstance(new, LearnedGates)
     assert (new.num_inputs, new.num_outputs, new.num_candidates) == (40, 20, 3)
-    of_gate = np.asarray(new.candidates) // 10
-    assert (of_gate == np.repeat(np.arange(4), 5)).all()
+    of_gate = np.asarray(new.candidates) // (40 // groups)
+    assert (of_gate == np.repeat(np.arange(groups), 20 // groups)).all()
     assert len(np.unique(np.asarray(new.candidates))) > 30
     head = after.head
     assert isinstance(head, gw.GroupSum)
-    assert (head.num_classes, head.label_smoothing) == (4, 0.1)
+    assert (head.num_classes, head.label_smoothing, head.divisions) == (4, 0.1, divisions)
     assert head.tau == pytest.approx(8 * 0.5**0.5)
 
 
