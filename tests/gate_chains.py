@@ -91,12 +91,11 @@ def random_case(
         y = own.normal(0, 2, batch).astype(np.float32)
         return Case(Network(*layers, head=number), x, y, temperature, mode)
     if own.random() < 0.4:  # more classes than groups, or fewer
-        more = int(own.integers(2, 2**classes)) if classes < 4 else int(own.integers(2, 12))
-        more = min(more, 2 ** (classes - 1))
-        head = GroupSum(more, head.tau, label_smoothing=head.label_smoothing, divisions=classes)
-        y = own.integers(0, more, batch).astype(np.int32)
+        num = int(own.integers(2, min(12, 2 ** (classes - 1)) + 1))
+        head = GroupSum(num, head.tau, label_smoothing=head.label_smoothing, divisions=classes)
+        y = own.integers(0, num, batch).astype(np.int32)
         if own.random() < 0.3:
-            y = own.dirichlet(np.full(more, 0.5), batch).astype(np.float32)
+            y = own.dirichlet(np.full(num, 0.5), batch).astype(np.float32)
     return Case(Network(*layers, head=head), x, y, temperature, mode)
 
 

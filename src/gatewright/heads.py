@@ -136,7 +136,7 @@ class Sums(Head):
         return 0.0
 
     def tau_of(self, group_size: int) -> float | Array:
-        """What is divided by it to be scores, or a number in its unit: sums, once read out."""
+        """What the sums, once read out, are divided by to be scores, or a number in its unit."""
         raise NotImplementedError
 
     def kernel_targets(
