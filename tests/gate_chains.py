@@ -175,8 +175,11 @@ def of_head(case: Case, x: Floats) -> tuple[float, tuple[int, int], Floats, Floa
         return of_number(head, case.y, x)
     assert isinstance(head, GroupSum)
     size = len(x) // head.num_groups
-    tau = float(head.tau_of(size))
     code = halves(head.num_classes, head.divisions).T if head.divisions else np.eye(len(x) // size)
+    tau = head.tau
+    if tau == "auto":  # a random vote has a variance of 1/4, the scores' differences of 1/2
+        c, d = np.triu_indices(head.num_classes, 1)
+        tau = np.sqrt(size * ((code[c].astype(int) - code[d]) ** 2).sum(axis=1).mean() / 2)
     votes = np.repeat(code, size, axis=1).astype(np.float64)  # of a one; a zero's are 1 less
     sums = votes @ x + (votes < 0).sum(axis=1)[:, None]
     p = softmax(sums / tau)

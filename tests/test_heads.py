@@ -56,7 +56,7 @@ def test_group_sum_takes_the_root_of_the_groups_size_as_tau():
 
 @pytest.mark.parametrize(
     ("num_classes", "divisions", "size"),
-    [(2, 1, 5), (2, 3, 1), (3, 2, 4), (3, 5, 1), (4, 3, 3), (10, 6, 3), (10, 20, 7), (7, 9, 8)],
+    [(2, 1, 4), (2, 4, 1), (3, 2, 4), (3, 5, 1), (4, 3, 3), (10, 6, 3), (10, 20, 7), (7, 9, 8)],
 )
 def test_divided_votes_in_gates_are_the_decision_ties_included(num_classes, divisions, size):
     """A group's ones are votes for one half of the classes, its zeros for the other."""
@@ -68,13 +68,13 @@ def test_divided_votes_in_gates_are_the_decision_ties_included(num_classes, divi
         ones = group.sum(axis=1)[:, None]
         votes += np.where(side > 0, ones, size - ones)
     winner = votes.argmax(axis=1)
-    assert ((votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1).any() or num_classes == 2
+    assert ((votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1).any()
 
     num_outputs = divisions * size
     scores = head.scores(jnp.asarray(rows.T, dtype=jnp.float32))
     np.testing.assert_allclose(scores, votes / 3.0, rtol=1e-6)
     counts = rows.reshape(len(rows), divisions, size).sum(axis=2).astype(np.float32)
-    np.testing.assert_allclose(head.scores_of(counts, size), votes / 3.0, rtol=1e-6)
+    np.testing.assert_allclose(head.scores_of(jnp.asarray(counts), size), votes / 3.0, rtol=1e-6)
     expected = head.target_bits(winner)
     np.testing.assert_array_equal(head.decide(scores, num_outputs), expected)
     np.testing.assert_array_equal(head.circuit(num_outputs)(rows), expected)

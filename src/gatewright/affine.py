@@ -98,9 +98,8 @@ class Affine(Sums):
         del group_size
         return np.append(self.weights, np.float32(0))[None, :]
 
-    def scores_of(self, sums: npt.NDArray[np.float32], group_size: int) -> npt.NDArray[np.float32]:
-        scaled = sums / np.float32(self.tau_of(group_size))
-        return (self.low + self.spread * (scaled @ self.weights)[:, None]).astype(np.float32)
+    def scores_of(self, sums: Array, group_size: int) -> Array:
+        return self.low + self.spread * super().scores_of(sums, group_size)
 
     def step_merit(self, loss: float, share_right: float) -> float:
         del share_right
@@ -113,12 +112,6 @@ class Affine(Sums):
     def _most(self, num_outputs: int) -> int:
         """The highest count."""
         return num_outputs // self.groups * (2**self.groups - 1)
-
-    def scores(self, x: Array) -> Array:
-        sums = x.reshape(self.groups, -1, x.shape[1]).sum(axis=1)
-        count = jnp.asarray(self.weights)[:, None] * sums
-        by_tau = self.spread / self.tau_of(len(x) // self.groups)
-        return (self.low + by_tau * count.sum(axis=0))[:, None]
 
     def loss(self, scores: Array, y: Array) -> Array:
         return 1 - self.merit(scores, y).mean()

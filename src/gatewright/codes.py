@@ -42,3 +42,8 @@ def _best_exchange(
     gain = pull[ones][:, None] + pull[others][None, :] + 2 * weights[np.ix_(ones, others)]
     best = np.unravel_index(gain.argmax(), gain.shape)
     return np.array([ones[best[0]], others[best[1]]]) if gain[best] > 1e-9 else None
+
+
+def tells_apart(code: npt.NDArray[np.int8]) -> bool:
+    """Whether no two classes are on the same sides of all groups."""
+    return np.unique(code, axis=1).shape[1] == code.shape[1]

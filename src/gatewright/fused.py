@@ -209,7 +209,8 @@ class Fused:
     def scores(self, words: Words, temperature: float, *, is_hard: bool = False) -> Floats:
         """Scores [N, s] of the soft network, or hard, on packed rows uint64[N, W]."""
         sums = self._trainer.sums(rows=words, temperature=temperature, is_hard=is_hard)
-        return _head(self._network).scores_of(sums, _group_size(self._network))
+        scores = _head(self._network).scores_of(jnp.asarray(sums), _group_size(self._network))
+        return np.asarray(scores)
 
     def network(self) -> Network:
         """The network as it is now."""

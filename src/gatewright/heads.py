@@ -19,7 +19,7 @@ from jax import Array
 
 from gatewright.arith import Number, argmax, popcount, weighted_sum
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
-from gatewright.codes import halves
+from gatewright.codes import halves, tells_apart
 from gatewright.errors import InputError
 
 
@@ -148,9 +148,16 @@ class Sums(Head):
         """
         raise NotImplementedError
 
-    def scores_of(self, sums: npt.NDArray[np.float32], group_size: int) -> npt.NDArray[np.float32]:
+    def scores(self, x: Array) -> Array:
+        groups = x.reshape(self.num_groups, -1, x.shape[1])
+        return self.scores_of(groups.sum(axis=1).T, groups.shape[1])
+
+    def scores_of(self, sums: Array, group_size: int) -> Array:
         """Sums [N, num_groups] of groups of this size -> scores [N, s]."""
-        raise NotImplementedError
+        if (readout := self.readout_of(group_size)) is not None:
+            exact = jax.lax.Precision.HIGHEST
+            sums = jnp.matmul(sums, readout[:, :-1].T, precision=exact) + readout[:, -1:].T
+        return sums / self.tau_of(group_size)
 
     def step_merit(self, loss: float, share_right: float) -> float:
         """Mean merit of a step's rows, from their mean loss and the share that is decided right."""
@@ -204,7 +211,7 @@ class GroupSum(Sums):
             raise InputError(
                 f"GroupSum's label_smoothing is from 0 to below 1, not {label_smoothing}"
             )
-        if divisions < 0 or (divisions and not _tells_apart(num_classes, divisions)):
+        if divisions < 0 or (divisions and not tells_apart(halves(num_classes, divisions))):
             raise InputError(
                 f"GroupSum's divisions are 0, or enough to tell {num_classes} classes apart, not "
                 f"{divisions}; {2 * num_classes} are"
@@ -275,11 +282,6 @@ class GroupSum(Sums):
         shares = None if y.ndim == 1 else y.astype(np.float32, copy=False)
         return classes_of(y).astype(np.int32), shares
 
-    def scores_of(self, sums: npt.NDArray[np.float32], group_size: int) -> npt.NDArray[np.float32]:
-        readout = self.readout_of(group_size)
-        votes = sums if readout is None else sums @ readout[:, :-1].T + readout[:, -1]
-        return votes / np.float32(self.tau_of(group_size))
-
     def step_merit(self, loss: float, share_right: float) -> float:
         del loss
         return share_right
@@ -297,19 +299,9 @@ class GroupSum(Sums):
         """With random votes the difference of two classes' scores has a variance of 1/2."""
         if not self.divisions:
             return math.sqrt(group_size)
-        code = halves(self.num_classes, self.divisions).astype(np.float64)
-        pairs = self.num_classes * (self.num_classes - 1) / 2
-        apart = ((len(code) - code.T @ code) / 2).sum() / 2 / pairs  # groups, of a mean pair
+        half, pairs = self.num_classes // 2, math.comb(self.num_classes, 2)
+        apart = self.divisions * half * (self.num_classes - half) / pairs  # groups, of a mean pair
         return math.sqrt(2 * apart * group_size)
-
-    def scores(self, x: Array) -> Array:
-        groups = x.reshape(self.num_groups, -1, x.shape[1])
-        size = groups.shape[1]
-        votes = groups.sum(axis=1)
-        if (readout := self.readout_of(size)) is not None:
-            exact = jax.lax.Precision.HIGHEST
-            votes = jnp.matmul(readout[:, :-1], votes, precision=exact) + readout[:, -1:]
-        return votes.T / self.tau_of(size)
 
     def loss(self, scores: Array, y: Array) -> Array:
         log_probability = jax.nn.log_softmax(scores, axis=1)
@@ -349,11 +341,6 @@ class GroupSum(Sums):
         """The votes of each class as gates: a binary number each, least significant bit first."""
         self.check(num_outputs)
         return _counts(self.num_classes, self.divisions, num_outputs // self.num_groups)
-
-
-def _tells_apart(num_classes: int, divisions: int) -> bool:
-    """Whether no two classes are on the same side of all divisions."""
-    return len(np.unique(halves(num_classes, divisions), axis=1).T) == num_classes
 
 
 def _votes(builder: Builder, num_classes: int, divisions: int, size: int) -> list[Number]:
