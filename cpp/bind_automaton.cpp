@@ -32,15 +32,16 @@ using Words = Input<std::uint64_t, nb::shape<-1, -1, -1>>;
 using Board = nb::ndarray<std::uint64_t, nb::numpy, nb::ndim<3>>;
 
 void make_automaton(Automaton* self, std::size_t planes, const Fanin& row_fanin,
-                    const Table& row_table, const Outputs& row_outputs, const Fanin& cell_fanin,
-                    const Table& cell_table, const Outputs& cell_outputs,
+                    const Table& row_table, const Outputs& row_outputs, const Fanin& cells_fanin,
+                    const Table& cells_table, const Outputs& cells_outputs,
                     const std::string& backend) {
   if (backend != "jit" && backend != "interpreter") refuse("no back end " + backend);
   if (planes == 0 || planes > 64) refuse("a cell has 1 to 64 planes");
+  const std::size_t num_cells = cells_outputs.shape(0) / planes;
   const gatewright::Neighbourhood rule{
       view(static_cast<std::int64_t>(3 * planes), row_fanin, row_table, row_outputs),
-      view(static_cast<std::int64_t>(3 * row_outputs.shape(0)), cell_fanin, cell_table,
-           cell_outputs),
+      view(static_cast<std::int64_t>((num_cells + 2) * row_outputs.shape(0)), cells_fanin,
+           cells_table, cells_outputs),
       planes};
   const nb::gil_scoped_release release;
   gatewright::validate(rule);
@@ -71,8 +72,8 @@ Board step(const Automaton& automaton, const Words& words, std::size_t width,
 void bind_automaton(nb::module_& module) {
   nb::class_<Automaton>(module, "Automaton")
       .def("__init__", &make_automaton, "planes"_a, "row_fanin"_a.noconvert(),
-           "row_table"_a.noconvert(), "row_outputs"_a.noconvert(), "cell_fanin"_a.noconvert(),
-           "cell_table"_a.noconvert(), "cell_outputs"_a.noconvert(), "backend"_a)
+           "row_table"_a.noconvert(), "row_outputs"_a.noconvert(), "cells_fanin"_a.noconvert(),
+           "cells_table"_a.noconvert(), "cells_outputs"_a.noconvert(), "backend"_a)
       .def("step", &step, "words"_a.noconvert(), "width"_a, "generations"_a, "outside"_a.none(),
            "num_threads"_a)
       .def_prop_ro("operations_a_row",

@@ -122,7 +122,7 @@ class Writer {
 
   void write(Program program, std::vector<Memory> inputs, const std::vector<Memory>& outputs,
              std::size_t num_rows) {
-    if (assembler_.isa() == Isa::avx512) program = cover(program);
+    if (assembler_.isa() == Isa::avx512) program = cover_closely(program);
     const auto ones = static_cast<Value>(1 + carried_.size());
     program = demand_order(without_inversions(std::move(program), ones, ones + 1));
     num_operations_ = program.operations.size();

@@ -1,7 +1,9 @@
 #include "neighbourhood.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace gatewright {
 namespace {
@@ -68,37 +70,58 @@ Literals chosen(const Literals& literals, const std::vector<std::size_t>& indice
   return found;
 }
 
-Literals add_cell(Composer& composer, const Neighbourhood& rule, const Literals& up,
-                  const Literals& own, const Literals& down) {
-  Literals inputs = up;
-  inputs.insert(inputs.end(), own.begin(), own.end());
-  inputs.insert(inputs.end(), down.begin(), down.end());
-  return composer.add(rule.cell, inputs);
+// What is carried from row to row: the row circuit's outputs of the last two rows.
+struct Last {
+  Literals above, own;
+};
+
+// Adds the cells of rows of which `bits` are the ones below, each row's after another's.
+void add_rows(Composer& composer, const Neighbourhood& rule, std::size_t num_rows,
+              const Literals& bits, Last& last) {
+  const std::size_t num_bits = 3 * rule.planes, num_cells = rule.num_cells();
+  auto next = bits.begin();
+  for (std::size_t row = 0; row < num_rows; row += num_cells) {
+    const std::size_t count = std::min(num_cells, num_rows - row);
+    std::vector<Literals> rows = {std::move(last.above), std::move(last.own)};
+    for (std::size_t i = 0; i < count; ++i, next += num_bits) {
+      rows.push_back(composer.add(rule.row, Literals(next, next + num_bits)));
+    }
+    Literals inputs;
+    for (const Literals& literals : rows) {
+      inputs.insert(inputs.end(), literals.begin(), literals.end());
+    }
+    inputs.resize(rule.cells.num_inputs);  // false: of rows of cells that are not there
+    Literals made = composer.add(rule.cells, inputs);
+    made.resize(count * rule.planes);
+    composer.output(made);
+    last = {std::move(rows[count]), std::move(rows[count + 1])};
+  }
 }
 
 }  // namespace
 
 void validate(const Neighbourhood& rule) {
   validate(rule.row);
-  validate(rule.cell);
+  validate(rule.cells);
   const std::size_t carried = rule.row.num_outputs;
-  if (rule.planes == 0 || rule.row.num_inputs != 3 * rule.planes ||
-      rule.cell.num_inputs != 3 * carried || rule.cell.num_outputs != rule.planes) {
-    throw std::invalid_argument(
-        "a rule of " + std::to_string(rule.planes) +
-        " planes has 3 inputs a plane of its rows, 3 "
-        "inputs of its cells for each of the rows' outputs, and an output of the cells a plane");
+  if (rule.planes == 0 || rule.row.num_inputs != 3 * rule.planes || rule.num_cells() == 0 ||
+      rule.cells.num_inputs != (rule.num_cells() + 2) * carried ||
+      rule.cells.num_outputs != rule.num_cells() * rule.planes) {
+    throw std::invalid_argument("a rule of " + std::to_string(rule.planes) +
+                                " planes has 3 inputs a plane of its rows, an output a plane of "
+                                "each cell, and for each of the rows' outputs as many inputs of "
+                                "the cells as there are cells, and 2");
   }
 }
 
 Carried carried(const Neighbourhood& rule) {
-  const Program cell = make_program(rule.cell);
-  std::vector<bool> is_read(cell.num_values());
-  for (const Operation& operation : cell.operations) {
+  const Program cells = make_program(rule.cells);
+  std::vector<bool> is_read(cells.num_values());
+  for (const Operation& operation : cells.operations) {
     for (std::size_t k = 0; k < 2; ++k)
       is_read[static_cast<std::size_t>(operation.operands[k])] = true;
   }
-  for (const std::int32_t output : cell.outputs)
+  for (const std::int32_t output : cells.outputs)
     is_read[static_cast<std::size_t>(output >> 1)] = true;
   Carried found;
   const std::size_t num = rule.row.num_outputs;
@@ -113,18 +136,13 @@ Program column_program(const Neighbourhood& rule, std::size_t num_rows) {
   const Carried carried = gatewright::carried(rule);
   const std::size_t bits = 3 * rule.planes, first = carried.size() + 2;
   Composer composer(first + num_rows * bits);
-  Literals above(rule.row.num_outputs), own(rule.row.num_outputs);  // false where nothing reads it
+  Last last{Literals(rule.row.num_outputs), Literals(rule.row.num_outputs)};  // false: not read
   std::size_t input = 0;
-  for (const std::size_t k : carried.above) above[k] = composer.input(input++);
-  for (const std::size_t k : carried.own) own[k] = composer.input(input++);
-  for (std::size_t row = 0; row < num_rows; ++row) {
-    Literals below = composer.add(rule.row, inputs_from(composer, first + row * bits, bits));
-    composer.output(add_cell(composer, rule, above, own, below));
-    above = std::move(own);
-    own = std::move(below);
-  }
-  composer.output(chosen(above, carried.above));
-  composer.output(chosen(own, carried.own));
+  for (const std::size_t k : carried.above) last.above[k] = composer.input(input++);
+  for (const std::size_t k : carried.own) last.own[k] = composer.input(input++);
+  add_rows(composer, rule, num_rows, inputs_from(composer, first, num_rows * bits), last);
+  composer.output(chosen(last.above, carried.above));
+  composer.output(chosen(last.own, carried.own));
   return composer.program();
 }
 
@@ -142,13 +160,9 @@ Program first_rows_program(const Neighbourhood& rule) {
 Program rows_program(const Neighbourhood& rule, std::size_t num_rows) {
   const std::size_t bits = 3 * rule.planes;
   Composer composer((num_rows + 2) * bits);
-  std::vector<Literals> rows;
-  for (std::size_t row = 0; row < num_rows + 2; ++row) {
-    rows.push_back(composer.add(rule.row, inputs_from(composer, row * bits, bits)));
-  }
-  for (std::size_t row = 0; row < num_rows; ++row) {
-    composer.output(add_cell(composer, rule, rows[row], rows[row + 1], rows[row + 2]));
-  }
+  Last last{composer.add(rule.row, inputs_from(composer, 0, bits)),
+            composer.add(rule.row, inputs_from(composer, bits, bits))};
+  add_rows(composer, rule, num_rows, inputs_from(composer, 2 * bits, num_rows * bits), last);
   return composer.program();
 }
 

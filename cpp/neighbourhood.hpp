@@ -13,11 +13,15 @@ namespace gatewright {
 
 // A cell has a bit in each of `planes` planes. The row circuit makes of three cells side by side
 // what the cells of this row, and of those above and below, read of them: input `column * planes +
-// plane` is a bit of the left, the centre or the right cell. The cell circuit makes a cell's next
-// bits of what the row circuit makes of the row above, of its own and of the row below, in turn.
+// plane` is a bit of the left, the centre or the right cell. The cells' circuit makes the next bits
+// of some cells one below the other, which can share gates, of what the row circuit makes of the
+// row above them, of their own and of the row below them, in turn. Each cell's bits are a function
+// of its own three rows, though gates on the way may read others.
 struct Neighbourhood {
-  CircuitView row, cell;
+  CircuitView row, cells;
   std::size_t planes;
+
+  std::size_t num_cells() const { return cells.num_outputs / planes; }
 };
 
 // Throws std::invalid_argument unless the parts are valid and fit one another.

@@ -74,6 +74,9 @@ Program make_program(const CircuitView& circuit);
 // Brayton, "Improvements to technology mapping for LUT-based FPGAs", IEEE TCAD 26, 2007).
 Program cover(const Program& program);
 
+// The same out of fewer operations, but for small programs: `Mapping` looks for them longer.
+Program cover_closely(const Program& program);
+
 // The same operations in another order: what an output needs, the deepest operand first, and
 // besides each operation whose last operand has just been computed. Few values are held at a time
 // where results are read at once, as those of sums are.

@@ -141,7 +141,7 @@ def test_rules_that_count(text: str) -> None:
 @NATIVE
 def test_life_has_nineteen_operations_a_row() -> None:
     parts = split(LIFE)
-    assert parts.row.num_gates + parts.cell.num_gates == 19
+    assert parts.gates_a_cell == 19
     made = stepper(LIFE, backend="interpreter", threads=1)
     assert made.about["operations"] > 19  # it computes what rows share again
     glider = np.zeros((12, 12), bool)
@@ -281,7 +281,8 @@ def test_disassembled_it_reads_and_writes_its_columns_only(
 
 @machines("address,undefined")
 def test_stepping_is_clean(machine: Machine, tmp_path: Path) -> None:
-    sources = ["automaton", "board", "column", "neighbourhood", "program", "cover", "code_pages"]
-    sources += ["interpreter", "engine_dispatch", "simulate", "trail", "team"]
+    sources = ["automaton", "board", "column", "close_cover", "mapping", "neighbourhood"]
+    sources += ["program", "code_pages", "interpreter", "engine_dispatch", "simulate", "trail"]
+    sources += ["team"]
     program = machine.build("test_automaton", sources, tmp_path, "-O1", kernels="engine_kernels")
     assert re.fullmatch(r"\d+ boards, 0 wrong\n", machine.run(program))

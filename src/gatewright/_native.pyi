@@ -119,9 +119,9 @@ class Automaton:
         row_fanin: npt.NDArray[np.int32],
         row_table: npt.NDArray[np.uint8],
         row_outputs: npt.NDArray[np.int32],
-        cell_fanin: npt.NDArray[np.int32],
-        cell_table: npt.NDArray[np.uint8],
-        cell_outputs: npt.NDArray[np.int32],
+        cells_fanin: npt.NDArray[np.int32],
+        cells_table: npt.NDArray[np.uint8],
+        cells_outputs: npt.NDArray[np.int32],
         backend: str,
     ) -> None: ...
     def step(

@@ -25,12 +25,18 @@ class Parts:
     Attributes:
         row: three cells side by side -> what cells read of a row: K outputs of 3 P inputs, of
             which input c * P + p is the bit in plane p of the left, centre or right cell (c).
-        cell: what they read of the row above, of their own and of the row below (K inputs each)
-            -> the next bits, P outputs.
+        cells: what n cells, one below the other, read of the row above them, of their own and of
+            the row below (K inputs each) -> the next bits of each in turn, n P outputs. `split`
+            takes them one by one, `gatewright.pairs` in pairs.
     """
 
     row: Circuit
-    cell: Circuit
+    cells: Circuit
+
+    @property
+    def gates_a_cell(self) -> float:
+        """In a board without end, of rules of one plane."""
+        return self.row.num_gates + self.cells.num_gates / self.cells.num_outputs
 
 
 def split(circuit: Circuit) -> Parts:
@@ -41,14 +47,14 @@ def split(circuit: Circuit) -> Parts:
 
 
 def _parts(sharing: Sharing) -> Parts:
-    row = _row_builder(1)
+    row = row_builder(1)
     literal: dict[int, int] = dict(zip(CELLS, row.inputs, strict=True))
     for gate in sharing.row_gates:
         literal[gate.function] = row.gate(gate.table, literal[gate.a], literal[gate.b])
     for k, function in enumerate(sharing.carried):
         row.output(f"f{k}", literal[function])
     num = len(sharing.carried)
-    cell = _cell_builder(num)
+    cell = cells_builder(num)
     place = {function: k for k, function in enumerate(sharing.carried)}
     known: list[int] = []
 
@@ -66,7 +72,7 @@ def _parts(sharing: Sharing) -> Parts:
 
 def _split(circuit: Circuit) -> Parts:
     planes = circuit.num_outputs
-    row = _row_builder(planes)
+    row = row_builder(planes)
     # Of each node: the row that it depends on (None: several) and its literal there.
     rows: list[int | None] = [0]
     literals = [0]
@@ -89,7 +95,7 @@ def _split(circuit: Circuit) -> Parts:
     for k, literal in enumerate(carried):
         row.output(f"f{k}", literal)
     place = {literal: k for k, literal in enumerate(carried)}
-    cell = _cell_builder(len(carried))
+    cell = cells_builder(len(carried))
     known: dict[int, int] = {}
     for node in live:
         own = rows[node]
@@ -120,10 +126,12 @@ def _live(circuit: Circuit, rows: list[int | None]) -> list[int]:
     return sorted(live)
 
 
-def _row_builder(planes: int) -> Builder:
+def row_builder(planes: int) -> Builder:
+    """A builder of `Parts.row`."""
     return Builder([f"{column}{plane}" for column in "lcr" for plane in range(planes)], name="row")
 
 
-def _cell_builder(num_carried: int) -> Builder:
-    rows = ("up", "own", "down")
-    return Builder([f"{row}{k}" for row in rows for k in range(num_carried)], name="cell")
+def cells_builder(num_carried: int, num_cells: int = 1) -> Builder:
+    """A builder of `Parts.cells` that read so many outputs of each row."""
+    rows = ("up", *(f"own{cell}" for cell in range(num_cells)), "down")
+    return Builder([f"{row}_{k}" for row in rows for k in range(num_carried)], name="cells")

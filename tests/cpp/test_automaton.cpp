@@ -44,6 +44,29 @@ Arrays draw(std::mt19937& random, std::size_t num_inputs, std::size_t num_gates,
   return made;
 }
 
+// Cells one below the other, which share nothing, of one that reads `carried` of each row.
+Arrays stacked(const Arrays& cell, std::size_t carried, std::size_t num_cells) {
+  Arrays made{(num_cells + 2) * carried, {}, {}, {}};
+  for (std::size_t k = 0; k < num_cells; ++k) {
+    const std::size_t before = made.table.size();
+    const auto node = [&](std::size_t of_cell) -> std::int32_t {
+      if (of_cell == 0) return 0;
+      const std::size_t moved = of_cell <= cell.num_inputs
+                                    ? of_cell + k * carried
+                                    : of_cell - cell.num_inputs + made.num_inputs + before;
+      return static_cast<std::int32_t>(moved);
+    };
+    for (const std::int32_t from : cell.fanin) {
+      made.fanin.push_back(node(static_cast<std::size_t>(from)));
+    }
+    for (const std::int32_t literal : cell.outputs) {
+      made.outputs.push_back(2 * node(static_cast<std::size_t>(literal) / 2) + literal % 2);
+    }
+    made.table.insert(made.table.end(), cell.table.begin(), cell.table.end());
+  }
+  return made;
+}
+
 using Bits = std::vector<std::uint8_t>;  // [plane][y][x]
 
 struct Board {
@@ -91,7 +114,7 @@ Bits step(const Board& board, const Neighbourhood& rule, const Bits& bits) {
         }
         for (const std::uint64_t value : run(rule.row, row)) read.push_back(value);
       }
-      const std::vector<std::uint64_t> cell = run(rule.cell, read);
+      const std::vector<std::uint64_t> cell = run(rule.cells, read);
       for (std::size_t plane = 0; plane < board.planes; ++plane) {
         next[(plane * board.height + y) * board.width + x] = cell[plane] & 1;
       }
@@ -144,6 +167,9 @@ std::size_t accepted() {
   bad.fanin[0] = 100;
   return refused({row.view(), cell.view(), 2}) + !refused({short_row.view(), cell.view(), 2}) +
          !refused({row.view(), few.view(), 2}) + !refused({row.view(), wide.view(), 2}) +
+         !refused({row.view(), draw(random, 9, 4, 4).view(), 2}) +
+         refused({row.view(), draw(random, 12, 4, 4).view(), 2}) +
+         !refused({row.view(), draw(random, 12, 4, 5).view(), 2}) +
          !refused({row.view(), cell.view(), 1}) + !refused({bad.view(), cell.view(), 2});
 }
 
@@ -157,7 +183,9 @@ int main() {
       const std::size_t planes = 1 + random() % 4, carried = random() % 8;
       const Arrays row = draw(random, 3 * planes, random() % 20, carried);
       const Arrays cell = draw(random, 3 * carried, random() % 4 ? 20 : 200, planes);
-      const Neighbourhood rule{row.view(), cell.view(), planes};
+      const Arrays cells = stacked(cell, carried, 1 + random() % 3);
+      const Neighbourhood single{row.view(), cell.view(), planes};
+      const Neighbourhood rule{row.view(), cells.view(), planes};
       gatewright::validate(rule);
       const std::size_t width = 1 + random() % (random() % 3 ? 12 : 200);
       const std::size_t height = 1 + random() % (random() % 3 ? 12 : 100);
@@ -166,7 +194,7 @@ int main() {
       for (std::uint8_t& bit : bits) bit = random() % 2;
       const std::size_t generations = random() % 3;
       Bits expected = bits;
-      for (std::size_t g = 0; g < generations; ++g) expected = step(board, rule, expected);
+      for (std::size_t g = 0; g < generations; ++g) expected = step(board, single, expected);
       for (const bool is_compiled : {true, false}) {
         try {
           const gatewright::Automaton automaton(rule, is_compiled);
