@@ -16,6 +16,10 @@ namespace {
 // Operations on vectors of a generation for which it is worth to have another thread.
 constexpr double kThreadOperations = 40'000;
 
+// Bytes of a thread's cells that its caches hold. A larger board comes from memory once for so many
+// generations.
+constexpr std::size_t kCacheBytes = std::size_t{2} << 20, kDepth = 4;
+
 std::unique_ptr<Column> make_column(const Neighbourhood& rule, bool is_compiled) {
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
   if (!is_compiled) return std::make_unique<InterpretedColumn>(rule);
@@ -39,7 +43,9 @@ void Automaton::step(const std::uint64_t* words, BoardSize size, Edge edge, std:
                             static_cast<double>((size.height + lanes - 1) / lanes);
   const double worth = 1 + operations / kThreadOperations;
   const auto wanted = static_cast<std::size_t>(std::min(worth, static_cast<double>(num_threads)));
-  StripedBoard board(size, edge, num_planes_, lanes, wanted);
+  const std::size_t bytes = num_planes_ * size.height * size.row_words() * sizeof(std::uint64_t);
+  StripedBoard board(size, edge, num_planes_, lanes, wanted,
+                     bytes / wanted > kCacheBytes ? kDepth : 1);
   const std::size_t num_bands = board.num_bands();
   std::vector<Buffer<std::uint8_t>> scratch;
   for (std::size_t band = 0; band < num_bands; ++band) {
@@ -48,20 +54,20 @@ void Automaton::step(const std::uint64_t* words, BoardSize size, Edge edge, std:
   }
   Team team(num_bands);
   team.run([&](std::size_t band) {
-    const std::size_t first = size.height * band / num_bands;
-    const std::size_t end = size.height * (band + 1) / num_bands;
-    std::size_t shift = 1;
-    board.load(words, first, end);
+    std::size_t shift = board.depth();
+    board.load(band, words);
     team.meet();
     board.fill_border(band, shift, false);
-    for (std::size_t generation = 0; generation < generations; ++generation) {
+    for (std::size_t left = generations; left > 0;) {
+      const std::size_t count = std::min(left, board.depth());
       team.meet();  // all borders are filled
-      board.step(*column_, band, shift, scratch[band].data());
+      board.step(*column_, band, shift, count, scratch[band].data());
       team.meet();  // all cells are stepped
-      shift = 1 - shift;
-      board.fill_border(band, shift, true);
+      shift = board.shifted(shift, count);
+      left -= count;
+      if (left > 0) board.fill_border(band, shift, true);
     }
-    board.store(result, shift, first, end);
+    board.store(band, shift, result);
   });
 }
 

@@ -10,6 +10,9 @@
 namespace gatewright {
 namespace {
 
+// Columns that a generation goes before the next one follows.
+constexpr std::size_t kGroup = 8;
+
 std::size_t divided(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 // 64 bits from the one at `first`; what is past the words is 0.
@@ -32,7 +35,7 @@ void put_bits(std::uint64_t* words, std::size_t first, std::size_t count, std::u
 }  // namespace
 
 StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::size_t lanes,
-                           std::size_t num_bands)
+                           std::size_t num_bands, std::size_t depth)
     : size_(size), edge_(edge), planes_(planes), lanes_(lanes) {
   columns_ = divided(size.width, 64);
   strips_ = divided(size.width, columns_);
@@ -40,6 +43,7 @@ StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::s
   rows_ = divided(size.height, lanes);
   blocks_ = divided(size.height, rows_);
   last_rows_ = size.height - (blocks_ - 1) * rows_;
+  depth_ = edge.is_torus ? std::min({depth, last_columns_, last_rows_}) : 1;
   for (std::size_t plane = 0; plane < planes; ++plane) {
     outside_.insert(outside_.end(), lanes, edge.outside >> plane & 1 ? ~std::uint64_t{0} : 0);
   }
@@ -47,28 +51,30 @@ StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::s
   const std::size_t most = std::numeric_limits<std::size_t>::max() / 16 / row_words();
   for (std::size_t band = 0; band < num_bands; ++band) {
     const std::size_t first = rows_ * band / num_bands, end = rows_ * (band + 1) / num_bands;
-    if (end - first + 2 > most / (columns_ + 3)) {
-      throw std::length_error("the board has too many cells");
-    }
-    const std::size_t slot_words = (end - first + 2) * row_words();
+    const std::size_t num_slots = columns_ + 3 * depth_, num_rows = end - first + 2 * depth_;
+    if (num_rows > most / num_slots) throw std::length_error("the board has too many cells");
+    const std::size_t slot_words = num_rows * row_words();
     bands_.push_back(
-        {first, end - first, slot_words, Buffer<std::uint64_t>((columns_ + 3) * slot_words), {}});
+        {first, end - first, slot_words, Buffer<std::uint64_t>(num_slots * slot_words), {}});
   }
   for (Band& band : bands_) {
-    plan_copies(band, 0);
-    plan_copies(band, band.num_rows + 1);
-    const bool has_end = last_rows_ >= band.first && last_rows_ < band.first + band.num_rows;
-    if (has_end) plan_copies(band, last_rows_ - band.first + 1);
+    for (std::size_t row = 0; row < band.num_rows + 2 * depth_; ++row) {
+      const std::size_t own = band.first + row;  // counted from the first of the border
+      const bool is_border = row < depth_ || row >= band.num_rows + depth_;
+      const bool is_end = own >= last_rows_ + depth_ && own < last_rows_ + 2 * depth_;
+      if (is_border || is_end) plan_copies(band, row);
+    }
   }
 }
 
-// How a row, counted from the band's row -1, is filled in each slot: a row beside the band, or that
-// after the last block's last.
+// How a row, counted from the band's first of the border, is filled in each slot: a row of the
+// border, or one of those after the last block's last.
 void StripedBoard::plan_copies(Band& band, std::size_t row) {
-  const std::size_t own = band.first + row;  // counted from -1 too
-  const bool is_first = own == 0, is_last = own == rows_ + 1, is_end = own == last_rows_ + 1;
+  const std::size_t own = band.first + row;  // counted from the first of the border too
+  const bool is_first = own < depth_, is_last = own >= rows_ + depth_;
+  const bool is_end = own >= last_rows_ + depth_ && own < last_rows_ + 2 * depth_;
   if (!is_first && !is_last && !is_end) {
-    const Band& from = band_of(own - 1);
+    const Band& from = band_of(own - depth_);
     band.copies.push_back(
         {&from, word(from, 0, own - from.first), word(band, 0, row), row_words()});
     return;
@@ -79,7 +85,8 @@ void StripedBoard::plan_copies(Band& band, std::size_t row) {
     lane = blocks_ - 1;  // others are there
   } else if (is_alone) {
     // Lanes turned by one, and what is wrong with the first or last one is mended below.
-    const std::size_t from = is_first ? word(band, 0, rows_) - 1 : word(band, 0, 1) + 1;
+    const std::size_t from =
+        is_first ? word(band, 0, row + rows_) - 1 : word(band, 0, row - rows_) + 1;
     for (std::size_t plane = 0; plane < planes_; ++plane) {
       const std::size_t at = plane * lanes_;
       band.copies.push_back({&band, from + at, word(band, 0, row) + at, lanes_});
@@ -88,14 +95,14 @@ void StripedBoard::plan_copies(Band& band, std::size_t row) {
     if (is_last) lane = blocks_ - 1;
   }
   for (; lane < end; ++lane) {
-    const std::size_t y = lane * rows_ + own;  // counted from -1
-    const bool is_outside = !edge_.is_torus && (y == 0 || y > size_.height);
-    const std::size_t turned = (y + size_.height - 1) % size_.height;
+    const std::size_t y = lane * rows_ + own;  // counted from the first of the border
+    const bool is_outside = !edge_.is_torus && (y < depth_ || y >= size_.height + depth_);
+    const std::size_t turned = (y + size_.height - depth_) % size_.height;
     const std::size_t from_row = turned % rows_, from_lane = turned / rows_;
     const Band& from = band_of(from_row);
     for (std::size_t plane = 0; plane < planes_; ++plane) {
       const std::size_t at = plane * lanes_, to = word(band, 0, row) + at + lane;
-      const std::size_t source = word(from, 0, from_row - from.first + 1) + at + from_lane;
+      const std::size_t source = word(from, 0, from_row - from.first + depth_) + at + from_lane;
       if (is_outside) {
         band.copies.push_back({nullptr, at, to, 1});
       } else if (&from != &band || source != to) {  // else it is there
@@ -113,54 +120,64 @@ const StripedBoard::Band& StripedBoard::band_of(std::size_t row) const {
   return *(after - 1);
 }
 
-void StripedBoard::load(const std::uint64_t* words, std::size_t first, std::size_t end) {
+// The lanes of a row are taken together, which makes whole vectors.
+void StripedBoard::load(std::size_t band, const std::uint64_t* words) {
+  Band& own = bands_[band];
   const auto transpose = engine_kernels().transpose;
   const std::size_t num_words = size_.row_words();
-  std::uint64_t turned[64];
-  for (std::size_t plane = 0; plane < planes_; ++plane) {
-    for (std::size_t y = first; y < end; ++y) {
-      const std::uint64_t* const row = words + (plane * size_.height + y) * num_words;
-      const std::size_t own = y % rows_;
-      Band& band = bands_[static_cast<std::size_t>(&band_of(own) - bands_.data())];
-      const std::size_t lane = plane * lanes_ + y / rows_;
+  std::vector<std::uint64_t> turned(64 * lanes_);
+  for (std::size_t row = 0; row < own.num_rows; ++row) {
+    for (std::size_t plane = 0; plane < planes_; ++plane) {
       for (std::size_t column = 0; column < columns_; column += 64) {
-        for (std::size_t strip = 0; strip < 64; ++strip) {
-          turned[strip] =
-              strip < strips_ ? bits_from(row, num_words, strip * columns_ + column) : 0;
+        const std::size_t num_lanes = blocks_of(own.first + row);
+        for (std::size_t lane = 0; lane < num_lanes; ++lane) {
+          const std::uint64_t* const from = words + board_word(plane, own.first + row, lane);
+          std::uint64_t* const strips = turned.data() + 64 * lane;
+          for (std::size_t strip = 0; strip < 64; ++strip) {
+            strips[strip] =
+                strip < strips_ ? bits_from(from, num_words, strip * columns_ + column) : 0;
+          }
+          transpose(strips);
         }
-        transpose(turned);
         const std::size_t count = std::min<std::size_t>(64, columns_ - column);
         for (std::size_t j = 0; j < count; ++j) {
-          band.words[word(band, 2 + column + j, own - band.first + 1) + lane] = turned[j];
+          std::uint64_t* const to =
+              own.words.data() + word(own, 2 * depth_ + column + j, row + depth_) + plane * lanes_;
+          for (std::size_t lane = 0; lane < num_lanes; ++lane) to[lane] = turned[64 * lane + j];
         }
       }
     }
   }
 }
 
-void StripedBoard::store(std::uint64_t* words, std::size_t shift, std::size_t first,
-                         std::size_t end) const {
+void StripedBoard::store(std::size_t band, std::size_t shift, std::uint64_t* words) const {
+  const Band& own = bands_[band];
   const auto transpose = engine_kernels().transpose;
   const std::size_t num_words = size_.row_words();
-  std::uint64_t turned[64];
-  for (std::size_t plane = 0; plane < planes_; ++plane) {
-    for (std::size_t y = first; y < end; ++y) {
-      std::uint64_t* const row = words + (plane * size_.height + y) * num_words;
-      std::memset(row, 0, num_words * sizeof(std::uint64_t));
-      const std::size_t own = y % rows_;
-      const Band& band = band_of(own);
-      const std::size_t lane = plane * lanes_ + y / rows_;
+  std::vector<std::uint64_t> turned(64 * lanes_);
+  for (std::size_t row = 0; row < own.num_rows; ++row) {
+    const std::size_t num_lanes = blocks_of(own.first + row);
+    for (std::size_t plane = 0; plane < planes_; ++plane) {
+      for (std::size_t lane = 0; lane < num_lanes; ++lane) {
+        std::fill_n(words + board_word(plane, own.first + row, lane), num_words, 0);
+      }
       for (std::size_t column = 0; column < columns_; column += 64) {
         const std::size_t count = std::min<std::size_t>(64, columns_ - column);
-        for (std::size_t j = 0; j < 64; ++j) {
-          const std::size_t slot = shift + 1 + column + j;
-          turned[j] = j < count ? band.words[word(band, slot, own - band.first + 1) + lane] : 0;
+        for (std::size_t j = 0; j < count; ++j) {
+          const std::uint64_t* const from = own.words.data() +
+                                            word(own, shift + depth_ + column + j, row + depth_) +
+                                            plane * lanes_;
+          for (std::size_t lane = 0; lane < num_lanes; ++lane) turned[64 * lane + j] = from[lane];
         }
-        transpose(turned);
-        for (std::size_t strip = 0; strip < strips_; ++strip) {
-          const std::size_t there = strip + 1 < strips_ ? columns_ : last_columns_;
-          const std::size_t own_count = there > column ? std::min(count, there - column) : 0;
-          put_bits(row, strip * columns_ + column, own_count, turned[strip]);
+        for (std::size_t lane = 0; lane < num_lanes; ++lane) {
+          std::uint64_t* const strips = turned.data() + 64 * lane;
+          std::uint64_t* const to = words + board_word(plane, own.first + row, lane);
+          transpose(strips);
+          for (std::size_t strip = 0; strip < strips_; ++strip) {
+            const std::size_t there = strip + 1 < strips_ ? columns_ : last_columns_;
+            const std::size_t own_count = there > column ? std::min(count, there - column) : 0;
+            put_bits(to, strip * columns_ + column, own_count, strips[strip]);
+          }
         }
       }
     }
@@ -168,23 +185,37 @@ void StripedBoard::store(std::uint64_t* words, std::size_t shift, std::size_t fi
 }
 
 void StripedBoard::step(const Column& column, std::size_t band, std::size_t shift,
-                        std::uint8_t* scratch) {
+                        std::size_t generations, std::uint8_t* scratch) {
   Band& own = bands_[band];
-  const auto row = [&](std::size_t slot) {
-    return reinterpret_cast<std::uint8_t*>(own.words.data() + word(own, slot, 1));
-  };
-  for (std::size_t i = 0; i < columns_; ++i) {
-    const std::size_t j = shift == 1 ? i : columns_ - 1 - i;
-    const std::size_t left = shift + j, right = left + 2, out = shift == 1 ? left : right;
-    column.step(row(left), row(left + 1), row(right), row(out), own.num_rows, scratch);
-    if (bands_.size() == 1) copy(own, out, outside_);  // while it is near
+  const bool is_left = shift == depth_;
+  std::vector<std::size_t> done(generations);  // columns, those of the border among them
+  while (done.back() < columns_) {
+    for (std::size_t before = 0; before < generations; ++before) {
+      const std::size_t border = generations - 1 - before;  // cells of it that are stepped
+      const std::size_t end = before > 0 ? std::max<std::size_t>(done[before - 1], 2) - 2
+                                         : std::min(done[0] + kGroup, columns_ + 2 * border);
+      for (; done[before] < end; ++done[before]) {
+        const std::size_t j = is_left ? done[before] : columns_ + 2 * border - 1 - done[before];
+        const std::size_t centre =
+            (is_left ? shift - before : shift + before) + depth_ - border + j;
+        const auto row = [&](std::size_t slot) {
+          return reinterpret_cast<std::uint8_t*>(own.words.data() +
+                                                 word(own, slot, depth_ - border));
+        };
+        const std::size_t out = is_left ? centre - 1 : centre + 1;
+        column.step(row(centre - 1), row(centre), row(centre + 1), row(out),
+                    own.num_rows + 2 * border, scratch);
+        // The border, while it is near.
+        if (bands_.size() == 1 && border == 0) copy(own, out, outside_);
+      }
+    }
   }
 }
 
 void StripedBoard::fill_border(std::size_t band, std::size_t shift, bool is_stepped) {
   Band& own = bands_[band];
   if (!is_stepped || bands_.size() > 1) {
-    for (std::size_t j = 0; j < columns_; ++j) copy(own, shift + 1 + j, outside_);
+    for (std::size_t j = 0; j < columns_; ++j) copy(own, shift + depth_ + j, outside_);
   }
   fill_columns(own, shift);
 }
@@ -212,24 +243,26 @@ void StripedBoard::copy(Band& band, std::size_t slot, const std::vector<std::uin
   }
 }
 
-// Fills a band's columns -1 and `columns`, and bits of the last strip's first missing one.
+// Fills a band's columns before and after its own, and bits of the last strip's first missing ones.
 void StripedBoard::fill_columns(Band& band, std::size_t shift) {
-  const auto column = [&](std::size_t j) {  // counted from -1
-    return band.words.data() + word(band, shift + j, 0);
-  };
   const bool is_torus = edge_.is_torus;
-  engine_kernels().turn_columns({
-      .first = column(1),
-      .last = column(columns_),
-      .after = is_torus ? column(1) : outside_.data(),
-      .before = is_torus ? column(last_columns_) : outside_.data(),
-      .left = column(0),
-      .right = column(columns_ + 1),
-      .end = column(last_columns_ + 1),
-      .num_words = band.slot_words,
-      .period = is_torus ? band.slot_words : row_words(),
-      .top = static_cast<unsigned>(strips_ - 1),
-  });
+  for (std::size_t i = 0; i < depth_; ++i) {
+    const auto column = [&](std::size_t j) {  // counted from the first of the border
+      return band.words.data() + word(band, shift + j, 0);
+    };
+    engine_kernels().turn_columns({
+        .first = column(depth_ + i),
+        .last = column(depth_ + columns_ - 1 - i),
+        .after = is_torus ? column(depth_ + i) : outside_.data(),
+        .before = is_torus ? column(depth_ + last_columns_ - 1 - i) : outside_.data(),
+        .left = column(depth_ - 1 - i),
+        .right = column(depth_ + columns_ + i),
+        .end = column(depth_ + last_columns_ + i),
+        .num_words = band.slot_words,
+        .period = is_torus ? band.slot_words : row_words(),
+        .top = static_cast<unsigned>(strips_ - 1),
+    });
+  }
 }
 
 }  // namespace gatewright

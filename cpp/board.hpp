@@ -14,32 +14,45 @@ namespace gatewright {
 // The width is cut into strips of `columns` columns and the height into blocks of `rows` rows; the
 // last ones may be shorter. Bit s of lane l of the vector at row r and column j is the cell in
 // column s * columns + j and row l * rows + r: so all neighbours of a vector's cells are the same
-// bits of the vectors around it. Around them lies a border of copies, rows -1 and `rows`, columns
-// -1 and `columns`, in which blocks and strips are turned by one.
+// bits of the vectors around it. Around them lies a border of copies, `depth` rows and columns on
+// each side, in which blocks and strips are turned by one.
 //
-// Where the last strip is shorter, its first missing column holds what lies to the right of the
-// strip, and the same with the last block; what is in others that are missing is of no use, and in
-// lanes and bits beyond them.
+// Where the last strip is shorter, its first missing columns hold what lies to the right of the
+// strip, as many as the border, and the same with the last block; what is in others that are
+// missing is of no use, and in lanes and bits beyond them.
 //
 // Rows are cut into bands, one for a thread, each with a border of its own. A band's columns are in
-// slots of memory: column j is in slot `shift` + 1 + j. A generation goes along the columns, and
-// what comes next takes the place of a column that has been read: of the left one where the shift
-// is 1, which it makes 0, and of the right one on the way back.
+// slots of memory: column j is in slot `shift` + `depth` + j. A generation goes along the columns,
+// and what comes next takes the place of a column that has been read: the left one, which makes the
+// shift one less, or the right one.
+//
+// A pass takes up to `depth` generations at once, which run along the columns one behind the other,
+// so that a large board comes from memory once for all of them. Each generation steps one cell less
+// of the border than the one before. A pass begins with a shift of `depth` or of 0, and goes to the
+// left or right by as many as it has generations.
 class StripedBoard {
  public:
-  // Throws std::bad_alloc, and std::length_error where so many bytes cannot be counted.
+  // The depth is at most that of the last strip and block, and 1 of a bounded board, whose outside
+  // never changes. Throws std::bad_alloc, and std::length_error where so many bytes cannot be
+  // counted.
   StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::size_t lanes,
-               std::size_t num_bands);
+               std::size_t num_bands, std::size_t depth);
 
   std::size_t num_bands() const { return bands_.size(); }
-  std::size_t num_vectors() const { return columns_ * rows_ * planes_; }
+  std::size_t depth() const { return depth_; }
 
-  // Rows of the board y, first <= y < end, of all planes; not the border. The shift is 1 then.
-  void load(const std::uint64_t* words, std::size_t first, std::size_t end);
-  void store(std::uint64_t* words, std::size_t shift, std::size_t first, std::size_t end) const;
+  // Takes a band's cells from the words of a board; not the border. The shift is `depth` then.
+  void load(std::size_t band, const std::uint64_t* words);
+  // Writes them into those of a board.
+  void store(std::size_t band, std::size_t shift, std::uint64_t* words) const;
 
-  // Steps a band, whose border is filled, and turns the shift, which is 0 or 1.
-  void step(const Column& column, std::size_t band, std::size_t shift, std::uint8_t* scratch);
+  // Steps a band, whose border is filled, by up to `depth` generations. All bands' shift is
+  // `shifted` then.
+  void step(const Column& column, std::size_t band, std::size_t shift, std::size_t generations,
+            std::uint8_t* scratch);
+  std::size_t shifted(std::size_t shift, std::size_t generations) const {
+    return shift == depth_ ? shift - generations : shift + generations;
+  }
 
   // Fills a band's border, once all bands have been loaded or stepped.
   void fill_border(std::size_t band, std::size_t shift, bool is_stepped);
@@ -59,10 +72,16 @@ class StripedBoard {
   };
 
   std::size_t row_words() const { return planes_ * lanes_; }
-  // The words of a row, which is counted from a band's row -1, in a slot.
+  // The words of a row, which is counted from a band's first one of the border, in a slot.
   std::size_t word(const Band& band, std::size_t slot, std::size_t row) const {
     return slot * band.slot_words + row * row_words();
   }
+  // Words of a row of the board in a plane; of the row that is in this lane of a row of the layout.
+  std::size_t board_word(std::size_t plane, std::size_t row, std::size_t lane) const {
+    return (plane * size_.height + lane * rows_ + row) * size_.row_words();
+  }
+  // Blocks that have this row of the layout.
+  std::size_t blocks_of(std::size_t row) const { return row < last_rows_ ? blocks_ : blocks_ - 1; }
   const Band& band_of(std::size_t row) const;
   void plan_copies(Band& band, std::size_t row);
   static void copy(Band& band, std::size_t slot, const std::vector<std::uint64_t>& outside);
@@ -70,7 +89,7 @@ class StripedBoard {
 
   BoardSize size_;
   Edge edge_;
-  std::size_t planes_, lanes_;
+  std::size_t planes_, lanes_, depth_;
   std::size_t strips_, columns_, last_columns_;  // the last strip's
   std::size_t blocks_, rows_, last_rows_;        // the last block's
   std::vector<std::uint64_t> outside_;           // a row of it

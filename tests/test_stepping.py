@@ -129,6 +129,19 @@ def test_threads_change_nothing(backend: str, outside: int | None) -> None:
 
 
 @NATIVE
+@pytest.mark.parametrize(("width", "outside"), [(4224, None), (4225, None), (4224, 0)])
+def test_boards_that_no_cache_holds(width: int, outside: int | None) -> None:
+    board = Board.random(width, 8501, 0.4, seed=width)  # several generations a pass on a torus
+    expected = [board]
+    for _ in range(6):
+        expected.append(step(LIFE, expected[-1], outside=outside))
+    for threads in (1, 2):
+        made = stepper(LIFE, outside=outside, threads=threads)
+        for generations in (1, 3, 4, 6):
+            assert made(board, generations) == expected[generations]
+
+
+@NATIVE
 @pytest.mark.parametrize("text", ["B3/S23", "B/S012345678", "B0/S", "B36/S23", "B2/S"])
 def test_rules_that_count(text: str) -> None:
     neighbourhoods = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(bool)

@@ -1,6 +1,7 @@
 // Random rules on random boards, with sanitizers on: every back end, any number of bands, both
 // edges, against a loop over the cells.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -41,6 +42,18 @@ Arrays draw(std::mt19937& random, std::size_t num_inputs, std::size_t num_gates,
   for (std::size_t k = 0; k < num_outputs; ++k) {
     made.outputs.push_back(below(2 * (1 + num_inputs + num_gates)));
   }
+  return made;
+}
+
+// All inputs together decide each output: whatever is wrong shows.
+Arrays parity(std::size_t num_inputs, std::size_t num_outputs) {
+  Arrays made{num_inputs, {}, {}, {}};
+  for (std::size_t input = 1; input <= num_inputs; ++input) {
+    made.fanin.push_back(static_cast<std::int32_t>(input));
+    made.fanin.push_back(static_cast<std::int32_t>(input == 1 ? 0 : num_inputs + input - 1));
+    made.table.push_back(6);
+  }
+  made.outputs.assign(num_outputs, static_cast<std::int32_t>(4 * num_inputs));
   return made;
 }
 
@@ -123,29 +136,31 @@ Bits step(const Board& board, const Neighbourhood& rule, const Bits& bits) {
   return next;
 }
 
-// What a board is after some generations in so many bands, which are stepped one after the other.
+// What a board is after some generations in so many bands, which are stepped one after the other,
+// by up to `depth` generations at once.
 std::vector<std::uint64_t> stepped(const Board& board, const Column& column, const Bits& bits,
-                                   std::size_t num_bands, std::size_t generations) {
+                                   std::size_t num_bands, std::size_t depth,
+                                   std::size_t generations) {
   gatewright::StripedBoard striped({board.width, board.height}, {board.is_torus, board.outside},
-                                   board.planes, column.vector_bytes() / 8, num_bands);
+                                   board.planes, column.vector_bytes() / 8, num_bands, depth);
   Buffer<std::uint8_t> scratch(column.scratch_bytes());
   column.prepare(scratch.data());
   std::vector<std::uint64_t> words = board.words(bits);
-  striped.load(words.data(), 0, board.height);
-  std::size_t shift = 1;
-  for (std::size_t g = 0; g <= generations; ++g) {
-    if (g > 0) {
-      for (std::size_t band = 0; band < striped.num_bands(); ++band) {
-        striped.step(column, band, shift, scratch.data());
-      }
-      shift = 1 - shift;
-    }
-    for (std::size_t band = 0; band < striped.num_bands(); ++band) {
-      striped.fill_border(band, shift, g > 0);
-    }
+  const auto each_band = [&](auto&& work) {
+    for (std::size_t band = 0; band < striped.num_bands(); ++band) work(band);
+  };
+  std::size_t shift = striped.depth();
+  each_band([&](std::size_t band) { striped.load(band, words.data()); });
+  each_band([&](std::size_t band) { striped.fill_border(band, shift, false); });
+  for (std::size_t left = generations; left > 0;) {
+    const std::size_t count = std::min(left, striped.depth());
+    each_band([&](std::size_t band) { striped.step(column, band, shift, count, scratch.data()); });
+    shift = striped.shifted(shift, count);
+    left -= count;
+    each_band([&](std::size_t band) { striped.fill_border(band, shift, true); });
   }
   std::vector<std::uint64_t> result(words.size());
-  striped.store(result.data(), shift, 0, board.height);
+  each_band([&](std::size_t band) { striped.store(band, shift, result.data()); });
   return result;
 }
 
@@ -180,19 +195,23 @@ int main() {
   std::size_t num_boards = 0, wrong = accepted();
   for_each_instruction_set([&] {
     for (int i = 0; i < 60; ++i) {
-      const std::size_t planes = 1 + random() % 4, carried = random() % 8;
-      const Arrays row = draw(random, 3 * planes, random() % 20, carried);
-      const Arrays cell = draw(random, 3 * carried, random() % 4 ? 20 : 200, planes);
+      const bool is_parity = i % 3 == 0;
+      const std::size_t planes = 1 + random() % 4, carried = random() % 8 + is_parity;
+      const Arrays row = is_parity ? parity(3 * planes, carried)
+                                   : draw(random, 3 * planes, random() % 20, carried);
+      const Arrays cell = is_parity ? parity(3 * carried, planes)
+                                    : draw(random, 3 * carried, random() % 4 ? 20 : 200, planes);
       const Arrays cells = stacked(cell, carried, 1 + random() % 3);
       const Neighbourhood single{row.view(), cell.view(), planes};
       const Neighbourhood rule{row.view(), cells.view(), planes};
       gatewright::validate(rule);
-      const std::size_t width = 1 + random() % (random() % 3 ? 12 : 200);
-      const std::size_t height = 1 + random() % (random() % 3 ? 12 : 100);
+      const bool is_wide = random() % 6 == 0;
+      const std::size_t width = 1 + random() % (is_wide ? 1500 : random() % 3 ? 12 : 200);
+      const std::size_t height = 1 + random() % (is_wide || random() % 3 ? 16 : 100);
       const Board board{width, height, planes, random() % 2 == 0, random() % 16};
       Bits bits(planes * height * width);
       for (std::uint8_t& bit : bits) bit = random() % 2;
-      const std::size_t generations = random() % 3;
+      const std::size_t generations = random() % 2 ? random() % 3 : random() % 11;
       Bits expected = bits;
       for (std::size_t g = 0; g < generations; ++g) expected = step(board, single, expected);
       for (const bool is_compiled : {true, false}) {
@@ -200,8 +219,8 @@ int main() {
           const gatewright::Automaton automaton(rule, is_compiled);
           for (const std::size_t bands : {1, 2, 5}) {
             ++num_boards;
-            wrong += stepped(board, automaton.column(), bits, bands, generations) !=
-                     board.words(expected);
+            wrong += stepped(board, automaton.column(), bits, bands, 1 + random() % 5,
+                             generations) != board.words(expected);
           }
           std::vector<std::uint64_t> words = board.words(bits), result(words.size());
           automaton.step(words.data(), {width, height}, {board.is_torus, board.outside},
