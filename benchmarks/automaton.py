@@ -1,9 +1,9 @@
 """Cells a second of the steppers on boards of several sizes, beside Life written by hand.
 
-The engine's stepper, made at once, and the `c-automaton` target, compiled. One thread, in turns in
-one process; a call steps a board by many generations. The board's layout is converted in a call of
-the engine's, and not in the others. The peer is the hand-written kernel that comes with Gatewright
-(vectors of GCC's, 19 operations a word).
+The engine's stepper, made at once and with a search for pairs of cells, and the `c-automaton`
+target, compiled. One thread, in turns in one process; a call steps a board by many generations.
+The board's layout is converted in a call of the engine's, and not in the others. The peer is the
+hand-written kernel that comes with Gatewright (vectors of GCC's, 19 operations a word).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gatewright.circuit import Circuit
 from gatewright.compiler import compile_shared
 from gatewright.life_speed import widest_vector
 from gatewright.runs import load_model
+from gatewright.stepping import Stepper
 from gatewright.targets import TARGETS
 from lib.recording import parser, write
 
@@ -33,6 +34,9 @@ SIZES = (512, 2048, 8192)
 PEER = "hand-written"
 #: Wall seconds of a call.
 CALL_SECONDS = 0.2
+
+#: CPU seconds of the search.
+TIME_BUDGET = 20.0
 
 Step = Callable[[int], None]
 
@@ -58,9 +62,8 @@ def stepper(library: ctypes.CDLL, name: str, board: Board) -> tuple[Step, Callab
     return lambda generations: advance(memory.ctypes.data, generations), read
 
 
-def engine_stepper(circuit: Circuit, board: Board) -> tuple[Step, Callable[[], Board]]:
+def engine_stepper(run: Stepper, board: Board) -> tuple[Step, Callable[[], Board]]:
     """The engine's, which converts the board in each call."""
-    run = native_stepper(circuit, threads=1)
     held = [board]
 
     def advance(generations: int) -> None:
@@ -81,8 +84,10 @@ def calibrated(run: Step) -> int:
         generations *= 2
 
 
-def measure(circuit: Circuit, size: int, folder: Path, rounds: int) -> list[dict[str, Any]]:
-    """The engine's stepper and the compiled circuit, each beside the peer, on one board."""
+def measure(
+    circuit: Circuit, engines: dict[str, Stepper], size: int, folder: Path, rounds: int
+) -> list[dict[str, Any]]:
+    """The engine's steppers and the compiled circuit, each beside the peer, on one board."""
     board = Board.random(size, size, 0.35, seed=1)
     files = TARGETS["c-automaton"].write(replace(circuit, name="life"))
     flags = ("-O3", f"-DLIFE_BOARD_VECTOR_BYTES={widest_vector()}")
@@ -91,7 +96,7 @@ def measure(circuit: Circuit, size: int, folder: Path, rounds: int) -> list[dict
         "compiled circuit": (files, flags, "life_board"),
         PEER: ({"life_hand.c": hand.read_bytes()}, ("-O3",), "life_hand"),
     }
-    made = {"engine": engine_stepper(circuit, board)}
+    made = {name: engine_stepper(engine, board) for name, engine in engines.items()}
     for name, (written, options, prefix) in sources.items():
         path = compile_shared(written, options, native=True, folder=folder / name / str(size))
         made[name] = stepper(ctypes.CDLL(str(path)), prefix, board)
@@ -137,17 +142,25 @@ def main() -> None:
     options.add_argument("--circuit", help="a circuit of 9 inputs (Life in 26 gates)")
     given = options.parse_args()
     circuit = load_model(given.circuit).circuit if given.circuit else life_circuit()
+    engines = {
+        "engine": native_stepper(circuit, threads=1),
+        "engine, pairs": native_stepper(
+            circuit, threads=1, time_budget=1.0 if given.quick else TIME_BUDGET
+        ),
+    }
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES[:1] if given.quick else SIZES:
-            rows += measure(circuit, size, Path(folder), 3 if given.quick else 9)
-            for row in rows[-2:]:
+            found = measure(circuit, engines, size, Path(folder), 3 if given.quick else 9)
+            rows += found
+            for row in found:
                 print(
                     "{name}: {value} {unit} ({least} to {most}), by hand {peer[value]}, "
                     "ratio {ratio}, of CPU time {ratio_of_cpu}".format(**row),
                     flush=True,
                 )
-    write(given.json, {"rows": rows})
+    abouts = {name: engine.about for name, engine in engines.items()}
+    write(given.json, {"engines": abouts, "time_budget": TIME_BUDGET, "rows": rows})
 
 
 if __name__ == "__main__":
