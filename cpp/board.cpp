@@ -1,6 +1,7 @@
 #include "board.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -12,6 +13,8 @@ namespace {
 
 // Columns that a generation goes before the next one follows.
 constexpr std::size_t kGroup = 8;
+
+constexpr std::size_t kMostDepth = 8;
 
 std::size_t divided(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -43,7 +46,7 @@ StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::s
   rows_ = divided(size.height, lanes);
   blocks_ = divided(size.height, rows_);
   last_rows_ = size.height - (blocks_ - 1) * rows_;
-  depth_ = edge.is_torus ? std::min({depth, last_columns_, last_rows_}) : 1;
+  depth_ = edge.is_torus ? std::min({depth, kMostDepth, last_columns_, last_rows_}) : 1;
   for (std::size_t plane = 0; plane < planes; ++plane) {
     outside_.insert(outside_.end(), lanes, edge.outside >> plane & 1 ? ~std::uint64_t{0} : 0);
   }
@@ -188,8 +191,9 @@ void StripedBoard::step(const Column& column, std::size_t band, std::size_t shif
                         std::size_t generations, std::uint8_t* scratch) {
   Band& own = bands_[band];
   const bool is_left = shift == depth_;
-  std::vector<std::size_t> done(generations);  // columns, those of the border among them
-  while (done.back() < columns_) {
+  // Columns that each generation has stepped, those of the border among them.
+  std::array<std::size_t, kMostDepth> done{};
+  while (done[generations - 1] < columns_) {
     for (std::size_t before = 0; before < generations; ++before) {
       const std::size_t border = generations - 1 - before;  // cells of it that are stepped
       const std::size_t end = before > 0 ? std::max<std::size_t>(done[before - 1], 2) - 2

@@ -32,9 +32,9 @@ namespace gatewright {
 // left or right by as many as it has generations.
 class StripedBoard {
  public:
-  // The depth is at most that of the last strip and block, and 1 of a bounded board, whose outside
-  // never changes. Throws std::bad_alloc, and std::length_error where so many bytes cannot be
-  // counted.
+  // The depth is at most 8 and what the last strip and block have, and 1 of a bounded board, whose
+  // outside never changes. Throws std::bad_alloc, and std::length_error where so many bytes cannot
+  // be counted.
   StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::size_t lanes,
                std::size_t num_bands, std::size_t depth);
 
