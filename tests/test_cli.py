@@ -378,7 +378,7 @@ def test_optimize_writes_what_it_proved_and_says_what_each_pass_did(folder: Path
     remarks = result.stderr.splitlines()
     assert [remark.split(":")[0] for remark in remarks] == names
     assert remarks[0].startswith(f"strash: {summary['gates_before']} -> ")
-    assert remarks[6].startswith("resynthesize: 5 -> 5 gates, depth")
+    assert remarks[7].startswith("resynthesize: 5 -> 5 gates, depth")
     assert remarks[5].endswith("equal on all 8 input rows (exhaustive)")
     small = targets.read(folder / "small.blif")
     assert small.num_gates == 5

@@ -206,7 +206,7 @@ def test_optimize_records_what_each_pass_did() -> None:
     assert [record.name for record in records] == [
         name for name in EFFORTS[2] if name not in WALK_REPLACES
     ]
-    assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9]
+    assert [record.after.gates for record in records] == [18, 15, 15, 9, 9, 9, 9, 9, 9, 9]
     for last, record in itertools.pairwise(records):
         assert last.after == record.before
     assert records[0].before == before.stats()

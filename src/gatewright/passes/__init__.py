@@ -30,6 +30,7 @@ from gatewright.passes.shorten import shorten
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.passes.tables import tables
+from gatewright.passes.two_level import two_level
 from gatewright.passes.walk import COSTS, walk
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
@@ -43,7 +44,10 @@ PASSES: dict[str, Pass] = {
     "fraig": lambda circuit, _: fraig(circuit),
     "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
     # where that leaves at most half; else the structure is worth more to what comes next
-    "rebuild": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit, 0.5), goal)),
+    "rebuild": lambda circuit, goal: goal.best(
+        circuit, finished(collapse(circuit, 0.5, goal.seconds), goal)
+    ),
+    "two_level": two_level,
     "rewrite": lambda circuit, goal: goal.best(circuit, rewrite(circuit)),
     "ands": lambda circuit, _: ands(circuit),
     "resub": resub,
@@ -60,12 +64,18 @@ PASSES: dict[str, Pass] = {
 }
 
 #: Those that ask ABC. What they propose is dropped where it is wrong or not proved in time.
-EXTERNAL = ("resub", "refactor", "balance", "resynthesize", "deep", "kick", "tables", "shorten")
+EXTERNAL = (
+    *("resub", "refactor", "balance", "two_level", "resynthesize", "deep", "kick", "tables"),
+    "shorten",
+)
 
 #: Those that take as long as they are given: the first a share of the time budget, of a large
 #: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
 #: walk between two others less: it is there to change the structure, and the last makes it small.
 TIMED = (*EXTERNAL, "exact", "walk")
+
+#: Those that try another beginning first: shares of the time budget.
+FIRST = {"rebuild": 0.1, "two_level": 0.15}
 FIRST_SHARE = 0.4
 FIRST_SHARE_OF_LARGE = 0.6
 LATER_SHARES = {"walk": 0.1, "resynthesize": 0.35}
@@ -78,15 +88,18 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
     ("strash",),
     ("strash", "sweep"),
     (
-        *("strash", "sweep", "rebuild", "resynthesize", *OWN, "walk", "resynthesize"),
-        *("walk", "kick", "sweep"),
+        *("strash", "sweep", "rebuild", "two_level", "resynthesize", *OWN, "walk"),
+        *("resynthesize", "walk", "kick", "sweep"),
     ),
-    ("strash", "sweep", "rebuild", "deep", *OWN, "walk", "resynthesize", "deep", "walk", "sweep"),
+    (
+        *("strash", "sweep", "rebuild", "two_level", "deep", *OWN, "walk", "resynthesize", "deep"),
+        *("walk", "sweep"),
+    ),
 )
 
 #: What an effort from 2 on runs where tables are to be few, if there is ABC; `fraig`
-#: where the circuit is large.
-FOR_TABLES = ("strash", "sweep", "fraig", "tables", "sweep")
+#: where the circuit is large, `two_level` where it is not.
+FOR_TABLES = ("strash", "sweep", "two_level", "fraig", "tables", "sweep")
 
 #: Of the searches of the greatest effort.
 PERSISTENCE = 8
@@ -148,8 +161,8 @@ def optimize(
 
     Args:
         effort: 0 folds and shares, 1 drops dead gates too, 2 merges what is equal, rebuilds small
-            circuits from their truth tables, resynthesises others (with ABC, where it is
-            installed) and walks, 3 also searches for `time_budget` seconds.
+            circuits from their truth tables, and others from sums of products, resynthesises them
+            (with ABC, where it is installed) and walks, 3 also searches for `time_budget` seconds.
         objective: what is to be small: "gates", "and" (XORs are free), "depth", or look-up tables
             of so many inputs: "lut3", "lut4", "lut6".
         passes: names to run instead of the effort's pipeline.
@@ -178,7 +191,8 @@ def optimize(
     if passes is None:
         passes = _passes_of(effort, objective, subject.num_gates > LARGE)
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
-    num_searches, seconds_left = sum(name in TIMED for name in passes), time_budget
+    num_searches = sum(name in TIMED and name not in FIRST for name in passes)
+    seconds_left = time_budget
     first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
     circuit = subject
     for name in passes:
@@ -186,7 +200,9 @@ def optimize(
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
         goal = replace(goal, stages=[])
-        if name in TIMED:
+        if name in FIRST:
+            goal = replace(goal, seconds=FIRST[name] * time_budget)
+        elif name in TIMED:
             share = 1 / num_searches
             if num_searches > 1:
                 share = first_share or min(share, LATER_SHARES.get(name, share))
@@ -259,11 +275,12 @@ def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     """The effort's pipeline, as it suits the objective, the size, and whether there is ABC."""
     has_abc = abc.program() is not None
     if effort > 1 and has_abc and objective in LUT_INPUTS:
-        return [name for name in FOR_TABLES if name != "fraig" or is_large]
+        return [name for name in FOR_TABLES if name != ("two_level" if is_large else "fraig")]
     if objective == "depth" and effort > 1:
         return list(SHORTEN if has_abc else SHORTEN_ALONE)
     left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
     left_out |= set(() if has_abc else EXTERNAL)
+    left_out |= {"two_level"} if is_large else set()  # no time for it
     passes = [name for name in EFFORTS[effort] if name not in left_out]
     if objective == "and" and effort > 1:
         passes.insert(passes.index("fraig") + 1, "ands")

@@ -25,6 +25,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
+from gatewright.passes.objectives import Deadline
 from gatewright.passes.plan import Plan, find_plan
 
 #: Circuits with more inputs are returned as they are: the work grows with the truth table.
@@ -35,14 +36,15 @@ BEAM = 16
 MAX_BOUND = 3
 
 
-def collapse(circuit: Circuit, share: float = 1.0) -> Circuit:
+def collapse(circuit: Circuit, share: float = 1.0, seconds: float = math.inf) -> Circuit:
     """An equal circuit, rebuilt from its outputs' truth tables if that makes it smaller.
 
-    Circuits of over 12 inputs come back unchanged, and those of which more than a `share` is left.
+    Circuits of over 12 inputs come back unchanged, and those of which more than a `share` is left,
+    or that take more CPU seconds: the clock is looked at between outputs.
     """
     if circuit.num_inputs > MAX_INPUTS:
         return circuit
-    rebuilt = _rebuild(circuit, (), int(share * circuit.num_gates))
+    rebuilt = _rebuild(circuit, (), int(share * circuit.num_gates), seconds)
     return rebuilt if rebuilt is not None and rebuilt.num_gates < circuit.num_gates else circuit
 
 
@@ -52,15 +54,16 @@ def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
     Args:
         groups: sets of inputs, by index, to bind before all others, each where that is possible.
     """
-    rebuilt = _rebuild(circuit, groups, None)
+    rebuilt = _rebuild(circuit, groups, None, math.inf)
     assert rebuilt is not None
     return rebuilt
 
 
 def _rebuild(
-    circuit: Circuit, groups: Sequence[Sequence[int]], most_gates: int | None
+    circuit: Circuit, groups: Sequence[Sequence[int]], most_gates: int | None, seconds: float
 ) -> Circuit | None:
-    """`rebuild`, or None as soon as that takes more gates."""
+    """`rebuild`, or None as soon as that takes more gates or seconds."""
+    deadline = Deadline(seconds)
     table = circuit.truth_tables()
     full = (1 << len(table)) - 1
     builder = Builder(circuit.input_names, circuit.name)
@@ -73,7 +76,10 @@ def _rebuild(
             literal = _build(builder, function, carried, groups)
             known |= {on: literal, full ^ on: literal ^ 1}
         builder.output(name, known[on])
+        is_last = o == circuit.num_outputs - 1
         if most_gates is not None and builder.num_gates > most_gates:
+            return None
+        if deadline.left <= 0 and not is_last:
             return None
     return builder.build()
 

@@ -1,0 +1,85 @@
+"""two_level: what sums of products find again, and what they must not be tried on for long."""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import product
+
+import pytest
+
+from gatewright import abc
+from gatewright.arith import weighted_sum
+from gatewright.circuit import Builder, Circuit
+from gatewright.passes import optimize
+from gatewright.passes.collapse import collapse
+from gatewright.passes.objectives import Goal, cpu_seconds
+from gatewright.passes.two_level import two_level
+from gatewright.verify import prove
+
+NEEDS_ABC = pytest.mark.skipif(abc.program() is None, reason="ABC is not installed")
+
+
+def flattened(num_pairs: int) -> Circuit:
+    """Whether the bits of each pair differ, as a sum of all 2^n products of 2 n literals."""
+    b = Builder([f"x{i}" for i in range(2 * num_pairs)])
+    cubes: list[int] = []
+    for ones in product((0, 1), repeat=num_pairs):
+        literals = [
+            literal
+            for which, (x, y) in zip(
+                ones, zip(b.inputs[::2], b.inputs[1::2], strict=True), strict=True
+            )
+            for literal in (x ^ which, y ^ which ^ 1)
+        ]
+        cubes.append(reduce(b.land, literals))
+    b.output("y", reduce(b.lor, cubes))
+    return b.build()
+
+
+def squares(width: int) -> Circuit:
+    """A square, whose middle bits have no small diagrams."""
+    b = Builder([f"x{i}" for i in range(width)])
+    columns: list[list[int]] = [[] for _ in range(2 * width)]
+    for i, x in enumerate(b.inputs):
+        for j, y in enumerate(b.inputs):
+            columns[i + j].append(b.land(x, y))
+    for i, literal in enumerate(weighted_sum(b, columns)):
+        b.output(f"y{i}", literal)
+    return b.build()
+
+
+@NEEDS_ABC
+def test_what_was_flattened_is_found_again() -> None:
+    before = flattened(7)
+    after = two_level(before, Goal(seconds=10.0))
+    assert before.num_gates > 300
+    assert after.num_gates <= 20  # seven gates and six would do
+    assert prove(before, after)
+    smaller = optimize(before, time_budget=5.0)
+    assert smaller.num_gates == 13
+    assert prove(before, smaller)
+
+
+@NEEDS_ABC
+def test_arithmetic_is_given_up() -> None:
+    before = squares(24)
+    begin = cpu_seconds()
+    assert two_level(before, Goal(seconds=1.0)) is before
+    assert cpu_seconds() - begin < 5  # it takes minutes
+
+
+@NEEDS_ABC
+def test_tables_begin_with_it_too() -> None:
+    assert len(optimize(flattened(7), objective="lut6", time_budget=5.0).table) <= 20
+
+
+def test_rebuilding_ends_with_its_time() -> None:
+    b = Builder([f"x{i}" for i in range(6)])
+    counts = ((row, f"{row:06b}".count("1")) for row in range(64))
+    rows = [(reduce(b.land, [x ^ 1 ^ row >> i & 1 for i, x in enumerate(b.inputs)]), count)
+            for row, count in counts]  # fmt: skip
+    for bit in range(3):
+        b.output(f"y{bit}", reduce(b.lor, [cube for cube, count in rows if count >> bit & 1]))
+    before = b.build()
+    assert collapse(before).num_gates < before.num_gates / 5
+    assert collapse(before, 1.0, 0.0) is before
