@@ -71,7 +71,8 @@ def test_a_large_circuit_begins_with_what_suits_it(
 def test_the_pipeline_is_proved_and_needs_abc(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     circuit, records = read(epfl / "ctrl.aig"), list[Record]()
     after = optimize(circuit, objective="lut6", time_budget=2, record=records.append)
-    assert [record.name for record in records] == ["strash", "sweep", "two_level", "tables", "sweep"]
+    names = ["strash", "sweep", "two_level", "tables", "sweep"]
+    assert [record.name for record in records] == names
     assert all(record.proof for record in records)
     assert len(map_luts(after, 6)) <= 28  # 25 is the best that was published
     monkeypatch.setattr(abc, "program", lambda: None)
