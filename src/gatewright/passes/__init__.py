@@ -73,12 +73,12 @@ EXTERNAL = (
 #: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
 #: walk between two others less: it is there to change the structure, and the last makes it small.
 TIMED = (*EXTERNAL, "exact", "walk")
-
-#: Those that try another beginning first: shares of the time budget.
-FIRST = {"rebuild": 0.1, "two_level": 0.15}
 FIRST_SHARE = 0.4
 FIRST_SHARE_OF_LARGE = 0.6
 LATER_SHARES = {"walk": 0.1, "resynthesize": 0.35}
+
+#: Those that try another beginning before: shares of the time budget.
+BEGINNINGS = {"rebuild": 0.1, "two_level": 0.1}
 
 OWN = ("fraig", "collapse", "rewrite")
 
@@ -191,7 +191,7 @@ def optimize(
     if passes is None:
         passes = _passes_of(effort, objective, subject.num_gates > LARGE)
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
-    num_searches = sum(name in TIMED and name not in FIRST for name in passes)
+    num_searches = sum(name in TIMED and name not in BEGINNINGS for name in passes)
     seconds_left = time_budget
     first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
     circuit = subject
@@ -200,8 +200,8 @@ def optimize(
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
         begin = cpu_seconds()
         goal = replace(goal, stages=[])
-        if name in FIRST:
-            goal = replace(goal, seconds=FIRST[name] * time_budget)
+        if name in BEGINNINGS:
+            goal = replace(goal, seconds=BEGINNINGS[name] * time_budget)
         elif name in TIMED:
             share = 1 / num_searches
             if num_searches > 1:
