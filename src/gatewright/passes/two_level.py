@@ -16,7 +16,7 @@ from gatewright.passes.objectives import Goal
 from gatewright.passes.resynthesize import COMPRESS, MAP_GATES, finished
 
 #: Nodes of all diagrams together; those of arithmetic are more, and are given up before the time.
-MOST_NODES = 100_000
+MOST_NODES = 10_000
 
 SUMS = f"strash; collapse -B {MOST_NODES}; sop; fx; strash; dc2; {MAP_GATES}"
 RESTRUCTURED = f"strash; {COMPRESS}; dch; {MAP_GATES}"
