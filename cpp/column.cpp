@@ -21,6 +21,9 @@ constexpr std::size_t kFewRows = 4;
 // Rows whose operations are mixed.
 constexpr std::size_t kMixedRows = 2;
 
+// Operations up to which a program is covered closely: a tenth of a second.
+constexpr std::size_t kClosely = 20'000;
+
 // The row, counted from the one that is stepped next, at which the code's addresses are: with it in
 // their middle, the others are near enough for short instructions.
 constexpr std::int64_t kMiddle = 9;
@@ -122,7 +125,9 @@ class Writer {
 
   void write(Program program, std::vector<Memory> inputs, const std::vector<Memory>& outputs,
              std::size_t num_rows) {
-    if (assembler_.isa() == Isa::avx512) program = cover_closely(program);
+    if (assembler_.isa() == Isa::avx512) {
+      program = program.operations.size() <= kClosely ? cover_closely(program) : cover(program);
+    }
     const auto ones = static_cast<Value>(1 + carried_.size());
     program = demand_order(without_inversions(std::move(program), ones, ones + 1));
     num_operations_ = program.operations.size();

@@ -295,7 +295,7 @@ def test_disassembled_it_reads_and_writes_its_columns_only(
 @machines("address,undefined")
 def test_stepping_is_clean(machine: Machine, tmp_path: Path) -> None:
     sources = ["automaton", "board", "column", "close_cover", "mapping", "neighbourhood"]
-    sources += ["program", "code_pages", "interpreter", "engine_dispatch", "simulate", "trail"]
-    sources += ["team"]
+    sources += ["program", "cover", "code_pages", "interpreter", "engine_dispatch", "simulate"]
+    sources += ["trail", "team"]
     program = machine.build("test_automaton", sources, tmp_path, "-O1", kernels="engine_kernels")
     assert re.fullmatch(r"\d+ boards, 0 wrong\n", machine.run(program))
