@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pickle
 
-import numpy as np
 import pytest
 
 from gatewright import native
-from gatewright.automata import Board, life_circuit, rule, step, stepper
+from gatewright.automata import Board, life_circuit, step, stepper
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import InputError
 from gatewright.neighbourhoods import Parts, split
@@ -16,7 +15,7 @@ from gatewright.pairs import paired
 from gatewright.stepping import Stepper
 from gatewright.verify import prove
 from test_engine import HOW
-from test_stepping import NATIVE, from_table, random_rule
+from test_stepping import NATIVE, counting, random_rule
 
 LIFE = life_circuit()
 
@@ -36,11 +35,6 @@ def two_of(circuit: Circuit) -> Circuit:
     for y in range(2):
         b.output(f"y{y}", *b.copy(circuit, b.inputs[3 * y : 3 * y + 9]))
     return b.build()
-
-
-def counting(text: str) -> Circuit:
-    neighbourhoods = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(bool)
-    return from_table(rule(text)(neighbourhoods)[:, 0])
 
 
 def test_life_shares_more_in_pairs() -> None:

@@ -82,6 +82,12 @@ def from_table(table: np.ndarray) -> Circuit:
     return b.build()
 
 
+def counting(text: str) -> Circuit:
+    """The rule of a name such as B3/S23."""
+    neighbourhoods = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(bool)
+    return from_table(rule(text)(neighbourhoods)[:, 0])
+
+
 SIDES = st.one_of(st.integers(1, 5), st.integers(62, 66), st.integers(127, 131))
 EDGES = st.one_of(st.none(), st.integers(0, 15))
 
@@ -144,8 +150,7 @@ def test_boards_that_no_cache_holds(width: int, outside: int | None) -> None:
 @NATIVE
 @pytest.mark.parametrize("text", ["B3/S23", "B/S012345678", "B0/S", "B36/S23", "B2/S"])
 def test_rules_that_count(text: str) -> None:
-    neighbourhoods = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(bool)
-    circuit = from_table(rule(text)(neighbourhoods)[:, 0])
+    circuit = counting(text)
     board = Board.random(70, 37, 0.4, seed=2)
     for outside in (None, 0, 1):
         assert stepper(circuit, outside=outside)(board, 9) == step(circuit, board, 9, outside)

@@ -11,15 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from gatewright.arith import Number, weighted_sum
+from gatewright.automata import CENTRE
 from gatewright.boards import Bits
 from gatewright.circuit import Builder, Circuit, all_inputs, unpack
 from gatewright.errors import InputError
 from gatewright.look_up import look_up
 from gatewright.neighbourhoods import Parts, cells_builder, row_builder, split
 from gatewright.passes import optimize
-
-#: Of a cell and its eight neighbours, row by row.
-NUM_INPUTS, CENTRE = 9, 4
+from gatewright.stepping import NUM_NEIGHBOURS
 
 
 def paired(circuit: Circuit, time_budget: float, seed: int = 0) -> Parts:
@@ -33,14 +32,14 @@ def paired(circuit: Circuit, time_budget: float, seed: int = 0) -> Parts:
     Raises:
         InputError: the rule has several planes.
     """
-    if circuit.num_inputs != NUM_INPUTS or circuit.num_outputs != 1:
+    if circuit.num_inputs != NUM_NEIGHBOURS or circuit.num_outputs != 1:
         raise InputError(
             f"circuit {circuit.name} has {circuit.num_inputs} inputs and {circuit.num_outputs} "
-            f"outputs; a search for pairs of cells takes rules of {NUM_INPUTS} inputs and 1 output"
+            f"outputs; a search for pairs of cells takes rules of {NUM_NEIGHBOURS} inputs and 1 "
+            "output"
         )
     single = split(circuit)
-    table = unpack(circuit.simulate(all_inputs(NUM_INPUTS)), 1 << NUM_INPUTS)[:, 0]
-    start = _counting(table) or _twice(single)
+    start = _counting(circuit.truth_tables()[:, 0]) or _twice(single)
     cells = optimize(start.cells, effort=3, time_budget=time_budget, seed=seed)
     return min(single, Parts(start.row, cells), key=lambda parts: parts.gates_a_cell)
 
@@ -57,7 +56,7 @@ def _twice(single: Parts) -> Parts:
 
 def _counting(table: Bits) -> Parts | None:
     """Pairs of cells that count; None where a rule asks for more than the number of cells alive."""
-    around = unpack(all_inputs(NUM_INPUTS), 1 << NUM_INPUTS)
+    around = unpack(all_inputs(NUM_NEIGHBOURS), 1 << NUM_NEIGHBOURS)
     rows = (
         2 * around.sum(axis=1) + around[:, CENTRE]
     )  # its own cell is input 0, the number the rest

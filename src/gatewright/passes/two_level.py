@@ -4,8 +4,7 @@ By ABC: the outputs' decision diagrams (`collapse`), sums of products from these
 of all of them (`fx`, fast extract: Rajski and Vasudevamurthi, 1992), and gates. A circuit that was
 made out of tables, a PLA or a control unit, may have lost what its outputs share, and no local
 change finds it; other circuits' diagrams or products are too many, and the time ends that. Where it
-succeeds, restructuring what was given is tried beside it, and the better one taken: what comes next
-does not get far from where it begins.
+succeeds, restructuring what was given is tried beside it, and the better one taken.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from __future__ import annotations
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Goal
-from gatewright.passes.resynthesize import COMPRESS, MAP_GATES, finished
+from gatewright.passes.resynthesize import COMPRESS, FINISH, MAP_GATES, finished
 
 #: Nodes of all diagrams together; those of arithmetic are more, and are given up before the time.
 MOST_NODES = 10_000
 
 SUMS = f"strash; collapse -B {MOST_NODES}; sop; fx; strash; dc2; {MAP_GATES}"
-RESTRUCTURED = f"strash; {COMPRESS}; dch; {MAP_GATES}"
+RESTRUCTURED = f"strash; {COMPRESS}; {FINISH['gates']}"
 
 
 def two_level(circuit: Circuit, goal: Goal) -> Circuit:
