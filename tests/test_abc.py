@@ -250,6 +250,7 @@ def test_the_long_search_has_its_place(
 
     module = sys.modules["gatewright.passes.resynthesize"]
     monkeypatch.setattr(abc, "run", note)
+    monkeypatch.setattr(module, "A_SECOND", 1_000)
     monkeypatch.setattr(module, "LONG_FROM", long_from)
     monkeypatch.setattr(module, "SOON_TO", soon_to)
     circuit = read(epfl / "ctrl.aig")  # 174 gates
@@ -258,6 +259,33 @@ def test_the_long_search_has_its_place(
     assert prove(circuit, small)
     places = [i for i, script in enumerate(ran) if "&deepsyn -T" in script]
     assert (places or [-1])[0] == place
+
+
+def test_scripts_work_in_turn_where_time_does_not_do_for_each(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[str, Circuit]] = []
+    run = abc.run
+
+    def note(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
+        ran.append((script, circuit))
+        return None if script in failing else run(circuit, script, seconds)
+
+    failing: set[str] = set()
+    monkeypatch.setattr(abc, "run", note)
+    monkeypatch.setattr(sys.modules["gatewright.passes.resynthesize"], "A_SECOND", 20)
+    circuit = read(epfl / "ctrl.aig")  # 174 gates
+    small = resynthesize(circuit, Goal(seconds=4))
+    assert small.num_gates < circuit.num_gates
+    assert prove(circuit, small)
+    assert ran[1][1].num_gates < circuit.num_gates  # what the first left
+    assert len(set(ran)) == len(ran)  # nothing in vain twice
+    failing = {script for script, _ in ran}
+    ran.clear()
+    assert resynthesize(circuit, Goal(seconds=4)) is circuit
+    scripts = [script for script, _ in ran]
+    assert len(scripts) == len(SCRIPTS["gates"]) + 1
+    assert len(set(scripts)) == len(scripts)  # what fails ends it, not the time
 
 
 def test_scripts_for_large_circuits_are_chosen_by_yield(

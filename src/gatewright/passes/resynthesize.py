@@ -1,8 +1,9 @@
 """resynthesize: restructure, map to look-up tables anew and resubstitute, by ABC, while that helps.
 
-Each script is tried once; then the one that did best is repeated, then the next. Of a large circuit
-the quickest is tried, or the two, and then the one whose yield is highest. Time only ends it: what
-is tried next does not depend on the clock, though what ABC's long search finds does.
+Each script is tried once; then the one that did best is repeated, then the next. Where there is no
+time for that, each works on what those before it left, the one of the highest yield next; of a
+large circuit the quickest is tried first, or the two. Time only ends it: what is tried next does
+not depend on the clock, though what ABC's long search finds does.
 
 Restructuring is rewriting, resubstitution and refactoring of an AIG, a mapping to tables of four
 inputs and back, or, where the circuit is small enough for it, ABC's own search over scripts
@@ -89,7 +90,10 @@ SEARCHED = ("gates",)
 LONG_FROM = 300
 SOON_TO = 2_500
 
-#: Gates above which that search has no time to try much, and scripts are chosen by their yield.
+#: Gates a second from which there is no time to try each script once and to repeat the best.
+A_SECOND = 350
+
+#: Gates above which the long search has no time to try much.
 LARGE = 15_000
 
 #: Times that the quickest script takes, within which the others are done.
@@ -102,8 +106,13 @@ ARITHMETIC_XORS = 0.05
 #: How long a script takes that has structural choices (`dch`) in it, in times of one that has none.
 CHOICES_TAKE = 2.5
 
-#: Share of a large circuit that a script not yet tried is expected to take away, in such times.
+#: Share of a circuit that a script not yet tried is expected to take away, in such times: of a
+#: large one, and of others.
 UNTRIED_YIELD = 0.01
+UNTRIED_YIELD_OF_OTHERS = 0.02
+
+#: Of the time that a script would take by what it or another took before, what has to be left.
+FITS = 0.8
 
 #: Share of a large circuit than which a script that takes away less has done hardly anything. After
 #: PATIENCE such in a row `walk` is the better use of the time, where gates are to be few.
@@ -130,8 +139,12 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         if circuit.num_gates >= LONG_FROM:
             scripts.insert(1 if circuit.num_gates <= SOON_TO else len(scripts), long_search)
         scripts.append(search)
+    seconds = max(1, round(goal.seconds / 4))
+    if goal.objective in SEARCHED and circuit.num_gates > A_SECOND * goal.seconds:
+        every = [*(name for name in scripts if name not in (search, long_search)), long_search]
+        return _in_turn(circuit, [name.format(seconds=seconds) for name in every], goal, deadline)
     once: list[tuple[Circuit, str]] = []
-    quickest, seconds = 0.0, max(1, round(goal.seconds / 4))
+    quickest = 0.0
     for script in scripts:
         if deadline.left < SLOWER * quickest:
             break  # better spent on the quickest, over and over
@@ -147,6 +160,47 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     return best
 
 
+def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
+    """What the scripts leave, each of what those before it left, the one that yields most next.
+
+    One that would hardly end in time is not begun.
+    """
+    best = circuit
+    takes = _takes(scripts)
+    yields = {script: UNTRIED_YIELD_OF_OTHERS / takes[script] for script in scripts}
+    took: dict[str, float] = {}
+    in_vain: dict[str, Circuit] = {}
+    unit = 0.0
+    while deadline.left > 0:
+        left = [
+            script
+            for script in scripts
+            if in_vain.get(script) is not best
+            and deadline.left > FITS * took.get(script, takes[script] * unit)
+        ]
+        if not left:
+            break
+        script, begin = max(left, key=lambda name: yields[name]), deadline.left
+        found = abc.run(best, script, begin)
+        took[script] = begin - deadline.left
+        unit = unit or took[script] / takes[script]
+        made = best if found is None else finished(found, goal)
+        yields[script] = _share(best, made, goal) / takes[script]
+        before, best = best, goal.best(best, made)
+        if best is before:
+            in_vain[script] = best
+    return best
+
+
+def _takes(scripts: list[str]) -> dict[str, float]:
+    return {script: CHOICES_TAKE if "dch" in script else 1.0 for script in scripts}
+
+
+def _share(before: Circuit, after: Circuit, goal: Goal) -> float:
+    """Of the cost, that went."""
+    return 1 - goal.cost(after)[0] / max(1, goal.cost(before)[0])
+
+
 def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
     """Tables and back; where that shows arithmetic, restructuring from the circuit itself too.
 
@@ -155,7 +209,7 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
     takes. One that was tried on the best in vain waits for a better one.
     """
     best = circuit
-    takes = {script: CHOICES_TAKE if "dch" in script else 1.0 for script in scripts}
+    takes = _takes(scripts)
     yields = {script: UNTRIED_YIELD / takes[script] for script in scripts}
     in_vain: dict[str, Circuit] = {}
     script, start = scripts[0], circuit
@@ -169,7 +223,7 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
         found = abc.run(start, script, deadline.left)
         unit = (begin - deadline.left) / takes[script]
         made = start if found is None else finished(found, goal)
-        share = 1 - goal.cost(made)[0] / max(1, goal.cost(best)[0])
+        share = _share(best, made, goal)
         yields[script] = share / takes[script]
         num_slight = num_slight + 1 if share < SLIGHT else 0
         is_first, best_before = best is circuit, best
