@@ -90,8 +90,10 @@ SEARCHED = ("gates",)
 LONG_FROM = 300
 SOON_TO = 2_500
 
-#: Gates a second from which there is no time to try each script once and to repeat the best.
+#: Gates a second from which there is no time to try each script once and to repeat the best: where
+#: the long search would be tried last, and where second, since it finds more there.
 A_SECOND = 350
+A_SECOND_SOON = 600
 
 #: Gates above which the long search has no time to try much.
 LARGE = 15_000
@@ -140,7 +142,8 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
             scripts.insert(1 if circuit.num_gates <= SOON_TO else len(scripts), long_search)
         scripts.append(search)
     seconds = max(1, round(goal.seconds / 4))
-    if goal.objective in SEARCHED and circuit.num_gates > A_SECOND * goal.seconds:
+    a_second = A_SECOND_SOON if circuit.num_gates <= SOON_TO else A_SECOND
+    if goal.objective in SEARCHED and circuit.num_gates > a_second * goal.seconds:
         every = [*(name for name in scripts if name not in (search, long_search)), long_search]
         return _in_turn(circuit, [name.format(seconds=seconds) for name in every], goal, deadline)
     once: list[tuple[Circuit, str]] = []
