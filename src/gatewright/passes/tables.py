@@ -62,6 +62,9 @@ KICKS = (
 #: Shares of the time for fewer gates: by `resynthesize`, then by `walk`.
 GATES_SHARES = (0.15, 0.2)
 
+#: Share of the tables that fewer gates took away, above which they are made fewer still.
+PAYS = 0.05
+
 #: Share of the tables that a script not yet tried is expected to take away.
 UNTRIED_YIELD = 0.02
 
@@ -95,10 +98,14 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         # the tables that it chose for arithmetic it chooses again
         yields[script] = 0.0 if is_sum else _share(circuit, made, goal)
     else:
-        for search in (None, _of_few_gates):
-            gates = search(circuit, goal) if search else circuit
+        gates, pays = circuit, True
+        while pays:
             first = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
-            best = goal.best(best, *first)
+            made = goal.best(*first)
+            pays = gates is circuit or _share(best, made, goal) > PAYS
+            best = goal.best(best, made)
+            pays = pays and deadline.left > sum(GATES_SHARES) * goal.seconds
+            gates = _of_few_gates(gates, goal) if pays else gates
     goal.stages.append(best)
     in_vain: dict[str, Circuit] = {}
     rng, since = random.Random(goal.seed), 0
