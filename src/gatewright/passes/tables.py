@@ -5,10 +5,11 @@ among the tables of small windows by SAT (`&satlut`) and resubstitutes under don
 What it makes comes back as a circuit in two forms, as sums of cubes, in which a table can hardly be
 cut otherwise, and as an AIG, in which it may be cut better; our own mapper decides. First rounds
 are made of the gates, and of fewer gates too, as long as that pays: the ones are better for
-functions of few inputs, the others where there is much to share. Of a large circuit there is no time for these, nor for
-structural choices: its first round is the one that suits arithmetic, or control. Then every
-script is tried on the best, those first that did best before; when none helps, random ones that
-change the structure first. Time only ends it: what is tried next does not depend on the clock.
+functions of few inputs, the others where there is much to share. Of a large circuit there is no
+time for these, nor for structural choices: its first round is the one that suits arithmetic, or
+control. Then every script is tried on the best, those first that did best before; when none helps,
+random ones that change the structure first. Time only ends it: what is tried next does not depend
+on the clock.
 """
 
 from __future__ import annotations
