@@ -15,6 +15,7 @@ from gatewright.passes.mapping import map_luts
 from gatewright.passes.objectives import Goal
 from gatewright.passes.tables import tables
 from gatewright.targets import blif, read
+from gatewright.verify import prove
 from random_circuits import built_circuits, multiplier, raw_circuits
 
 
@@ -98,3 +99,23 @@ def test_a_script_may_begin_with_tables_and_write_several_circuits() -> None:
         np.testing.assert_array_equal(one.truth_tables(), circuit.truth_tables())
     assert abc.results(circuit, "frobnicate", 60) == []
     assert abc.results(circuit, "strash", 60) == []
+
+
+@pytest.mark.parametrize(("pays", "turns"), [(0.05, 2), (1.0, 1)])
+def test_gates_are_made_fewer_as_long_as_that_pays(
+    pays: float, turns: int, epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["gatewright.passes.tables"]
+    router = read(epfl / "router.aig")
+    small = optimize(router, passes=["sweep", "two_level"], time_budget=20)
+    given = list[Circuit]()
+
+    def of_few_gates(circuit: Circuit, _: Goal) -> Circuit:
+        given.append(circuit)
+        return small
+
+    monkeypatch.setattr(module, "PAYS", pays)
+    monkeypatch.setattr(module, "_of_few_gates", of_few_gates)
+    after = tables(router, Goal("lut6", seconds=3))
+    assert given == [router, small][:turns]  # what pays no more ends it
+    assert prove(router, after)

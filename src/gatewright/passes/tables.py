@@ -17,6 +17,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 from gatewright import abc
 from gatewright.circuit import Circuit
@@ -99,14 +100,14 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         # the tables that it chose for arithmetic it chooses again
         yields[script] = 0.0 if is_sum else _share(circuit, made, goal)
     else:
-        gates, pays = circuit, True
-        while pays:
+        gates = circuit
+        for turn in count():
             first = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
-            made = goal.best(*first)
-            pays = gates is circuit or _share(best, made, goal) > PAYS
-            best = goal.best(best, made)
-            pays = pays and deadline.left > sum(GATES_SHARES) * goal.seconds
-            gates = _of_few_gates(gates, goal) if pays else gates
+            before, best = best, goal.best(best, *first)
+            is_over = deadline.left < sum(GATES_SHARES) * goal.seconds
+            if turn and (is_over or _share(before, best, goal) <= PAYS):
+                break
+            gates = _of_few_gates(gates, goal)
     goal.stages.append(best)
     in_vain: dict[str, Circuit] = {}
     rng, since = random.Random(goal.seed), 0
