@@ -144,8 +144,8 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     seconds = max(1, round(goal.seconds / 4))
     a_second = A_SECOND_SOON if circuit.num_gates <= SOON_TO else A_SECOND
     if goal.objective in SEARCHED and circuit.num_gates > a_second * goal.seconds:
-        every = [*(name for name in scripts if name not in (search, long_search)), long_search]
-        return _in_turn(circuit, [name.format(seconds=seconds) for name in every], goal, deadline)
+        quicker = [script for script in scripts if script not in (search, long_search)]
+        return _in_turn(circuit, [*quicker, long_search.format(seconds=seconds)], goal, deadline)
     once: list[tuple[Circuit, str]] = []
     quickest = 0.0
     for script in scripts:
@@ -188,7 +188,7 @@ def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadlin
         took[script] = begin - deadline.left
         unit = unit or took[script] / takes[script]
         made = best if found is None else finished(found, goal)
-        yields[script] = _share(best, made, goal) / takes[script]
+        yields[script] = share_gone(best, made, goal) / takes[script]
         before, best = best, goal.best(best, made)
         if best is before:
             in_vain[script] = best
@@ -196,11 +196,12 @@ def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadlin
 
 
 def _takes(scripts: list[str]) -> dict[str, float]:
+    """How long each takes, in times of one without structural choices."""
     return {script: CHOICES_TAKE if "dch" in script else 1.0 for script in scripts}
 
 
-def _share(before: Circuit, after: Circuit, goal: Goal) -> float:
-    """Of the cost, that went."""
+def share_gone(before: Circuit, after: Circuit, goal: Goal) -> float:
+    """Of the cost before, what went; below 0 where it is more."""
     return 1 - goal.cost(after)[0] / max(1, goal.cost(before)[0])
 
 
@@ -226,7 +227,7 @@ def _by_yield(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadli
         found = abc.run(start, script, deadline.left)
         unit = (begin - deadline.left) / takes[script]
         made = start if found is None else finished(found, goal)
-        share = _share(best, made, goal)
+        share = share_gone(best, made, goal)
         yields[script] = share / takes[script]
         num_slight = num_slight + 1 if share < SLIGHT else 0
         is_first, best_before = best is circuit, best

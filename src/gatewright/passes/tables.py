@@ -23,7 +23,13 @@ from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.mapping import map_luts
 from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
-from gatewright.passes.resynthesize import COMPRESS, LARGE, is_arithmetic, resynthesize
+from gatewright.passes.resynthesize import (
+    COMPRESS,
+    LARGE,
+    is_arithmetic,
+    resynthesize,
+    share_gone,
+)
 from gatewright.passes.sweep import sweep
 from gatewright.passes.walk import walk
 from gatewright.targets import blif
@@ -98,14 +104,14 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         made = _made(circuit, script, None, k, goal, deadline)
         best = goal.best(circuit, made)
         # the tables that it chose for arithmetic it chooses again
-        yields[script] = 0.0 if is_sum else _share(circuit, made, goal)
+        yields[script] = 0.0 if is_sum else share_gone(circuit, made, goal)
     else:
         gates = circuit
         for turn in count():
             first = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
             before, best = best, goal.best(best, *first)
             is_over = deadline.left < sum(GATES_SHARES) * goal.seconds
-            if turn and (is_over or _share(before, best, goal) <= PAYS):
+            if turn and (is_over or share_gone(before, best, goal) <= PAYS):
                 break
             gates = _of_few_gates(gates, goal)
     goal.stages.append(best)
@@ -117,7 +123,7 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         made = _made(best, script, as_tables, k, goal, deadline)
         is_better = goal.cost(made)[0] < goal.cost(best)[0]
         if script in yields:
-            yields[script] = _share(best, made, goal)
+            yields[script] = share_gone(best, made, goal)
             in_vain[script] = best
         else:
             since = 0 if is_better else since + 1
@@ -126,11 +132,6 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
         if is_better:
             goal.stages.append(best)
     return best
-
-
-def _share(before: Circuit, after: Circuit, goal: Goal) -> float:
-    """Of the tables, that went."""
-    return 1 - goal.cost(after)[0] / max(1, goal.cost(before)[0])
 
 
 def _of_few_gates(circuit: Circuit, goal: Goal) -> Circuit:
