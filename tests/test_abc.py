@@ -250,8 +250,6 @@ def test_the_long_search_has_its_place(
 
     module = sys.modules["gatewright.passes.resynthesize"]
     monkeypatch.setattr(abc, "run", note)
-    for name in ("A_SECOND", "A_SECOND_SOON"):
-        monkeypatch.setattr(module, name, 1_000)
     monkeypatch.setattr(module, "LONG_FROM", long_from)
     monkeypatch.setattr(module, "SOON_TO", soon_to)
     circuit = read(epfl / "ctrl.aig")  # 174 gates
