@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.circuit import Builder, Circuit, all_inputs, unpack
+from gatewright.passes import objectives
 from gatewright.passes.collapse import collapse, rebuild
 from gatewright.verify import prove
 from random_circuits import built_circuits, large, raw_circuits
@@ -228,3 +231,23 @@ def test_the_result_does_not_depend_on_the_process() -> None:
     fields = (here.fanin, here.table, here.outputs)
     assert results == {" ".join(str(field.tolist()) for field in fields) + "\n"}
     assert_same_arrays(here, rebuild(large(40, num_inputs=6)))
+
+
+@pytest.mark.parametrize(("each", "built"), [(0.2, 12), (0.45, 12), (0.5, 6), (2.0, 2), (9.0, 1)])
+def test_no_time_is_spent_where_it_will_not_do(each, built, monkeypatch):
+    """Five and a half seconds for twelve outputs: given up from half of them on."""
+    module = import_module("gatewright.passes.collapse")
+    now, calls = 0.0, 0
+    build = module._build
+
+    def slow(*arguments: Any) -> int:
+        nonlocal now, calls
+        now, calls = now + each, calls + 1
+        return build(*arguments)
+
+    monkeypatch.setattr(module, "_build", slow)
+    monkeypatch.setattr(objectives, "cpu_seconds", lambda: now)
+    rng = np.random.default_rng(0)
+    circuit = circuit_of(rng.integers(0, 2, (16, 12)))
+    collapse(circuit, 1.0, 5.5)
+    assert calls == built

@@ -13,6 +13,7 @@ import optax
 
 from gatewright import storage
 from gatewright.errors import Diverged, InputError
+from gatewright.narrowing import shaped, shapes_of
 from gatewright.network import Network
 
 
@@ -104,8 +105,7 @@ class Journal:
             self.best_path.unlink(missing_ok=True)
             storage.write_atomic(self.metrics_path, b"")
             return None
-        like = (network, optimizer.init(partition(network)[0]))
-        (restored, optimizer_state), metadata = storage.load_tree(self.checkpoint_path, like)
+        (restored, optimizer_state), metadata = self.load(network, optimizer)
         metrics = _metrics_of(self.checkpoint_path, metadata)
         lines = self.metrics_path.read_text().splitlines() if self.metrics_path.exists() else []
         kept = [line for line in lines if _step_of(line) <= metrics.step]
@@ -133,14 +133,45 @@ class Journal:
         storage.save_tree(
             self.checkpoint_path,
             (state.network, state.optimizer_state),
-            {"metrics": json.dumps(asdict(state.metrics)), "kind": "gatewright checkpoint"},
+            _metadata("checkpoint", state.metrics, state.network),
         )
+
+    def load(
+        self, network: Network, optimizer: optax.GradientTransformation
+    ) -> tuple[tuple[Network, optax.OptState], dict[str, str]]:
+        """The checkpoint's network and optimiser's state, and its metadata.
+
+        Args:
+            network: the one that training began with, whose wires may have had more candidates.
+        """
+
+        def like_of(metadata: dict[str, str]) -> tuple[Network, optax.OptState]:
+            like = self._shaped(self.checkpoint_path, network, metadata)
+            return like, optimizer.init(partition(like)[0])
+
+        return storage.load_tree(self.checkpoint_path, like_of)
+
+    def load_best(self, network: Network) -> tuple[Network, dict[str, str]]:
+        """Likewise the best network."""
+        return storage.load_tree(
+            self.best_path, lambda metadata: self._shaped(self.best_path, network, metadata)
+        )
+
+    @staticmethod
+    def _shaped(path: Path, network: Network, metadata: dict[str, str]) -> Network:
+        try:
+            shapes = json.loads(metadata.get("shapes", "null"))
+            return network if shapes is None else shaped(network, shapes)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}: not a training checkpoint of this version ({error})"
+            ) from error
 
     def save_best(self, best: Best) -> None:
         storage.save_tree(
             self.best_path,
             best.network,
-            {"metrics": json.dumps(asdict(best.metrics)), "kind": "gatewright network"},
+            _metadata("network", best.metrics, best.network),
         )
 
     def open_best(self, network: Network, step: int) -> Best | None:
@@ -151,7 +182,7 @@ class Journal:
         """
         if not self.best_path.exists():
             return None
-        restored, metadata = storage.load_tree(self.best_path, network)
+        restored, metadata = self.load_best(network)
         metrics = _metrics_of(self.best_path, metadata)
         if metrics.step > step:
             return None
@@ -163,16 +194,23 @@ def load_network(folder: Path, like: Network, optimizer: optax.GradientTransform
     """The trained network of a run folder: the best one where it was kept, else the last.
 
     Args:
-        like: a network of the same shape; and the optimiser it was trained with.
+        like: the network that it began as; and the optimiser it was trained with.
 
     Raises:
         InputError: there is none, or it is of another shape.
     """
     journal = Journal(folder)
     if journal.best_path.exists():
-        return storage.load_tree(journal.best_path, like)[0]
-    state = (like, optimizer.init(partition(like)[0]))
-    return storage.load_tree(journal.checkpoint_path, state)[0][0]
+        return journal.load_best(like)[0]
+    return journal.load(like, optimizer)[0][0]
+
+
+def _metadata(kind: str, metrics: Metrics, network: Network) -> dict[str, str]:
+    return {
+        "metrics": json.dumps(asdict(metrics)),
+        "shapes": json.dumps(shapes_of(network)),
+        "kind": f"gatewright {kind}",
+    }
 
 
 def _metrics_of(path: Path, metadata: dict[str, str]) -> Metrics:

@@ -24,6 +24,7 @@ from gatewright.distributed import Team
 from gatewright.errors import InputError
 from gatewright.feed import Feed
 from gatewright.journal import Best, Metrics, State, partition
+from gatewright.narrowing import shaped, shapes_of
 from gatewright.network import Network
 from gatewright.steppers import Loss, Result, Stepper, Temperature, temperature_at, unpack_rows
 
@@ -41,7 +42,7 @@ def sharded_stepper(
     mode: Any,
     seed: int,
     kernel: str,
-    start: State | None,
+    optimizer_state: optax.OptState | None,
     **others: Any,
 ) -> Stepper:
     """Steps of batches in `shards` equal parts; the arguments are those of `gatewright.train`.
@@ -58,7 +59,7 @@ def sharded_stepper(
             f"give a batch_size that is a multiple of {shards}"
         )
     trainable, fixed = partition(network)
-    optimizer_state = optimizer.init(trainable) if start is None else start.optimizer_state
+    state = optimizer.init(trainable) if optimizer_state is None else optimizer_state
     loss_of = loss or network.head.loss
     unravel = ravel_pytree(trainable)[1]
     key = jax.random.key(seed)
@@ -98,7 +99,7 @@ def sharded_stepper(
             return optax.apply_updates(trainable, change), optimizer_state, mean[-2:]
 
     def run(step: int, count: int) -> Result:
-        nonlocal trainable, optimizer_state
+        nonlocal trainable, state
         octets, targets = feed.share(batch, step, count, mine)
         judged: list[Array] = []
         with layer_calls.off() if kernel == "jax" else nullcontext():
@@ -111,8 +112,8 @@ def sharded_stepper(
                     )
                     for k in range(0, len(parts) * size, size)
                 ]  # fmt: skip
-                trainable, optimizer_state, said = update(
-                    trainable, optimizer_state, team.gather(jnp.concatenate(rows))
+                trainable, state, said = update(
+                    trainable, state, team.gather(jnp.concatenate(rows))
                 )
                 judged.append(said)
         trained: Network = eqx.combine(trainable, fixed)
@@ -121,11 +122,11 @@ def sharded_stepper(
         after = temperature_at(temperature, jnp.asarray(step + count))
         team.check_same(trainable, step + count)
         return Result(
-            trained, optimizer_state, values[:, 0], float(values[-1, 1]),
+            trained, state, values[:, 0], float(values[-1, 1]),
             float(trained.decided(after)), all(bool(jnp.isfinite(leaf).all()) for leaf in leaves),
         )  # fmt: skip
 
-    return Stepper(run)
+    return run
 
 
 def first_has(
@@ -137,17 +138,20 @@ def first_has(
 ) -> tuple[State | None, Best | None]:
     """What the first process has read from the run folder, in all processes."""
     said = (
-        None if start is None else asdict(start.metrics),
-        None if best is None else (asdict(best.metrics), best.waited),
+        None if start is None else (asdict(start.metrics), shapes_of(start.network)),
+        None if best is None else (asdict(best.metrics), best.waited, shapes_of(best.network)),
     )
-    metrics, of_best = team.first_says(said)
-    if team.size == 1 or metrics is None:
+    of_start, of_best = team.first_says(said)
+    if team.size == 1 or of_start is None:
         return start, best
-    like = (network, optimizer.init(partition(network)[0]))
-    mine = like if start is None else (start.network, start.optimizer_state)
+    metrics, shapes = of_start
+    like = shaped(network, shapes)
+    mine = (like, optimizer.init(partition(like)[0]))
+    if start is not None:
+        mine = (start.network, start.optimizer_state)
     trained, optimizer_state = team.from_first(mine)
     start = State(trained, optimizer_state, Metrics(**metrics))
     if of_best is None:
         return start, None
-    kept = team.from_first(network if best is None else best.network)
+    kept = team.from_first(shaped(network, of_best[2]) if best is None else best.network)
     return start, Best(kept, Metrics(**of_best[0]), of_best[1])

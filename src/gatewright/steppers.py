@@ -1,15 +1,16 @@
 """What runs training steps: the native kernel, or a program that JAX compiles; both do the same.
 
-A stepper is called for chunk after chunk of steps. `jax_stepper` is the specification: any layers,
-head, loss and optimiser, on any device; on a CPU its layers are calls of the native kernel, unless
-kernel="jax". `native_stepper` is quicker, for what `fused.why_not` lets through.
+A stepper is called for chunk after chunk of steps: (first step, number of steps) -> what they
+leave. `jax_stepper` is the specification: any layers, head, loss and optimiser, on any device; on a
+CPU its layers are calls of the native kernel, unless kernel="jax". `native_stepper` is quicker, for
+what `fused.why_not` lets through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import equinox as eqx
@@ -25,7 +26,8 @@ from gatewright.adam import Adam, AdamState, rate_at
 from gatewright.feed import Feed
 from gatewright.fused import Activations, Fused
 from gatewright.heads import Sums
-from gatewright.journal import State, partition
+from gatewright.journal import partition
+from gatewright.narrowing import Schedule, due, is_wider, narrowed, until
 from gatewright.network import Network
 
 Loss = Callable[[Array, Array], Array]
@@ -35,7 +37,12 @@ Temperature = float | Callable[[Array], Array | float]
 
 @dataclass(frozen=True)
 class Result:
-    """What a chunk of steps leaves; soft is the last step's accuracy on its batch, before it."""
+    """What a chunk of steps leaves.
+
+    Attributes:
+        soft: the last step's accuracy on its batch, before it.
+        fused: the network on the native kernel, which can evaluate it too; None where JAX trains.
+    """
 
     network: Network
     optimizer_state: optax.OptState
@@ -43,19 +50,42 @@ class Result:
     soft: float
     decided: float
     is_finite: bool
-
-
-@dataclass(frozen=True)
-class Stepper:
-    """Takes steps, chunk after chunk.
-
-    Attributes:
-        run: (first step, number of steps) -> what they leave.
-        fused: the network on the native kernel, which can evaluate it too; None where JAX trains.
-    """
-
-    run: Callable[[int, int], Result]
     fused: Fused | None = None
+
+
+Stepper = Callable[[int, int], Result]
+
+
+def narrowing_stepper(
+    make: Callable[[Network, optax.OptState | None], Stepper],
+    network: Network,
+    optimizer_state: optax.OptState | None,
+    schedule: Schedule,
+) -> Stepper:
+    """Steps of the steppers that `make` makes, another where the schedule leaves fewer candidates.
+
+    Args:
+        network, optimizer_state: to begin with; a state of None is the optimiser's first.
+    """
+    stepper = make(network, optimizer_state)
+
+    def run(step: int, count: int) -> Result:
+        nonlocal stepper, network, optimizer_state
+        end, losses = step + count, list[npt.NDArray[np.float32]]()
+        while True:
+            k = due(schedule, step)
+            if k is not None and is_wider(network, k):
+                network, optimizer_state = narrowed(network, optimizer_state, k)
+                stepper = make(network, optimizer_state)
+            part = until(schedule, step, end) - step
+            result = stepper(step, part)
+            network, optimizer_state = result.network, result.optimizer_state
+            losses.append(result.losses)
+            step += part
+            if step == end or not result.is_finite:
+                return replace(result, losses=np.concatenate(losses))
+
+    return run
 
 
 def native_stepper(
@@ -68,15 +98,15 @@ def native_stepper(
     mode: str,
     activations: Activations,
     threads: int | None,
-    start: State | None,
+    optimizer_state: optax.OptState | None,
     **others: Any,
 ) -> Stepper:
     """Steps on the native kernel; the arguments are those of `gatewright.train.train`."""
     del others
     adam = cast(Adam, optimizer)
     fused = Fused(network, mode=mode, activations=activations, threads=threads)
-    if start is not None:
-        fused.set_state(cast(AdamState, start.optimizer_state))
+    if optimizer_state is not None:
+        fused.set_state(cast(AdamState, optimizer_state))
 
     def run(step: int, count: int) -> Result:
         steps = jnp.arange(step, step + count)
@@ -94,9 +124,10 @@ def native_stepper(
         return Result(
             trained, fused.state(step + count), losses, soft,
             float(trained.decided(after)), all(bool(np.isfinite(leaf).all()) for leaf in leaves),
+            fused,
         )  # fmt: skip
 
-    return Stepper(run, fused)
+    return run
 
 
 def _each(function: Callable[[Any, Array], Array], schedule: Any, steps: Array) -> Array:
@@ -121,31 +152,31 @@ def jax_stepper(
     mode: str,
     seed: int,
     kernel: str,
-    start: State | None,
+    optimizer_state: optax.OptState | None,
     **others: Any,
 ) -> Stepper:
     """Steps as JAX compiles them; the arguments are those of `gatewright.train.train`."""
     del others
     trainable, fixed = partition(network)
-    optimizer_state = optimizer.init(trainable) if start is None else start.optimizer_state
+    state = optimizer.init(trainable) if optimizer_state is None else optimizer_state
     program = _compile(optimizer, loss or network.head.loss, temperature, mode)
     key = jax.random.key(seed)
 
     def run(step: int, count: int) -> Result:
-        nonlocal trainable, optimizer_state
+        nonlocal trainable, state
         indices, octets, targets = feed.indexed(batch, step, count)
         with layer_calls.off() if kernel == "jax" else nullcontext():
-            trainable, optimizer_state, losses, soft, decided, is_finite = program(
-                trainable, fixed, optimizer_state, jnp.asarray(step), key, indices,
+            trainable, state, losses, soft, decided, is_finite = program(
+                trainable, fixed, state, jnp.asarray(step), key, indices,
                 (octets, targets),
             )  # fmt: skip
         trained = eqx.combine(trainable, fixed)
         return Result(
-            trained, optimizer_state, np.asarray(losses), float(soft), float(decided),
+            trained, state, np.asarray(losses), float(soft), float(decided),
             bool(is_finite),
         )  # fmt: skip
 
-    return Stepper(run)
+    return run
 
 
 def _compile(

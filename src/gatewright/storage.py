@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -90,8 +90,11 @@ def encode(arrays: dict[str, Any], metadata: dict[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[begin:]
 
 
-def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, str]]:
-    """A tree of the same structure as `like` with the arrays of a file, and the file's metadata.
+def load_tree(path: Path, like_of: Callable[[dict[str, str]], Any]) -> tuple[Any, dict[str, str]]:
+    """A tree with the arrays of a file, and the file's metadata.
+
+    Args:
+        like_of: from the metadata a tree of the same structure, its arrays of the same shapes.
 
     Raises:
         InputError: the file is cut short or holds other arrays; the first difference is named.
@@ -100,7 +103,7 @@ def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, str]]:
     import jax.numpy as jnp
 
     arrays, metadata = load_arrays(path)
-    leaves, structure = _named_leaves(like)
+    leaves, structure = _named_leaves(like_of(metadata))
     restored: list[Any] = []
     for name, leaf in leaves:
         if not _is_array(leaf):

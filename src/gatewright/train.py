@@ -24,7 +24,7 @@ import numpy.typing as npt
 import optax
 from jax import Array
 
-from gatewright import layer_calls
+from gatewright import layer_calls, narrowing
 from gatewright.augment import Augment
 from gatewright.distributed import Team
 from gatewright.encode import Encoder
@@ -44,8 +44,10 @@ from gatewright.network import Network
 from gatewright.sharded import first_has, sharded_stepper
 from gatewright.steppers import (
     Loss,
+    Stepper,
     Temperature,
     jax_stepper,
+    narrowing_stepper,
     native_stepper,
     temperature_at,
     unpack_rows,
@@ -76,6 +78,7 @@ def train(
     loss: Loss | None = None,
     temperature: Temperature = 1.0,
     mode: str = "training",
+    narrow: narrowing.Schedule | None = None,
     seed: int = 0,
     chunk: int | None = None,
     held_out: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
@@ -98,6 +101,8 @@ def train(
         loss: function of (scores, y) -> mean loss; None is the head's own.
         temperature: of the gates' parametrisation, constant or a schedule.
         mode: how gates are evaluated in the loss: "training", "soft" or "straight_through".
+        narrow: {steps: K}: after so many steps learned wires keep the K likeliest candidates an
+            operand, where they have more.
         chunk: steps between two states; None is an epoch, but from 25 to 1000 steps.
         held_out: (x, y) for the metrics; None measures on the training rows.
         kernel: "auto" is the native kernel where it can take the network, else JAX, on a CPU with
@@ -135,15 +140,22 @@ def train(
     make = jax_stepper if shards == 1 else sharded_stepper
     if _is_native(network, optimizer, loss, kernel, shards):
         make = native_stepper
-    stepper = make(
-        network, optimizer, feed, batch, loss=loss, temperature=temperature, mode=mode, seed=seed,
-        kernel=kernel, activations=activations, threads=threads, start=start, team=team,
-        shards=shards,
-    )  # fmt: skip
+    narrow = narrow or {}
+    narrowing.check(narrow)
+
+    def stepper_of(network: Network, optimizer_state: optax.OptState | None) -> Stepper:
+        return make(
+            network, optimizer, feed, batch, loss=loss, temperature=temperature, mode=mode,
+            seed=seed, kernel=kernel, activations=activations, threads=threads,
+            optimizer_state=optimizer_state, team=team, shards=shards,
+        )  # fmt: skip
+
+    optimizer_state = None if start is None else start.optimizer_state
+    run = narrowing_stepper(stepper_of, network, optimizer_state, narrow)
     step = 0 if start is None else start.step
     while step < steps:
         count = min(chunk, steps - step)
-        result = stepper.run(step, count)
+        result = run(step, count)
         if not np.isfinite(result.losses).all():
             first = int(np.flatnonzero(~np.isfinite(result.losses))[0])
             raise _diverged(step + first, f"the loss became {result.losses[first]} at")
@@ -155,11 +167,11 @@ def train(
         hard = 0.0
         if team.is_first:  # the others are told: what they decide by must be the same
             if held_out is not None:
-                soft = _soft_scores(network, judged, now, stepper.fused)[1]
-            if stepper.fused is None:
+                soft = _soft_scores(network, judged, now, result.fused)[1]
+            if result.fused is None:
                 hard = network.hard_accuracy(judged.by_input(), judged.targets)
             else:
-                hard = _hard_accuracy(stepper.fused, judged, network.head)
+                hard = _hard_accuracy(result.fused, judged, network.head)
         metrics = Metrics(
             step, float(result.losses.mean()), float(soft), hard, result.decided,
             time.process_time() - begin_cpu, time.perf_counter() - begin_wall,

@@ -40,7 +40,7 @@ def collapse(circuit: Circuit, share: float = 1.0, seconds: float = math.inf) ->
     """An equal circuit, rebuilt from its outputs' truth tables if that makes it smaller.
 
     Circuits of over 12 inputs come back unchanged, and those of which more than a `share` is left,
-    or that take more CPU seconds: the clock is looked at between outputs.
+    or that take more CPU seconds, or half of these for less than half of the outputs.
     """
     if circuit.num_inputs > MAX_INPUTS:
         return circuit
@@ -62,7 +62,7 @@ def rebuild(circuit: Circuit, groups: Sequence[Sequence[int]] = ()) -> Circuit:
 def _rebuild(
     circuit: Circuit, groups: Sequence[Sequence[int]], most_gates: int | None, seconds: float
 ) -> Circuit | None:
-    """`rebuild`, or None as soon as that takes more gates or seconds."""
+    """`rebuild`, or None as soon as that takes more gates or seconds, or is late after half."""
     deadline = Deadline(seconds)
     table = circuit.truth_tables()
     full = (1 << len(table)) - 1
@@ -76,10 +76,10 @@ def _rebuild(
             literal = _build(builder, function, carried, groups)
             known |= {on: literal, full ^ on: literal ^ 1}
         builder.output(name, known[on])
-        is_last = o == circuit.num_outputs - 1
         if most_gates is not None and builder.num_gates > most_gates:
             return None
-        if deadline.left <= 0 and not is_last:
+        share_done = (o + 1) / circuit.num_outputs
+        if share_done < 1 and deadline.left < (1 - max(share_done, 0.5)) * seconds:
             return None
     return builder.build()
 

@@ -98,6 +98,8 @@ class Classification(Recipe):
         temperature: of gates and wires at the beginning.
         final_temperature: that to which it falls, by equal ratios.
         anneal: last share of the steps, in which it falls.
+        narrow: S:K, separated by commas: after a share S of the steps learned wires keep the K
+            likeliest candidates an operand, where they have more; nothing keeps all.
         kernel: what runs the steps: auto, native or jax.
         activations: how the native kernel stores them: auto, float32, bfloat16, float16, fixed16.
         threads: of the native kernel; 0 takes all cores. The result does not depend on it.
@@ -149,6 +151,7 @@ class Classification(Recipe):
     temperature: float = 1.0
     final_temperature: float = 1.0
     anneal: float = 0.5
+    narrow: str = ""
     kernel: str = "auto"
     activations: str = "auto"
     threads: int = 0
@@ -300,6 +303,7 @@ class Classification(Recipe):
             "temperature": schedules.geometric(
                 self.temperature, self.final_temperature, self.num_steps, share=self.anneal
             ),
+            "narrow": parse_narrow(self.narrow, self.num_steps),
             "chunk": self.chunk,
             "kernel": self.kernel,
             "activations": self.activations,
@@ -316,6 +320,24 @@ def _places_of(layer: Layer, of_inputs: Places) -> Places:
     if isinstance(layer, LearnedGates):
         return layer.places(of_inputs)
     return of_inputs[layer.hard_fanin()].mean(axis=1)
+
+
+def parse_narrow(text: str, num_steps: int) -> dict[int, int]:
+    """{steps: candidates} of a text such as "0.1:12,0.2:6", shares of so many steps."""
+    schedule: dict[int, int] = {}
+    for part in text.replace(" ", "").split(",") if text else ():
+        share, _, kept = part.partition(":")
+        try:
+            steps, k = round(float(share) * num_steps), int(kept)
+        except ValueError:
+            steps = k = 0
+        if not (0 < steps < num_steps and k > 0):
+            raise InputError(
+                f"narrow {text!r}: {part!r} is not S:K; write 0.1:12 for 12 candidates after a "
+                "tenth of the steps"
+            )
+        schedule[steps] = k
+    return schedule
 
 
 #: "6xG8000", "L8000:16" or "L8000:16@3".
