@@ -1,9 +1,9 @@
 """shorten: few levels, by ABC's scripts for delay and `bypass` behind every round of them.
 
-Each script is run over and over from the circuit, and each result is bypassed too; then from the
-best of all. A large circuit has time for a few steps, quick ones first, and `bypass` behind the
-last. Every step of these is proved on its own: it is local, and all of them together are not. Time
-only ends it.
+Each script is run over and over from the circuit, and from its outputs' sums of products where
+these are few; each result is bypassed too. Then it goes on from the best of all. A large circuit
+has time for a few steps, quick ones first, and `bypass` behind the last. Every step of these is
+proved on its own: it is local, and all of them together are not. Time only ends it.
 
 SOP balancing: Mishchenko, Brayton, Jang and Kravets, "Delay optimization using SOP balancing",
 ICCAD 2011.
@@ -19,9 +19,16 @@ from gatewright.circuit import Circuit
 from gatewright.passes.bypass import bypass
 from gatewright.passes.fraig import fraig
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import LARGE, MAP_LEVELS, MAP_LEVELS_QUICKLY, SCRIPTS
+from gatewright.passes.resynthesize import (
+    FINISH,
+    LARGE,
+    MAP_LEVELS,
+    MAP_LEVELS_QUICKLY,
+    SCRIPTS,
+)
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
+from gatewright.passes.two_level import SHARED_SUMS
 from gatewright.sat_sweep import num_told_apart
 
 #: Rounds without a better circuit after which a script has done what it can, times the goal's
@@ -54,6 +61,12 @@ ROUNDS = 4
 #: Share of the nodes that samples tell apart, below which equal ones are merged first.
 TOLD_APART = 2 / 3
 
+#: Sums of products, and divisors that they share, from few decision diagrams; of the time, how long
+#: that may take, and then each beginning where there are two.
+SUMS = f"strash; {SHARED_SUMS}; {FINISH['depth']}"
+SUMS_SHARE = 0.1
+START_SHARE = 0.25
+
 #: Share of the gates that `bypass` behind a large circuit's rounds may add: more is hard to prove.
 MAY_ADD = 0.25
 
@@ -69,13 +82,18 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
     scripts = [f"strash; {script}" for script in SCRIPTS["depth"]]
     if circuit.num_gates > LARGE:
         best = _by_rounds(circuit, goal, deadline)
-        circuit, groups = best, [scripts]
+        starts, groups = [best], [scripts]
     else:
         best = _stage(circuit, bypass(circuit), goal)
+        sums = abc.run(circuit, SUMS, SUMS_SHARE * goal.seconds)
+        starts = [circuit] if sums is None else [sweep(sums), circuit]
         groups = [scripts, [f"{script}; {RESUBSTITUTE}" for script in scripts]]
     for group in groups:
-        for script in group:
-            best = _stage(best, _repeat(circuit, script, goal, deadline), goal)
+        for start in starts:
+            share = 1.0 if len(starts) == 1 else START_SHARE
+            limit = Deadline(min(deadline.left, share * goal.seconds))
+            for script in group:
+                best = _stage(best, _repeat(start, script, goal, limit), goal)
         before = None
         while before is not best and deadline.left > 0:
             before = best

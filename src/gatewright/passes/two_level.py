@@ -17,7 +17,8 @@ from gatewright.passes.resynthesize import COMPRESS, FINISH, MAP_GATES, finished
 #: Nodes of all diagrams together; those of arithmetic are more, and are given up before the time.
 MOST_NODES = 10_000
 
-SUMS = f"strash; collapse -B {MOST_NODES}; sop; fx; strash; dc2; {MAP_GATES}"
+SHARED_SUMS = f"collapse -B {MOST_NODES}; sop; fx; strash"
+SUMS = f"strash; {SHARED_SUMS}; dc2; {MAP_GATES}"
 RESTRUCTURED = f"strash; {COMPRESS}; {FINISH['gates']}"
 
 

@@ -85,7 +85,12 @@ class Mnist16k(_Learned):
 
     layers: str = "L8000:32@3,L8000:8@4"
     weight_decay: float = 0.02
-    epochs: float = 240
+    rotate: float = 7.0
+    shear: float = 0.08
+    scale: float = 0.08
+    elastic: float = 0.75
+    narrow: str = "0.05:12,0.12:6"
+    epochs: float = 600
 
 
 @dataclass(frozen=True)
