@@ -326,6 +326,20 @@ def test_votes_that_are_constant_or_alike(healthy, tmp_path):
     assert changed(healthy, tmp_path / "alike", alike)["equal-votes"].where == "votes"
 
 
+def test_votes_that_divide_the_classes(data_set, tmp_path):
+    """By rule tau is 3.5 times the root of a group's 10 votes: 6 times the root is not too high."""
+    divided = recipe_for(data_set, divisions=9, tau=20.0, steps=100)
+    experiment.run(divided, tmp_path / "high")
+    assert "tau" not in findings_of(tmp_path / "high")
+    low = trained(tmp_path / "low", data_set, divisions=9, tau=0.5, steps=100)["tau"]
+    assert low.says.startswith("tau is 0.5, 0.046 times what it is by rule (11)")
+    assert low.try_.startswith("--tau 5.48, half of that")
+    mute = changed(
+        tmp_path / "high", tmp_path / "mute", lambda n: with_tables(n, 2, 0, slice(30, 40))
+    )["mute-votes"]
+    assert mute.says.endswith("all of division 3")
+
+
 def test_decisions_that_lean(healthy, tmp_path):
     def lean(network):
         return with_tables(network, 2, gates.TRUE, slice(60, 86))

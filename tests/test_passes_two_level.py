@@ -6,14 +6,16 @@ from collections.abc import Callable
 from functools import reduce
 from itertools import product
 
+import numpy as np
 import pytest
 
 from gatewright import abc
 from gatewright.arith import weighted_sum
-from gatewright.circuit import Builder, Circuit
+from gatewright.circuit import FALSE, TRUE, Builder, Circuit
 from gatewright.passes import PASSES, optimize
 from gatewright.passes.collapse import collapse
 from gatewright.passes.objectives import Goal
+from gatewright.passes.shorten import shorten
 from gatewright.passes.two_level import two_level
 from gatewright.verify import prove
 
@@ -33,6 +35,32 @@ def flattened(num_pairs: int) -> Circuit:
         ]
         cubes.append(reduce(b.land, literals))
     b.output("y", reduce(b.lor, cubes))
+    return b.build()
+
+
+def multiplexed(num_inputs: int, num_outputs: int, num_cubes: int) -> Circuit:
+    """Sums of a few products of four literals, each a tree of multiplexers over all inputs."""
+    rng = np.random.default_rng(1)
+    b = Builder([f"x{i}" for i in range(num_inputs)])
+
+    def without(cube: dict[int, int], i: int) -> dict[int, int]:
+        return {place: bit for place, bit in cube.items() if place != i}
+
+    def tree(order: list[int], cubes: list[dict[int, int]]) -> int:
+        if {} in cubes or not cubes:
+            return TRUE if cubes else FALSE
+        i, *rest = order
+        low, high = (
+            tree(rest, [without(cube, i) for cube in cubes if cube.get(i, bit) == bit])
+            for bit in (0, 1)
+        )
+        x = b.inputs[i]
+        return b.lor(b.land(x, high), b.land(x ^ 1, low))
+
+    for o in range(num_outputs):
+        places = [rng.choice(num_inputs, 4, replace=False) for _ in range(num_cubes)]
+        cubes = [{int(i): int(rng.integers(2)) for i in chosen} for chosen in places]
+        b.output(f"y{o}", tree(rng.permutation(num_inputs).tolist(), cubes))
     return b.build()
 
 
@@ -58,6 +86,15 @@ def test_what_was_flattened_is_found_again() -> None:
     smaller = optimize(before, time_budget=5.0)
     assert smaller.num_gates == 13
     assert prove(before, smaller)
+
+
+@NEEDS_ABC
+def test_few_levels_come_of_few_products() -> None:
+    before = multiplexed(16, 8, 8)
+    after = shorten(before, Goal("depth", seconds=3.0))
+    assert before.num_gates > 4_000
+    assert after.depth <= 7  # of products of four and sums of eight 5 would do; 13 without sums
+    assert prove(before, after)
 
 
 @NEEDS_ABC

@@ -289,14 +289,14 @@ class GroupSum(Sums):
     def tau_of(self, group_size: int) -> float | Array:
         """The temperature of the scores for groups of this many outputs."""
         if self.tau == "auto":
-            return self._auto_tau(group_size)
+            return self.auto_tau(group_size)
         if self.log_tau is not None:
-            return jnp.exp(self.log_tau) * self._auto_tau(group_size)
+            return jnp.exp(self.log_tau) * self.auto_tau(group_size)
         assert not isinstance(self.tau, str)
         return self.tau
 
-    def _auto_tau(self, group_size: int) -> float:
-        """With random votes the difference of two classes' scores has a variance of 1/2."""
+    def auto_tau(self, group_size: int) -> float:
+        """By rule: with random votes two classes' scores differ by a variance of 1/2."""
         if not self.divisions:
             return math.sqrt(group_size)
         half, pairs = self.num_classes // 2, math.comb(self.num_classes, 2)

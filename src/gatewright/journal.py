@@ -146,26 +146,14 @@ class Journal:
         """
 
         def like_of(metadata: dict[str, str]) -> tuple[Network, optax.OptState]:
-            like = self._shaped(self.checkpoint_path, network, metadata)
+            like = _shaped(network, metadata)
             return like, optimizer.init(partition(like)[0])
 
         return storage.load_tree(self.checkpoint_path, like_of)
 
     def load_best(self, network: Network) -> tuple[Network, dict[str, str]]:
         """Likewise the best network."""
-        return storage.load_tree(
-            self.best_path, lambda metadata: self._shaped(self.best_path, network, metadata)
-        )
-
-    @staticmethod
-    def _shaped(path: Path, network: Network, metadata: dict[str, str]) -> Network:
-        try:
-            shapes = json.loads(metadata.get("shapes", "null"))
-            return network if shapes is None else shaped(network, shapes)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}: not a training checkpoint of this version ({error})"
-            ) from error
+        return storage.load_tree(self.best_path, lambda metadata: _shaped(network, metadata))
 
     def save_best(self, best: Best) -> None:
         storage.save_tree(
@@ -211,6 +199,15 @@ def _metadata(kind: str, metrics: Metrics, network: Network) -> dict[str, str]:
         "shapes": json.dumps(shapes_of(network)),
         "kind": f"gatewright {kind}",
     }
+
+
+def _shaped(network: Network, metadata: dict[str, str]) -> Network:
+    """A network to load the file's arrays into; the one given where they are of no such shape."""
+    try:
+        shapes = json.loads(metadata.get("shapes", "null"))
+        return network if shapes is None else shaped(network, shapes)
+    except (TypeError, ValueError):
+        return network
 
 
 def _metrics_of(path: Path, metadata: dict[str, str]) -> Metrics:

@@ -55,6 +55,7 @@ class VoteFacts:
         size: votes a group.
         group: what a group is: "class" or "division".
         tau: temperature of the scores.
+        auto_tau: what it is by rule.
         confidence: mean probability of the likeliest class, of the soft network.
         constant: float[G], share of each group's hard votes that are the same on all rows.
         distinct: float[G], share of each group's hard votes that are left where equal ones count
@@ -64,6 +65,7 @@ class VoteFacts:
     size: int
     group: str
     tau: float
+    auto_tau: float
     confidence: float
     constant: npt.NDArray[np.float64]
     distinct: npt.NDArray[np.float64]
@@ -213,6 +215,7 @@ def _votes(head: Any, votes: Flags, confidence: float) -> VoteFacts | None:
         size=size,
         group="division" if head.divisions else "class",
         tau=float(head.tau_of(size)),
+        auto_tau=head.auto_tau(size),
         confidence=confidence,
         constant=is_constant.mean(axis=1),
         distinct=np.array([len(np.unique(group, axis=0)) / size for group in groups]),

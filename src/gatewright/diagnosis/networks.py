@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,7 +26,7 @@ SATURATED = 0.95
 UNMOVED = 0.03
 #: Points of accuracy that rounding costs: README's recipes lose 0.1; 5 is another network.
 GAP, LARGE_GAP = 1.0, 5.0
-#: tau to the square root of a class's votes; README's recipes have .25 to .6, and 1 is "auto".
+#: tau to what it is by rule; README's recipes have .25 to .6, and 1 is "auto".
 LOW_TAU, HIGH_TAU = 1 / 8, 4.0
 #: The mean confidence may miss the accuracy by so much before scores count as flat or saturated.
 MISCALIBRATED = 0.1
@@ -159,13 +158,14 @@ def check_tau(evidence: Evidence) -> Iterator[Finding]:
     network = _of(evidence)
     votes = network.votes
     assert votes is not None
-    ratio = votes.tau / math.sqrt(votes.size)
+    ratio = votes.tau / votes.auto_tau
     if LOW_TAU <= ratio <= HIGH_TAU:
         return
     excess = votes.confidence - network.accuracy_soft
-    says = (
-        f"tau is {votes.tau:g}, {ratio:.2g} times the square root of a class's {votes.size} votes"
-    )
+    rule = f"the square root of a class's {votes.size} votes"
+    if votes.group != "class":
+        rule = f"what it is by rule ({votes.auto_tau:.3g})"
+    says = f"tau is {votes.tau:g}, {ratio:.2g} times {rule}"
     if ratio > HIGH_TAU and excess < -MISCALIBRATED:
         says += (
             f": scores are flat (the likeliest class gets {votes.confidence:.0%}, and "
@@ -177,10 +177,9 @@ def check_tau(evidence: Evidence) -> Iterator[Finding]:
             f": the loss saturates (the likeliest class gets {votes.confidence:.0%}, and "
             f"{network.accuracy_soft:.0%} of the rows are right), so few rows train"
         )
-    near = math.sqrt(votes.size) / 2
     yield Finding(
         "tau", "warning", "votes", says,
-        f"--tau {near:.3g}, half that root, or --tune-tau 5 to try three",
+        f"--tau {votes.auto_tau / 2:.3g}, half of that, or --tune-tau 5 to try three",
     )  # fmt: skip
 
 

@@ -326,17 +326,18 @@ def parse_narrow(text: str, num_steps: int) -> dict[int, int]:
     """{steps: candidates} of a text such as "0.1:12,0.2:6", shares of so many steps."""
     schedule: dict[int, int] = {}
     for part in text.replace(" ", "").split(",") if text else ():
-        share, _, kept = part.partition(":")
+        first, _, last = part.partition(":")
         try:
-            steps, k = round(float(share) * num_steps), int(kept)
+            share, k = float(first), int(last)
         except ValueError:
-            steps = k = 0
-        if not (0 < steps < num_steps and k > 0):
+            share, k = 0.0, 0
+        if not (0 < share < 1 and k > 0):
             raise InputError(
                 f"narrow {text!r}: {part!r} is not S:K; write 0.1:12 for 12 candidates after a "
                 "tenth of the steps"
             )
-        schedule[steps] = k
+        step = max(1, round(share * num_steps))
+        schedule[step] = min(k, schedule.get(step, k))
     return schedule
 
 
