@@ -68,7 +68,7 @@ KICKS = (
 )
 
 #: Shares of the time for fewer gates: by `resynthesize`, then by `walk`.
-GATES_SHARES = (0.15, 0.2)
+GATES_SHARES = (0.15, 0.3)
 
 #: Share of the tables that fewer gates took away, above which they are made fewer still.
 PAYS = 0.05
