@@ -103,7 +103,7 @@ def tree_of(seed: int) -> dict[str, object]:
 def test_a_tree_comes_back_with_what_is_no_array_taken_from_its_likeness(tmp_path):
     tree, like = tree_of(1), tree_of(2) | {"rate": 0.25}
     save_tree(tmp_path / "tree", tree, {"kind": "test"})
-    found, metadata = load_tree(tmp_path / "tree", like)
+    found, metadata = load_tree(tmp_path / "tree", lambda _: like)
     assert metadata == {"kind": "test"}
     assert found["rate"] == 0.25
     assert found["pair"][1:] == ("a name", None)
@@ -128,7 +128,7 @@ def test_a_tree_comes_back_with_what_is_no_array_taken_from_its_likeness(tmp_pat
 def test_another_trees_file_is_refused_naming_the_first_difference(change, message, tmp_path):
     save_tree(tmp_path / "tree", tree_of(1), {})
     with pytest.raises(InputError, match=rf"tree: saved by another .*{message}.*use the options"):
-        load_tree(tmp_path / "tree", tree_of(1) | change)
+        load_tree(tmp_path / "tree", lambda _: tree_of(1) | change)
 
 
 def test_missing_and_damaged_files_are_refused(tmp_path):

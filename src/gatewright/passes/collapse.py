@@ -79,7 +79,8 @@ def _rebuild(
         if most_gates is not None and builder.num_gates > most_gates:
             return None
         share_done = (o + 1) / circuit.num_outputs
-        if share_done < 1 and deadline.left < (1 - max(share_done, 0.5)) * seconds:
+        is_late = deadline.left < (1 - max(share_done, 0.5)) * seconds
+        if share_done < 1 and (is_late or deadline.left <= 0):
             return None
     return builder.build()
 
