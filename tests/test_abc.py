@@ -192,7 +192,7 @@ def test_shortening_keeps_the_function_and_is_no_deeper(circuit: Circuit) -> Non
 def test_a_round_that_would_not_end_goes_without_choices(
     epfl: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds_left = iter([10.0] * 3 + [4.0] * 3 + [0.0] * 99)
+    seconds_left = iter([10.0] * 2 + [4.0] * 3 + [0.0] * 99)
     ran: list[str] = []
     monkeypatch.setattr(Deadline, "left", property(lambda _: next(seconds_left)))
 

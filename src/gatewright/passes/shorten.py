@@ -90,8 +90,9 @@ def shorten(circuit: Circuit, goal: Goal) -> Circuit:
         groups = [scripts, [f"{script}; {RESUBSTITUTE}" for script in scripts]]
     for group in groups:
         for start in starts:
-            share = 1.0 if len(starts) == 1 else START_SHARE
-            limit = Deadline(min(deadline.left, share * goal.seconds))
+            limit = deadline
+            if len(starts) > 1:
+                limit = Deadline(min(deadline.left, START_SHARE * goal.seconds))
             for script in group:
                 best = _stage(best, _repeat(start, script, goal, limit), goal)
         before = None
