@@ -22,6 +22,7 @@ from gatewright.passes.exact import exact
 from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import kick
 from gatewright.passes.objectives import LUT_INPUTS, OBJECTIVES, Deadline, Goal, cpu_seconds
+from gatewright.passes.products import products
 from gatewright.passes.reasons import reasons
 from gatewright.passes.restructure import balance, refactor, resub
 from gatewright.passes.resynthesize import LARGE, finished, resynthesize
@@ -44,12 +45,11 @@ PASSES: dict[str, Pass] = {
     "fraig": lambda circuit, _: fraig(circuit),
     "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
     # where that leaves at most half; else the structure is worth more to what comes next
-    "rebuild": lambda circuit, goal: goal.best(
-        circuit, finished(collapse(circuit, 0.5, goal.seconds), goal)
-    ),
+    "rebuild": lambda circuit, goal: _rebuilt(circuit, goal),
     "two_level": two_level,
     "rewrite": lambda circuit, goal: goal.best(circuit, rewrite(circuit)),
     "ands": lambda circuit, _: ands(circuit),
+    "products": lambda circuit, _: products(circuit),
     "resub": resub,
     "refactor": refactor,
     "balance": balance,
@@ -69,6 +69,9 @@ EXTERNAL = (
     "shorten",
 )
 
+#: Those whose result is dropped where it is not proved in time.
+UNSURE = (*EXTERNAL, "exact", "walk", "products")
+
 #: Those that take as long as they are given: the first a share of the time budget, of a large
 #: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
 #: walk between two others less: it is there to change the structure, and the last makes it small.
@@ -76,6 +79,10 @@ TIMED = (*EXTERNAL, "exact", "walk")
 FIRST_SHARE = 0.4
 FIRST_SHARE_OF_LARGE = 0.6
 LATER_SHARES = {"walk": 0.1, "resynthesize": 0.35}
+
+#: The same where ANDs are to be few, which is what `walk` does best.
+FIRST_SHARE_FOR_ANDS = 0.25
+LATER_SHARES_FOR_ANDS = {"walk": 0.15, "resynthesize": 0.2}
 
 #: Those that try another beginning before: shares of the time budget.
 BEGINNINGS = {"rebuild": 0.1, "two_level": 0.1}
@@ -193,7 +200,9 @@ def optimize(
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
     num_searches = sum(name in TIMED and name not in BEGINNINGS for name in passes)
     seconds_left = time_budget
+    later_shares = LATER_SHARES_FOR_ANDS if objective == "and" else LATER_SHARES
     first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
+    first_share = FIRST_SHARE_FOR_ANDS if objective == "and" else first_share
     circuit = subject
     for name in passes:
         if name not in PASSES:
@@ -205,7 +214,7 @@ def optimize(
         elif name in TIMED:
             share = 1 / num_searches
             if num_searches > 1:
-                share = first_share or min(share, LATER_SHARES.get(name, share))
+                share = first_share or min(share, later_shares.get(name, share))
             num_searches, first_share = num_searches - 1, 0.0
             goal = replace(goal, seconds=seconds_left * share)
         after = PASSES[name](circuit, goal)
@@ -217,6 +226,12 @@ def optimize(
             record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
         circuit = after
     return circuit
+
+
+def _rebuilt(circuit: Circuit, goal: Goal) -> Circuit:
+    """From truth tables, where that leaves at most half of the gates."""
+    found = collapse(circuit, 0.5, goal.seconds)
+    return circuit if found is circuit else goal.best(circuit, finished(found, goal))
 
 
 def _proved(
@@ -233,7 +248,7 @@ def _proved(
     try:
         proof = prove(circuit, after, seconds=seconds / 2 if stages else seconds)
     except (NotEquivalent, Undecided) as error:
-        if name not in (EXTERNAL if isinstance(error, NotEquivalent) else TIMED):
+        if name not in (EXTERNAL if isinstance(error, NotEquivalent) else UNSURE):
             raise
         best, proof, _ = _step_by_step(circuit, stages, goal, seconds / 2)
         return best, proof, str(error)
@@ -282,10 +297,14 @@ def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     left_out |= set(() if has_abc else EXTERNAL)
     left_out |= {"two_level"} if is_large else set()  # no time for it
     passes = [name for name in EFFORTS[effort] if name not in left_out]
+    after_beginnings = 1 + max(
+        (passes.index(name) for name in BEGINNINGS if name in passes), default=0
+    )
     if objective == "and" and effort > 1:
-        passes.insert(passes.index("fraig") + 1, "ands")
-    if is_large and effort > 1:  # cheap beside what comes next, which gains
-        passes.insert(passes.index("rebuild") + 1, "fraig")
+        passes[after_beginnings:after_beginnings] = ["fraig", "ands"]
+        passes.insert(len(passes) - 1, "products")
+    elif is_large and effort > 1:  # cheap beside what comes next, which gains
+        passes.insert(after_beginnings, "fraig")
     if is_large and effort == 2 and objective == "gates" and has_abc:  # no time for ABC twice
         begin = passes.index("walk")
         del passes[begin : begin + 2]

@@ -14,6 +14,8 @@ under satisfiability don't-cares (`mfs2`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gatewright import abc, gates
@@ -21,6 +23,7 @@ from gatewright.circuit import Circuit
 from gatewright.passes.ands import ands
 from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
 from gatewright.passes.sweep import sweep
+from gatewright.passes.walk import WHOLE_GATES
 
 #: The rewriting, resubstitution and refactoring that ABC's users run as `compress2rs`.
 COMPRESS = (
@@ -120,6 +123,9 @@ FITS = 0.8
 #: PATIENCE such in a row `walk` is the better use of the time, where gates are to be few.
 SLIGHT = 0.003
 
+#: Share of the ANDs that another structure has to save.
+WORTH_ANOTHER = 0.05
+
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
 
@@ -130,6 +136,8 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     Raises:
         MissingTool: there is no ABC.
     """
+    if goal.objective == "and" and circuit.num_gates > WHOLE_GATES:
+        return _for_ands(circuit, goal)
     deadline = Deadline(goal.seconds)
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
     if circuit.num_gates > LARGE:
@@ -161,6 +169,16 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         if n == 0 or script not in (search, long_search):
             best = _repeat(best, script, goal, deadline)
     return best
+
+
+def _for_ands(circuit: Circuit, goal: Goal) -> Circuit:
+    """What has few ANDs of what has few gates; the circuit's own structure where that is no gain.
+
+    Gates show ABC its way where ANDs do not, and `walk` goes further from the structure at hand.
+    """
+    small = resynthesize(circuit, replace(goal, objective="gates"))
+    found = finished(small, goal)
+    return found if share_gone(circuit, found, goal) > WORTH_ANOTHER else circuit
 
 
 def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
