@@ -90,3 +90,14 @@ def test_what_is_not_proved_in_time_is_dropped() -> None:
     after = optimize(circuit, passes=("products",), seconds=1e-9, record=records.append)
     assert after is circuit
     assert records[0].dropped.startswith("undecided")
+
+
+def test_a_long_sum_is_seen_through_where_that_is_proved() -> None:
+    builder = Builder(["select", *(f"x{i}" for i in range(16))])
+    select, *others = builder.inputs
+    for i, other in enumerate([*others, sum_of(builder, others)]):
+        builder.output(f"y{i}", builder.land(select, other))
+    circuit = builder.build()
+    after = products(circuit)
+    assert (circuit.stats().ands, after.stats().ands) == (17, 16)
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())

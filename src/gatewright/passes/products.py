@@ -19,6 +19,7 @@ from functools import reduce
 from gatewright import gates
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
 from gatewright.passes.sweep import sweep
+from gatewright.verify import Undecided, prove
 
 #: A sum of atoms, each the node that it is; node 0 stands for 1.
 Sum = frozenset[int]
@@ -28,16 +29,29 @@ Pairs = frozenset[tuple[int, int]]
 NOTHING: Sum = frozenset()
 ONE: Sum = frozenset({FALSE})
 
-#: A longer sum is an atom of its own. Twice as many tell a little more, but SAT may not prove it.
-MAX_TERMS = 12
-MAX_PAIRS = MAX_TERMS**2
+#: A longer sum is an atom of its own. More tell more: what the second finds on top is taken where
+#: a proof of so many conflicts shows it equal. That of few terms is soon proved.
+MAX_TERMS = (12, 24)
+CONFLICTS = 10_000
 
 
 def products(circuit: Circuit) -> Circuit:
     """The same function with as many ANDs or fewer; the circuit itself where there are no fewer."""
+    few, many = MAX_TERMS
+    best = _fewer(circuit, few)
+    after = _fewer(best, many)
+    try:
+        prove(best, after, conflicts=CONFLICTS)
+    except Undecided:
+        return best
+    return after
+
+
+def _fewer(circuit: Circuit, max_terms: int) -> Circuit:
+    """What both steps leave, over and over while there are fewer ANDs."""
     best = circuit
     while True:
-        after = _together(_independent(best))
+        after = _together(_independent(best, max_terms), max_terms)
         if after.stats().ands >= best.stats().ands:
             return best
         best = after
@@ -83,31 +97,32 @@ def _added(table: int, a: Sum, b: Sum) -> Sum:
     return total
 
 
-def _independent(circuit: Circuit) -> Circuit:
+def _independent(circuit: Circuit, max_terms: int) -> Circuit:
     """The circuit without products that are sums of atoms before them, by Gaussian elimination."""
     builder = Builder(circuit.input_names, circuit.name)
     literal = [FALSE, *builder.inputs]
     atoms = dict(enumerate([TRUE, *builder.inputs]))
     sums = [NOTHING, *(frozenset({1 + i}) for i in range(circuit.num_inputs))]
     rows: dict[tuple[int, int], tuple[Pairs, Sum]] = {}  # by the last of a row's pairs
+    max_pairs = max_terms**2
     fanin: list[tuple[int, int]] = circuit.fanin.tolist()
     tables: list[int] = circuit.table.tolist()
     for node, (table, (a, b)) in enumerate(zip(tables, fanin, strict=True), circuit.first_gate):
         if not gates.is_nonlinear(table):
             total = _added(table, sums[a], sums[b])
             made = builder.gate(table, literal[a], literal[b])
-            if len(total) > MAX_TERMS:
+            if len(total) > max_terms:
                 atoms[node], total = made, frozenset({node})
         else:
             product = _Product.of(table, sums[a], sums[b])
             pairs, others = product.multiplied()
-            while pairs and len(pairs) <= MAX_PAIRS and (row := rows.get(max(pairs))):
+            while pairs and len(pairs) <= max_pairs and (row := rows.get(max(pairs))):
                 pairs, others = pairs ^ row[0], others ^ row[1]
-            if pairs or len(others) > MAX_TERMS:
+            if pairs or len(others) > max_terms:
                 total = product.rest ^ {node}
                 made = builder.gate(table, literal[a], literal[b])
                 atoms[node] = made ^ bool(product.rest)
-                if 0 < len(pairs) <= MAX_PAIRS:
+                if 0 < len(pairs) <= max_pairs:
                     rows[max(pairs)] = pairs, others ^ {node}
             else:
                 total = product.rest ^ others
@@ -128,9 +143,9 @@ def _finished(builder: Builder, circuit: Circuit, literal: list[int]) -> Circuit
     return sweep(builder.build())
 
 
-def _together(circuit: Circuit) -> Circuit:
+def _together(circuit: Circuit, max_terms: int) -> Circuit:
     """The circuit with products that are read together as forms of the fewest products."""
-    found, readers = _read(circuit)
+    found, readers = _read(circuit, max_terms)
     changes = _Changes()
     _sum_groups(found, readers, changes)
     _fold(found, readers, changes)
@@ -154,7 +169,9 @@ def _together(circuit: Circuit) -> Circuit:
     return _finished(builder, circuit, literal)
 
 
-def _read(circuit: Circuit) -> tuple[dict[int, _Product], dict[int, frozenset[int]]]:
+def _read(
+    circuit: Circuit, max_terms: int
+) -> tuple[dict[int, _Product], dict[int, frozenset[int]]]:
     """The product of each nonlinear gate, and which of the sums that something reads have it."""
     sums = [NOTHING, *(frozenset({1 + i}) for i in range(circuit.num_inputs))]
     found: dict[int, _Product] = {}
@@ -164,7 +181,7 @@ def _read(circuit: Circuit) -> tuple[dict[int, _Product], dict[int, frozenset[in
     for node, (table, (a, b)) in enumerate(zip(tables, fanin, strict=True), circuit.first_gate):
         if not gates.is_nonlinear(table):
             total = _added(table, sums[a], sums[b])
-            if len(total) > MAX_TERMS:
+            if len(total) > max_terms:
                 read[total - ONE] = None
                 total = frozenset({node})
         else:
