@@ -34,6 +34,9 @@ Costs = tuple[int, int]
 
 WORD = (1 << 64) - 1
 
+#: Of each truth table whether it takes an AND.
+NONLINEAR = np.array([gates.is_nonlinear(table) for table in range(16)])
+
 
 def walk(
     rows: Words,
@@ -354,7 +357,8 @@ def cost_of(table: int, costs: Costs) -> int:
 
 def total_cost(table: npt.NDArray[np.uint8], costs: Costs) -> int:
     """What all gates of a circuit cost that folds no further."""
-    return sum(cost_of(kind, costs) for kind in table.tolist())
+    num_nonlinear = int(np.count_nonzero(NONLINEAR[table]))
+    return costs[0] * num_nonlinear + costs[1] * (len(table) - num_nonlinear)
 
 
 def _and(a: int, b: int, out: int) -> int:
