@@ -296,7 +296,8 @@ def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
     left_out |= set(() if has_abc else EXTERNAL)
     left_out |= {"two_level"} if is_large else set()  # no time for it
-    passes = [name for name in EFFORTS[effort] if name not in left_out]
+    chosen = EFFORTS[min(effort, 2) if objective == "and" else effort]  # for ANDs `walk` is better
+    passes = [name for name in chosen if name not in left_out]
     after_beginnings = 1 + max(
         (passes.index(name) for name in BEGINNINGS if name in passes), default=0
     )
