@@ -101,3 +101,14 @@ def test_a_long_sum_is_seen_through_where_that_is_proved() -> None:
     after = products(circuit)
     assert (circuit.stats().ands, after.stats().ands) == (17, 16)
     np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+
+
+def test_products_that_cancel_wherever_they_are_added_go() -> None:
+    builder = Builder("abcd")
+    a, b, c, d = builder.inputs
+    first, second = builder.land(a, b), builder.land(c, d)
+    left = builder.lxor(builder.lxor(first, second), a)
+    builder.output("y", builder.lxor(left, builder.lxor(first, builder.lxor(second, b))))
+    after = products(builder.build())
+    assert after.stats().ands == 0
+    assert after.truth_tables()[:, 0].tolist() == [bool(r & 1) != bool(r & 2) for r in range(16)]

@@ -149,7 +149,7 @@ def _together(circuit: Circuit, max_terms: int) -> Circuit:
     changes = _Changes()
     _sum_groups(found, readers, changes)
     _fold(found, readers, changes)
-    if not changes.forms:
+    if not changes.spared:
         return circuit
     builder = Builder(circuit.input_names, circuit.name)
     literal = [FALSE, *builder.inputs]
@@ -225,6 +225,7 @@ def _sum_groups(
     groups: dict[frozenset[int], list[int]] = defaultdict(list)
     for node, by in readers.items():
         groups[by].append(node)
+    changes.spared.update(groups.pop(frozenset(), ()))  # they cancel wherever they are added
     for group in groups.values():
         if len(_Form.of([found[node] for node in group]).products) < len(group):
             changes.put(group, found)
@@ -237,12 +238,11 @@ def _fold(
     by_factor: dict[Sum, list[int]] = defaultdict(list)
     for node, product in found.items():
         a, b = product.left - ONE, product.right - ONE
-        for factor in {a, b, a ^ b}:
+        for factor in dict.fromkeys((a, b, a ^ b)):
             by_factor[factor].append(node)
     for nodes in by_factor.values():
-        rows: dict[
-            int, tuple[frozenset[int], frozenset[int]]
-        ] = {}  # by the last of a row's readers
+        # of products already seen, readers that some of them add up to; by the last of these
+        rows: dict[int, tuple[frozenset[int], frozenset[int]]] = {}
         folded: dict[int, list[int]] = defaultdict(list)
         for node in filter(changes.is_free, reversed(nodes)):
             by, those = readers[node], frozenset({node})

@@ -172,9 +172,10 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
 
 
 def _for_ands(circuit: Circuit, goal: Goal) -> Circuit:
-    """What has few ANDs of what has few gates; the circuit's own structure where that is no gain.
+    """What ABC makes of it for few gates, where that saves enough ANDs; else the circuit.
 
-    Gates show ABC its way where ANDs do not, and `walk` goes further from the structure at hand.
+    Few gates, with an XOR for one, is what comes nearest among the things that ABC counts; and
+    `walk` goes further from the structure at hand.
     """
     small = resynthesize(circuit, replace(goal, objective="gates"))
     found = finished(small, goal)
