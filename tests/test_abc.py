@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from gatewright import abc
 from gatewright.circuit import Builder, Circuit
 from gatewright.errors import MissingTool
-from gatewright.passes import EFFORTS, EXTERNAL, WALK_REPLACES, Record, optimize
+from gatewright.passes import EFFORTS, EXTERNAL, WALK_REPLACES, Record, objectives, optimize
 from gatewright.passes.deep import deep
 from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import MOST_GATES, kick
@@ -228,6 +228,13 @@ def test_kicks_make_a_small_circuit_smaller_and_leave_others(epfl: Path) -> None
     assert prove(circuit, after)
     for other in (read(epfl / "adder.aig"), Builder("ab", "tiny").build()):
         assert kick(other, Goal()) is other
+
+
+def test_a_deadline_leaves_no_more_than_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum of two numbers less one of them may be more than the other."""
+    for tick in range(500):
+        monkeypatch.setattr(objectives, "cpu_seconds", lambda tick=tick: 0.37 * tick)
+        assert Deadline(20).left == 20
 
 
 def test_time_is_cpu_time(epfl: Path) -> None:

@@ -74,12 +74,12 @@ class Deadline:
     """The end of so many CPU seconds from now: other work on the machine takes none of them."""
 
     def __init__(self, seconds: float) -> None:
-        self._end = cpu_seconds() + seconds
+        self._seconds, self._begin = seconds, cpu_seconds()
 
     @property
     def left(self) -> float:
         """CPU seconds until then, at least 0."""
-        return max(0.0, self._end - cpu_seconds())
+        return max(0.0, self._seconds - (cpu_seconds() - self._begin))
 
 
 def cpu_seconds() -> float:
