@@ -112,3 +112,16 @@ def test_products_that_cancel_wherever_they_are_added_go() -> None:
     after = products(builder.build())
     assert after.stats().ands == 0
     assert after.truth_tables()[:, 0].tolist() == [bool(r & 1) != bool(r & 2) for r in range(16)]
+
+
+def test_a_product_is_folded_into_later_ones() -> None:
+    builder = Builder("sabcd")
+    s, a, b, c, d = builder.inputs
+    first, second = builder.land(s, a), builder.land(s, b)
+    third = builder.land(s, builder.land(c, d))
+    builder.output("y", builder.lxor(first, third))
+    builder.output("z", builder.lxor(second, third))
+    circuit = builder.build()
+    after = products(circuit)
+    assert (circuit.stats().ands, after.stats().ands) == (4, 3)
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
