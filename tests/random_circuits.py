@@ -87,6 +87,14 @@ def deep(depth: int) -> Circuit:
     return builder.build()
 
 
+def assert_kept_with_no_more_ands(circuit: Circuit, after: Circuit) -> None:
+    """The same function and names; another circuit only where it has fewer ANDs."""
+    np.testing.assert_array_equal(after.truth_tables(), circuit.truth_tables())
+    assert after is circuit or after.stats().ands < circuit.stats().ands
+    names = (circuit.name, circuit.input_names, circuit.output_names)
+    assert (after.name, after.input_names, after.output_names) == names
+
+
 def assert_circuit_or_one_line(
     read: Callable[[bytes, str], Circuit], content: bytes, seed: int
 ) -> None:

@@ -44,7 +44,6 @@ PASSES: dict[str, Pass] = {
     "sweep": lambda circuit, _: sweep(circuit),
     "fraig": lambda circuit, _: fraig(circuit),
     "collapse": lambda circuit, goal: goal.best(circuit, finished(collapse(circuit), goal)),
-    # where that leaves at most half; else the structure is worth more to what comes next
     "rebuild": lambda circuit, goal: _rebuilt(circuit, goal),
     "two_level": two_level,
     "rewrite": lambda circuit, goal: goal.best(circuit, rewrite(circuit)),
@@ -69,13 +68,15 @@ EXTERNAL = (
     "shorten",
 )
 
-#: Those whose result is dropped where it is not proved in time.
-UNSURE = (*EXTERNAL, "exact", "walk", "products")
-
 #: Those that take as long as they are given: the first a share of the time budget, of a large
 #: circuit more, since ABC's scripts take seconds there; then each its part of what is left, but a
 #: walk between two others less: it is there to change the structure, and the last makes it small.
 TIMED = (*EXTERNAL, "exact", "walk")
+
+#: Those whose result is dropped where it is not proved in time.
+UNSURE = (*TIMED, "products")
+
+#: Shares of the time budget for the first of TIMED and, of what is left then, for later ones.
 FIRST_SHARE = 0.4
 FIRST_SHARE_OF_LARGE = 0.6
 LATER_SHARES = {"walk": 0.1, "resynthesize": 0.35}
@@ -200,9 +201,7 @@ def optimize(
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
     num_searches = sum(name in TIMED and name not in BEGINNINGS for name in passes)
     seconds_left = time_budget
-    later_shares = LATER_SHARES_FOR_ANDS if objective == "and" else LATER_SHARES
-    first_share = FIRST_SHARE_OF_LARGE if subject.num_gates > LARGE else FIRST_SHARE
-    first_share = FIRST_SHARE_FOR_ANDS if objective == "and" else first_share
+    first_share, later_shares = _shares(objective, subject.num_gates > LARGE)
     circuit = subject
     for name in passes:
         if name not in PASSES:
@@ -228,8 +227,17 @@ def optimize(
     return circuit
 
 
+def _shares(objective: str, is_large: bool) -> tuple[float, dict[str, float]]:
+    if objective == "and":
+        return FIRST_SHARE_FOR_ANDS, LATER_SHARES_FOR_ANDS
+    return FIRST_SHARE_OF_LARGE if is_large else FIRST_SHARE, LATER_SHARES
+
+
 def _rebuilt(circuit: Circuit, goal: Goal) -> Circuit:
-    """From truth tables, where that leaves at most half of the gates."""
+    """From truth tables, where that leaves at most half of the gates.
+
+    Else the structure is worth more to what comes next.
+    """
     found = collapse(circuit, 0.5, goal.seconds)
     return circuit if found is circuit else goal.best(circuit, finished(found, goal))
 
