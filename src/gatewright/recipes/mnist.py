@@ -100,4 +100,9 @@ class Mnist(_Learned):
     layers: str = "L32000:32@3,L32000:8@4"
     tau: float | None = 20.0
     weight_decay: float = 0.02
-    epochs: float = 50
+    rotate: float = 8.0
+    shear: float = 0.1
+    scale: float = 0.1
+    elastic: float = 1.0
+    narrow: str = "0.05:12,0.12:6"
+    epochs: float = 250
