@@ -1,4 +1,5 @@
-// The Python face of the mapping to tables: checks shapes, validates, releases the GIL, calls.
+// The Python face of what works on cuts, the mapping to tables and the choice of cones: checks
+// shapes, validates, releases the GIL, calls.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "binding.hpp"
+#include "cones.hpp"
 #include "mapping.hpp"
 
 namespace nb = nanobind;
@@ -17,6 +19,7 @@ using namespace nb::literals;
 
 namespace {
 
+using gatewright::Cones;
 using gatewright::Mapping;
 using gatewright::binding::Fanin;
 using gatewright::binding::Outputs;
@@ -60,10 +63,44 @@ nb::tuple cover(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
   return nb::make_tuple(array(nodes), array(sizes), array(leaves));
 }
 
+using GateCosts = gatewright::binding::Input<std::uint8_t, nb::shape<16>>;
+using FunctionCosts = gatewright::binding::Input<std::int16_t, nb::shape<-1>>;
+
+nb::tuple cones(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
+                const Outputs& outputs, const GateCosts& of_gate, const FunctionCosts& of_function,
+                std::size_t max_leaves, std::size_t max_cuts) {
+  if (max_leaves > Cones::kMostLeaves) {
+    refuse("cuts have up to " + std::to_string(Cones::kMostLeaves) + " leaves, not " +
+           std::to_string(max_leaves));
+  }
+  if (of_function.shape(0) != std::size_t{1} << (1U << max_leaves)) {
+    refuse("of_function has " + std::to_string(of_function.shape(0)) +
+           " entries: give one for each function of " + std::to_string(max_leaves) + " variables");
+  }
+  const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
+  gatewright::validate(circuit);
+  std::vector<std::int32_t> nodes, sizes, leaves, tables;
+  {
+    nb::gil_scoped_release release;
+    Cones found(circuit, max_leaves, max_cuts);
+    for (const Cones::Cone& cone : found.choose({of_gate.data(), of_function.data()})) {
+      nodes.push_back(cone.node);
+      sizes.push_back(static_cast<std::int32_t>(cone.size));
+      leaves.insert(leaves.end(), cone.leaf, cone.leaf + cone.size);
+      tables.push_back(static_cast<std::int32_t>(cone.table));
+    }
+  }
+  return nb::make_tuple(array(nodes), array(sizes), array(leaves), array(tables));
+}
+
 }  // namespace
 
 void bind_mapping(nb::module_& module) {
   module.def("cover", &cover, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
              "outputs"_a.noconvert(), "k"_a, "max_cuts"_a, "rounds"_a,
              "Gates that become tables, how many leaves each reads, and these.");
+  module.def("cones", &cones, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
+             "outputs"_a.noconvert(), "of_gate"_a.noconvert(), "of_function"_a.noconvert(),
+             "max_leaves"_a, "max_cuts"_a,
+             "Gates that cost less made anew, how many leaves each has, these, and its function.");
 }

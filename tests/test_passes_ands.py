@@ -11,8 +11,7 @@ from gatewright.arith import full_adder
 from gatewright.automata import life_rule
 from gatewright.circuit import FALSE, Builder, Circuit
 from gatewright.passes import optimize
-from gatewright.passes.ands import ands, recipes
-from gatewright.passes.cones import VARIABLES
+from gatewright.passes.ands import VARIABLES, ands, recipes
 from gatewright.targets import read
 from gatewright.verify import prove
 from random_circuits import assert_kept_with_no_more_ands, built_circuits, raw_circuits

@@ -39,6 +39,18 @@ def cover(
     max_cuts: int,
     rounds: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]: ...
+def cones(
+    num_inputs: int,
+    fanin: npt.NDArray[np.int32],
+    table: npt.NDArray[np.uint8],
+    outputs: npt.NDArray[np.int32],
+    of_gate: npt.NDArray[np.uint8],
+    of_function: npt.NDArray[np.int16],
+    max_leaves: int,
+    max_cuts: int,
+) -> tuple[
+    npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]
+]: ...
 def bypass(
     num_inputs: int,
     fanin: npt.NDArray[np.int32],

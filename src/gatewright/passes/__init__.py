@@ -32,7 +32,7 @@ from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.passes.tables import tables
 from gatewright.passes.two_level import two_level
-from gatewright.passes.walk import COSTS, walk
+from gatewright.passes.walk import COSTS, WHOLE_GATES, walk
 from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 
 __all__ = ["EFFORTS", "OBJECTIVES", "PASSES", "Record", "optimize", "pipeline"]
@@ -81,9 +81,8 @@ FIRST_SHARE = 0.4
 FIRST_SHARE_OF_LARGE = 0.6
 LATER_SHARES = {"walk": 0.1, "resynthesize": 0.35}
 
-#: The same where ANDs are to be few, which is what `walk` does best.
-FIRST_SHARE_FOR_ANDS = 0.25
-LATER_SHARES_FOR_ANDS = {"walk": 0.15, "resynthesize": 0.2}
+#: The same where ANDs are to be few, the first of them too.
+SHARES_FOR_ANDS = {"walk": 0.06, "resynthesize": 0.5}
 
 #: Those that try another beginning before: shares of the time budget.
 BEGINNINGS = {"rebuild": 0.1, "two_level": 0.1}
@@ -108,6 +107,14 @@ EFFORTS: tuple[tuple[str, ...], ...] = (
 #: What an effort from 2 on runs where tables are to be few, if there is ABC; `fraig`
 #: where the circuit is large, `two_level` where it is not.
 FOR_TABLES = ("strash", "sweep", "two_level", "fraig", "tables", "sweep")
+
+#: What an effort from 2 on runs where ANDs are to be few. The first walk is short, and for circuits
+#: of more than WHOLE_GATES: it disturbs the structure, since regular circuits have one that ABC's
+#: scripts do not find out of.
+FOR_ANDS = (
+    *("strash", "sweep", "rebuild", "two_level", "fraig", "walk", "resynthesize", "fraig", "ands"),
+    *("walk", "products", "sweep"),
+)
 
 #: Of the searches of the greatest effort.
 PERSISTENCE = 8
@@ -197,7 +204,7 @@ def optimize(
     if not 0 <= effort < len(EFFORTS):
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     if passes is None:
-        passes = _passes_of(effort, objective, subject.num_gates > LARGE)
+        passes = _passes_of(effort, objective, subject.num_gates)
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
     num_searches = sum(name in TIMED and name not in BEGINNINGS for name in passes)
     seconds_left = time_budget
@@ -229,7 +236,7 @@ def optimize(
 
 def _shares(objective: str, is_large: bool) -> tuple[float, dict[str, float]]:
     if objective == "and":
-        return FIRST_SHARE_FOR_ANDS, LATER_SHARES_FOR_ANDS
+        return 0.0, SHARES_FOR_ANDS
     return FIRST_SHARE_OF_LARGE if is_large else FIRST_SHARE, LATER_SHARES
 
 
@@ -294,8 +301,9 @@ def _step_by_step(
     return best, whole, "" if is_all else failed
 
 
-def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
+def _passes_of(effort: int, objective: str, num_gates: int) -> list[str]:
     """The effort's pipeline, as it suits the objective, the size, and whether there is ABC."""
+    is_large = num_gates > LARGE
     has_abc = abc.program() is not None
     if effort > 1 and has_abc and objective in LUT_INPUTS:
         return [name for name in FOR_TABLES if name != ("two_level" if is_large else "fraig")]
@@ -304,16 +312,15 @@ def _passes_of(effort: int, objective: str, is_large: bool) -> list[str]:
     left_out = set(WALK_REPLACES if objective in COSTS else ("walk",))
     left_out |= set(() if has_abc else EXTERNAL)
     left_out |= {"two_level"} if is_large else set()  # no time for it
-    chosen = EFFORTS[min(effort, 2) if objective == "and" else effort]  # for ANDs `walk` is better
-    passes = [name for name in chosen if name not in left_out]
-    after_beginnings = 1 + max(
-        (passes.index(name) for name in BEGINNINGS if name in passes), default=0
-    )
     if objective == "and" and effort > 1:
-        passes[after_beginnings:after_beginnings] = ["fraig", "ands"]
-        passes.insert(len(passes) - 1, "products")
-    elif is_large and effort > 1:  # cheap beside what comes next, which gains
-        passes.insert(after_beginnings, "fraig")
+        passes = [name for name in FOR_ANDS if name not in left_out]
+        if num_gates <= WHOLE_GATES:
+            passes.remove("walk")
+        return passes
+    passes = [name for name in EFFORTS[effort] if name not in left_out]
+    if is_large and effort > 1:  # cheap beside what comes next, which gains
+        last = max(passes.index(name) for name in BEGINNINGS if name in passes)
+        passes.insert(last + 1, "fraig")
     if is_large and effort == 2 and objective == "gates" and has_abc:  # no time for ABC twice
         begin = passes.index("walk")
         del passes[begin : begin + 2]

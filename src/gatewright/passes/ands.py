@@ -17,7 +17,12 @@ import numpy.typing as npt
 
 from gatewright import gates
 from gatewright.circuit import FALSE, TRUE, Builder, Circuit
-from gatewright.passes.cones import FULL, VARIABLES, Substitute, replace_cones
+from gatewright.passes.cones import MOST_LEAVES, STAYS, Costs, replace_cones
+from gatewright.passes.netlist import variables
+
+#: Truth tables over four variables: of the constant true, and of each variable.
+FULL = (1 << (1 << MOST_LEAVES)) - 1
+VARIABLES = variables(MOST_LEAVES)
 
 #: Rounds of replacements at most; a round without one is the last.
 MAX_ROUNDS = 20
@@ -27,16 +32,25 @@ def ands(circuit: Circuit) -> Circuit:
     """The same function with as many ANDs or fewer; the circuit itself where there are no fewer."""
     best = circuit
     for _ in range(MAX_ROUNDS):
-        after = replace_cones(best, gates.is_nonlinear, _substitute)
+        after = replace_cones(best, costs(), _emit)
         if after.stats().ands >= best.stats().ands:
             return best
         best = after
     return best
 
 
-def _substitute(table: int) -> Substitute | None:
-    recipe = recipes().get(table)
-    return recipe and Substitute(len(recipe.products), recipe.emit)
+@cache
+def costs() -> Costs:
+    """An AND costs one, and a function what its recipe has; without one its cones stay."""
+    of_gate = np.array([gates.is_nonlinear(table) for table in range(16)], np.uint8)
+    of_function = np.full(FULL + 1, STAYS, np.int16)
+    for table, recipe in recipes().items():
+        of_function[table] = len(recipe.products)
+    return Costs(MOST_LEAVES, of_gate, of_function)
+
+
+def _emit(builder: Builder, table: int, leaves: list[int]) -> int:
+    return recipes()[table].emit(builder, leaves)
 
 
 @dataclass(frozen=True)

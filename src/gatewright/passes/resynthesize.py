@@ -123,9 +123,6 @@ FITS = 0.8
 #: PATIENCE such in a row `walk` is the better use of the time, where gates are to be few.
 SLIGHT = 0.003
 
-#: Share of the ANDs that another structure has to save.
-WORTH_ANOTHER = 0.05
-
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
 
@@ -137,7 +134,8 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         MissingTool: there is no ABC.
     """
     if goal.objective == "and" and circuit.num_gates > WHOLE_GATES:
-        return _for_ands(circuit, goal)
+        # few gates, with an XOR for one, is what comes nearest among the things that ABC counts
+        return resynthesize(circuit, replace(goal, objective="gates"))
     deadline = Deadline(goal.seconds)
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
     if circuit.num_gates > LARGE:
@@ -169,17 +167,6 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         if n == 0 or script not in (search, long_search):
             best = _repeat(best, script, goal, deadline)
     return best
-
-
-def _for_ands(circuit: Circuit, goal: Goal) -> Circuit:
-    """What ABC makes of it for few gates, where that saves enough ANDs; else the circuit.
-
-    Few gates, with an XOR for one, is what comes nearest among the things that ABC counts; and
-    `walk` goes further from the structure at hand.
-    """
-    small = resynthesize(circuit, replace(goal, objective="gates"))
-    found = finished(small, goal)
-    return found if share_gone(circuit, found, goal) > WORTH_ANOTHER else circuit
 
 
 def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:

@@ -6,9 +6,13 @@ are those of `plan`.
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
+
 from gatewright.circuit import TRUE, Builder, Circuit
-from gatewright.passes.cones import Substitute, replace_cones
-from gatewright.passes.plan import find_plan
+from gatewright.passes.cones import Costs, replace_cones
+from gatewright.passes.plan import Plan, find_plan
 
 #: Rounds of replacements at most; a round without one is the last.
 MAX_ROUNDS = 20
@@ -21,20 +25,25 @@ def rewrite(circuit: Circuit) -> Circuit:
     """The same function in fewer gates; the circuit itself where there are no fewer."""
     best = circuit
     for _ in range(MAX_ROUNDS):
-        after = replace_cones(best, lambda _: 1, _substitute, NUM_VARIABLES)
+        after = replace_cones(best, costs(), _emit)
         if after.num_gates >= best.num_gates:
             return best
         best = after
     return best
 
 
-def _substitute(table: int) -> Substitute:
-    function = table & FULL
-    if function in (0, FULL):
-        return Substitute(0, lambda builder, leaves: TRUE if function else TRUE ^ 1)
-    plan = find_plan(((function, FULL ^ function),), NUM_VARIABLES)
+@cache
+def costs() -> Costs:
+    """A gate costs one, and a function what its smallest circuit has."""
+    of_function = [0, *(_plan(table).num_gates for table in range(1, FULL)), 0]
+    return Costs(NUM_VARIABLES, np.ones(16, np.uint8), np.array(of_function, np.int16))
 
-    def emit(builder: Builder, leaves: list[int]) -> int:
-        return plan.emit(builder, leaves[:NUM_VARIABLES])[0]
 
-    return Substitute(plan.num_gates, emit)
+def _plan(table: int) -> Plan:
+    return find_plan(((table, FULL ^ table),), NUM_VARIABLES)
+
+
+def _emit(builder: Builder, table: int, leaves: list[int]) -> int:
+    if table in (0, FULL):
+        return TRUE if table else TRUE ^ 1
+    return _plan(table).emit(builder, leaves)[0]
