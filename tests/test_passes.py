@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
@@ -411,3 +412,39 @@ def test_a_large_circuit_is_resynthesised_once_and_walked(
     walks = ["walk"] if has_abc else ["walk", "walk"]
     head = ["strash", "sweep", "rebuild", "fraig"]
     assert names == [*head, *resynthesis, "fraig", *walks, "sweep"]
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+@pytest.mark.parametrize("has_abc", [True, False])
+def test_for_few_ands_the_structure_of_all_but_small_circuits_is_disturbed_first(
+    is_small: bool, has_abc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first walk is short, the last has what is left."""
+    module = sys.modules["gatewright.passes"]
+    monkeypatch.setattr(module, "WHOLE_GATES", 1_000 if is_small else 0)
+    monkeypatch.setattr(module.abc, "program", lambda: "abc" if has_abc else None)
+    told: list[tuple[str, float]] = []
+
+    def listed(name: str) -> Callable[[Circuit, Goal], Circuit]:
+        def run(circuit: Circuit, goal: Goal) -> Circuit:
+            told.append((name, goal.seconds))
+            return circuit
+
+        return run
+
+    for name in ("two_level", "resynthesize", "walk"):
+        monkeypatch.setitem(PASSES, name, listed(name))
+    names: list[str] = []
+    optimize(
+        multiplexers(),
+        objective="and",
+        time_budget=100,
+        record=lambda made: names.append(made.name),
+    )
+    walk = [] if is_small else ["walk"]
+    abc = [["two_level"], ["resynthesize"]] if has_abc else [[], []]
+    head = ["strash", "sweep", "rebuild", *abc[0], "fraig"]
+    assert names == [*head, *walk, *abc[1], "fraig", "ands", "walk", "products", "sweep"]
+    shares = [6.0] * len(walk) + [50.0] * len(abc[1])
+    searches = [seconds for name, seconds in told if name != "two_level"]
+    assert searches == pytest.approx([*shares, 100.0], abs=2)  # own passes take a little of it
