@@ -286,7 +286,8 @@ def test_scripts_work_in_turn_where_time_does_not_do_for_each(
 
     failing: set[str] = set()
     monkeypatch.setattr(abc, "run", note)
-    monkeypatch.setattr(sys.modules["gatewright.passes.resynthesize"], "A_SECOND_SOON", 20)
+    module = sys.modules["gatewright.passes.resynthesize"]
+    monkeypatch.setattr(module, "A_SECOND_SOON", 20)
     circuit = read(epfl / "ctrl.aig")  # 174 gates
     small = resynthesize(circuit, Goal(seconds=4))
     assert small.num_gates < circuit.num_gates
@@ -295,10 +296,31 @@ def test_scripts_work_in_turn_where_time_does_not_do_for_each(
     assert len(set(ran)) == len(ran)  # nothing in vain twice
     failing = {script for script, _ in ran}
     ran.clear()
+    monkeypatch.setattr(module, "walk", lambda circuit, _: circuit)
     assert resynthesize(circuit, Goal(seconds=4)) is circuit
     scripts = [script for script, _ in ran]
     assert len(scripts) == len(SCRIPTS["gates"]) + 1
     assert len(set(scripts)) == len(scripts)  # what fails ends it, not the time
+
+
+def test_a_structure_in_which_the_first_script_finds_nothing_is_disturbed(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts leave the arbiter's regular structure as it is, and half of it once disturbed."""
+    given: list[Circuit] = []
+    run = abc.run
+
+    def note(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
+        given.append(circuit)
+        return run(circuit, script, seconds)
+
+    monkeypatch.setattr(abc, "run", note)
+    circuit = read(epfl / "arbiter.aig")
+    small = resynthesize(circuit, Goal(seconds=8))
+    assert given[0] is circuit
+    assert 0.9 * circuit.num_gates < given[1].num_gates < circuit.num_gates
+    assert small.num_gates < 0.9 * circuit.num_gates
+    assert prove(circuit, small)
 
 
 def test_scripts_for_large_circuits_are_chosen_by_yield(

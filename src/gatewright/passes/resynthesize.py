@@ -23,7 +23,7 @@ from gatewright.circuit import Circuit
 from gatewright.passes.ands import ands
 from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
 from gatewright.passes.sweep import sweep
-from gatewright.passes.walk import WHOLE_GATES
+from gatewright.passes.walk import WHOLE_GATES, walk
 
 #: The rewriting, resubstitution and refactoring that ABC's users run as `compress2rs`.
 COMPRESS = (
@@ -123,6 +123,10 @@ FITS = 0.8
 #: PATIENCE such in a row `walk` is the better use of the time, where gates are to be few.
 SLIGHT = 0.003
 
+#: Share of the time for a walk where the first script finds nothing: the structure of a regular
+#: circuit is one that none of them finds out of, but for what little disturbs it.
+DISTURBING = 0.1
+
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
 
@@ -172,7 +176,7 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
 def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
     """What the scripts leave, each of what those before it left, the one that yields most next.
 
-    One that would hardly end in time is not begun.
+    One that would hardly end in time is not begun. Where the first finds nothing, a walk is next.
     """
     best = circuit
     takes = _takes(scripts)
@@ -198,6 +202,8 @@ def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadlin
         before, best = best, goal.best(best, made)
         if best is before:
             in_vain[script] = best
+            if len(took) == 1 and best is circuit:
+                best = walk(best, replace(goal, seconds=DISTURBING * goal.seconds))
     return best
 
 
