@@ -448,3 +448,27 @@ def test_for_few_ands_the_structure_of_all_but_small_circuits_is_disturbed_first
     shares = [6.0] * len(walk) + [50.0] * len(abc[1])
     searches = [seconds for name, seconds in told if name != "two_level"]
     assert searches == pytest.approx([*shares, 100.0], abs=2)  # own passes take a little of it
+
+
+def test_what_has_few_ands_is_not_lost_where_gates_become_fewer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A majority of XORs and one AND; by ANDs and ORs it has fewer gates, and more ANDs."""
+    few, other = Builder("abc"), Builder("abc")
+    a, b, c = few.inputs
+    few.output("y", few.lxor(few.land(few.lxor(a, b), few.lxor(a, c)), a))
+    a, b, c = other.inputs
+    other.output("y", other.lor(other.land(a, b), other.land(c, other.lor(a, b))))
+    monkeypatch.setitem(PASSES, "walk", lambda *_: other.build())
+    monkeypatch.setitem(PASSES, "ands", lambda circuit, _: circuit)
+    monkeypatch.setattr(sys.modules["gatewright.passes"].abc, "program", lambda: None)
+    records: list[Record] = []
+    circuit = few.build()
+    after = optimize(circuit, objective="and", record=records.append)
+    assert after.stats().ands == 1
+    assert [record.name for record in records[-2:]] == ["sweep", "best"]
+    assert records[-2].after.ands > 1 == records[-1].after.ands
+    assert records[-1].proof
+    records.clear()
+    passes = ("strash", "walk")  # what is asked for by name is done
+    assert optimize(circuit, objective="and", passes=passes).stats().ands > 1

@@ -135,7 +135,7 @@ class Record:
     """What one pass did.
 
     Attributes:
-        name: the pass.
+        name: the pass; "best" where what an earlier one left is returned, whose proof this is.
         before, after: sizes.
         cpu_seconds: that it took, programs that it called included.
         proof: that both are equal; None where the result was dropped.
@@ -203,6 +203,7 @@ def optimize(
         return replace(subject, circuit=smaller)
     if not 0 <= effort < len(EFFORTS):
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
+    is_kept = passes is None and objective == "and"  # each pass for another objective keeps its own
     if passes is None:
         passes = _passes_of(effort, objective, subject.num_gates)
     goal = Goal(objective, time_budget, seed, PERSISTENCE if effort == len(EFFORTS) - 1 else 1)
@@ -210,6 +211,7 @@ def optimize(
     seconds_left = time_budget
     first_share, later_shares = _shares(objective, subject.num_gates > LARGE)
     circuit = subject
+    proved: list[tuple[Circuit, Proof]] = []
     for name in passes:
         if name not in PASSES:
             raise InputError(f"unknown pass {name!r}; known: {', '.join(PASSES)}")
@@ -230,8 +232,27 @@ def optimize(
         if record is not None:
             removed = reasons(name, circuit, after)
             record(Record(name, circuit.stats(), after.stats(), spent, proof, dropped, removed))
+        proved += [(after, proof)] if proof else []
         circuit = after
-    return circuit
+    return _kept(circuit, proved, goal, record) if is_kept else circuit
+
+
+def _kept(
+    last: Circuit,
+    proved: Sequence[tuple[Circuit, Proof]],
+    goal: Goal,
+    record: Callable[[Record], None] | None,
+) -> Circuit:
+    """What the last pass left, or an earlier one, if that costs less.
+
+    ABC makes gates fewer, perhaps at the price of ANDs that nothing wins back.
+    """
+    best, proof = min(proved, key=lambda made: goal.cost(made[0]))
+    if goal.cost(best) >= goal.cost(last):
+        return last
+    if record is not None:
+        record(Record("best", last.stats(), best.stats(), 0.0, proof))
+    return best
 
 
 def _shares(objective: str, is_large: bool) -> tuple[float, dict[str, float]]:
