@@ -10,29 +10,18 @@
 #include <vector>
 
 #include "cones.hpp"
+#include "random_circuit.hpp"
 #include "simulate.hpp"
 
 namespace {
 
 bool is_right(std::mt19937& random) {
   const std::size_t num_inputs = random() % 8, num_gates = random() % 80;
-  const std::size_t num_nodes = 1 + num_inputs + num_gates;
   const std::size_t max_leaves = random() % (gatewright::Cones::kMostLeaves + 1);
-  std::vector<std::int32_t> fanin, outputs;
-  std::vector<std::uint8_t> table;
-  for (std::size_t gate = 0; gate < num_gates; ++gate) {
-    for (int side = 0; side < 2; ++side) {
-      fanin.push_back(static_cast<std::int32_t>(random() % (1 + num_inputs + gate)));
-    }
-    table.push_back(static_cast<std::uint8_t>(random() % 16));
-  }
-  for (int o = 0; o < 4; ++o) {
-    outputs.push_back(static_cast<std::int32_t>(random() % (2 * num_nodes)));
-  }
-  const gatewright::CircuitView circuit{num_inputs,   num_gates,    outputs.size(),
-                                        fanin.data(), table.data(), outputs.data()};
+  const RandomCircuit drawn(random, num_inputs, num_gates, 4);
+  const gatewright::CircuitView circuit = drawn.view();
   gatewright::validate(circuit);
-  std::vector<std::uint64_t> words, value(num_nodes);
+  std::vector<std::uint64_t> words, value(circuit.num_nodes());
   for (std::size_t i = 0; i < num_inputs; ++i) words.push_back(random());
   gatewright::simulate_nodes(circuit, 1, words.data(), value.data());
 
@@ -43,7 +32,7 @@ bool is_right(std::mt19937& random) {
     cost = static_cast<std::int16_t>(static_cast<int>(random() % 4) - 1);
 
   gatewright::Cones cones(circuit, max_leaves, 1 + random() % 8);
-  std::size_t last = num_nodes;
+  std::size_t last = circuit.num_nodes();
   for (const auto& cone : cones.choose({of_gate.data(), of_function.data()})) {
     const auto node = static_cast<std::size_t>(cone.node);
     if (node >= last || node <= num_inputs || cone.size > max_leaves) return false;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mapping.hpp"
+#include "random_circuit.hpp"
 #include "simulate.hpp"
 
 namespace {
@@ -35,29 +36,18 @@ bool is_cover(const gatewright::Mapping& mapping, const std::vector<std::int32_t
 bool is_right(std::mt19937& random) {
   const std::size_t num_inputs = 1 + random() % 8, num_gates = random() % 80;
   const std::size_t k = 2 + random() % 5;
-  std::vector<std::int32_t> fanin, outputs;
-  std::vector<std::uint8_t> table;
-  for (std::size_t gate = 0; gate < num_gates; ++gate) {
-    for (int side = 0; side < 2; ++side) {
-      fanin.push_back(static_cast<std::int32_t>(random() % (1 + num_inputs + gate)));
-    }
-    table.push_back(static_cast<std::uint8_t>(random() % 16));
-  }
-  for (int o = 0; o < 4; ++o) {
-    outputs.push_back(static_cast<std::int32_t>(random() % (2 * (1 + num_inputs + num_gates))));
-  }
-  const gatewright::CircuitView circuit{num_inputs,   num_gates,    outputs.size(),
-                                        fanin.data(), table.data(), outputs.data()};
+  const RandomCircuit drawn(random, num_inputs, num_gates, 4);
+  const gatewright::CircuitView circuit = drawn.view();
   gatewright::validate(circuit);
   gatewright::Mapping mapping(circuit, k, 1 + random() % 8);
   mapping.choose(false);
   for (int round = 0; round < 3; ++round) {
     const std::size_t before = mapping.size();
-    if (!is_cover(mapping, outputs, k)) return false;
+    if (!is_cover(mapping, drawn.outputs, k)) return false;
     mapping.choose(true);
     if (mapping.size() > before) return false;
   }
-  return is_cover(mapping, outputs, k);
+  return is_cover(mapping, drawn.outputs, k);
 }
 
 }  // namespace

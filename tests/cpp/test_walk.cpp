@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bypass.hpp"
+#include "random_circuit.hpp"
 #include "reachable.hpp"
 #include "simulate.hpp"
 #include "walk.hpp"
@@ -66,19 +67,8 @@ bool is_reached(const gatewright::CircuitView& circuit, std::mt19937& random) {
 bool is_right(std::mt19937& random) {
   const std::size_t most = random() % 4 == 0 ? 600 : 60;
   const std::size_t num_gates = random() % most, num_outputs = random() % 5;
-  std::vector<std::int32_t> fanin, outputs;
-  std::vector<std::uint8_t> table;
-  for (std::size_t gate = 0; gate < num_gates; ++gate) {
-    for (int side = 0; side < 2; ++side) {
-      fanin.push_back(static_cast<std::int32_t>(random() % (1 + kInputs + gate)));
-    }
-    table.push_back(static_cast<std::uint8_t>(random() % 16));
-  }
-  for (std::size_t output = 0; output < num_outputs; ++output) {
-    outputs.push_back(static_cast<std::int32_t>(random() % (2 * (1 + kInputs + num_gates))));
-  }
-  const gatewright::CircuitView circuit{kInputs,      num_gates,    num_outputs,
-                                        fanin.data(), table.data(), outputs.data()};
+  const RandomCircuit drawn(random, kInputs, num_gates, num_outputs);
+  const gatewright::CircuitView circuit = drawn.view();
   const std::size_t kicks = random() % 4;
   const gatewright::GateCosts costs{static_cast<int>(random() % 3), static_cast<int>(random() % 3)};
   gatewright::Walk walk(circuit, all_rows().data(), kWords, costs, random());
@@ -95,7 +85,7 @@ bool is_right(std::mt19937& random) {
     for (const std::uint8_t gate : tables) sum += std::popcount(gate) % 2 ? costs.land : costs.lxor;
     return sum;
   };
-  return cost(walk.table()) <= cost(table) + static_cast<int>(kicks) * costs.land &&
+  return cost(walk.table()) <= cost(drawn.table) + static_cast<int>(kicks) * costs.land &&
          truth(circuit) == truth(after) && is_reached(circuit, random);
 }
 
