@@ -103,7 +103,7 @@ std::vector<Cones::Cone> Cones::choose(const Costs& costs) {
   std::vector<bool> is_taken(num_fanouts_.size());
   std::vector<Node> freed;
   for (std::size_t n = num_fanouts_.size(); n-- > first_;) {
-    if (is_taken[n]) continue;
+    if (is_taken[n]) continue;  // so no gate that only this one needs is taken either
     const auto node = static_cast<Node>(n);
     Cone best;
     int most = 0;
@@ -111,12 +111,8 @@ std::vector<Cones::Cone> Cones::choose(const Costs& costs) {
       find_cone(node, cut);
       find_own(node);
       int saved = 0;
-      bool is_free = true;
-      for (const Node gate : own_) {
-        saved += costs.of_gate[table_[at(gate) - first_]];
-        is_free = is_free && !is_taken[at(gate)];
-      }
-      if (saved <= most || !is_free) continue;
+      for (const Node gate : own_) saved += costs.of_gate[table_[at(gate) - first_]];
+      if (saved <= most) continue;
       const std::uint32_t table = table_of(node, cut);
       const int cost = costs.of_function[table];
       if (cost < 0 || saved - cost <= most) continue;

@@ -11,6 +11,7 @@ from gatewright import native
 from gatewright.circuit import Builder, Circuit
 from gatewright.passes.ands import costs as of_ands
 from gatewright.passes.cones import MAX_CUTS, STAYS, Costs, cones, cones_python
+from gatewright.passes.netlist import Netlist
 from gatewright.passes.rewrite import costs as of_gates
 from gatewright.targets import read
 from native_programs import Machine, machines
@@ -36,7 +37,11 @@ ALL_COSTS = st.sampled_from([of_ands(), of_gates()]) | st.builds(
 @settings(max_examples=300)
 @given(built_circuits(max_inputs=7, max_gates=60) | raw_circuits(max_gates=60), ALL_COSTS)
 def test_the_native_core_chooses_as_python_does(circuit: Circuit, costs: Costs) -> None:
-    assert cones(circuit, costs) == cones_python(circuit, costs)
+    chosen = cones(circuit, costs)
+    assert chosen == cones_python(circuit, costs)
+    netlist = Netlist(circuit)
+    gone = [v for c in chosen for v in netlist.mffc(c.node, netlist.cone(c.node, c.leaves))]
+    assert len(set(gone)) == len(gone)  # none overlap
 
 
 def test_of_a_large_circuit_the_core_chooses_as_python_does(epfl: Path) -> None:

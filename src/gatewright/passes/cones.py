@@ -107,13 +107,13 @@ def cones_python(circuit: Circuit, costs: Costs) -> list[Cone]:
     is_taken = [False] * circuit.num_nodes
     for node in range(circuit.num_nodes - 1, first - 1, -1):
         if is_taken[node]:
-            continue
+            continue  # so nothing that only this node needs is taken either
         most, best, freed = 0, Cone(node, (), 0), list[int]()
         for cut in cuts[node]:
             cone = netlist.cone(node, cut)
             mffc = netlist.mffc(node, cone)
             saved = sum(cost[v - first] for v in mffc)
-            if saved <= most or any(is_taken[v] for v in mffc):
+            if saved <= most:
                 continue
             table = netlist.table(node, cut, cone, costs.max_leaves)
             if of_function[table] != STAYS and saved - of_function[table] > most:
