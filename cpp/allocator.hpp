@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -23,10 +24,11 @@ constexpr std::uint32_t kAtEnd = kNever - 1;
 // memory after the address in rdi, the slot of a value that is read no more is taken by another.
 class Allocator {
  public:
-  // Inputs are in slots, of which the first `num_reserved` keep what is in them, or in other
-  // memory. Outputs are left in slots, or where there are `outputs`, then all of them, none
-  // constant or inverted, each is stored there as soon as it is known; what is stored after r8 may
-  // take the place of the input that is as far after rsi or rcx.
+  // Inputs are in slots, of which the first `num_reserved` keep what is in them, in other memory,
+  // or in registers. Outputs are left in slots, or where there are `outputs`, then all of them,
+  // none constant or inverted, each is stored there as soon as it is known, or is in a register in
+  // the end; what is stored after r8 may take the place of the input that is as far after rsi or
+  // rcx.
   Allocator(const Program& program, Assembler& assembler, std::vector<Memory> inputs,
             const std::vector<Memory>& outputs, std::size_t num_reserved)
       : out(assembler),
@@ -45,10 +47,20 @@ class Allocator {
     for (std::size_t k = 0; k < program.outputs.size(); ++k) {
       const Value value = program.outputs[k] >> 1;
       is_output_[at(value)] = true;
-      if (!outputs.empty()) places_[value].push_back(outputs[k]);
+      if (outputs.empty()) continue;
+      if (outputs[k].base == kVectorRegister) {
+        ends_.push_back({value, static_cast<int>(outputs[k].bytes)});
+      } else {
+        places_[value].push_back(outputs[k]);
+      }
     }
+    for (const End& end : ends_) is_end_.insert(end.value);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const auto input = static_cast<Value>(1 + i);
+      if (inputs_[i].base == kVectorRegister) {
+        if (!is_dead(input)) put(input, static_cast<int>(inputs_[i].bytes));
+        continue;
+      }
       memory_[at(input)] = inputs_[i];
       if (!is_own(inputs_[i])) continue;
       num_slots_ = std::max(num_slots_, inputs_[i].bytes / slot_bytes_ + 1);
@@ -85,7 +97,7 @@ class Allocator {
     for (std::size_t k = 0; k < size; ++k) drop_if_dead(operation.operands[k]);
   }
 
-  // Stores the inputs that are outputs too.
+  // Stores the inputs that are outputs too, and moves to their registers what is to end there.
   void finish() {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const auto input = static_cast<Value>(1 + i);
@@ -95,6 +107,7 @@ class Allocator {
       store_output(input);
       drop_if_dead(input);
     }
+    move_to_ends();
   }
 
   // Stores what is still to be read and forgets all registers.
@@ -238,9 +251,13 @@ class Allocator {
     const int reg = free_register();
     out.load(reg, memory_[at(value)]);
     ++num_loads;
+    put(value, reg);
+    locked_ |= 1U << reg;
+  }
+
+  void put(Value value, int reg) {
     held_[static_cast<std::size_t>(reg)] = value;
     reg_[at(value)] = static_cast<std::int8_t>(reg);
-    locked_ |= 1U << reg;
   }
 
   int free_register() {
@@ -273,8 +290,7 @@ class Allocator {
   }
 
   void hold(Value value, int reg) {
-    held_[static_cast<std::size_t>(reg)] = value;
-    reg_[at(value)] = static_cast<std::int8_t>(reg);
+    put(value, reg);
     store_output(value);
     drop_if_dead(value);
   }
@@ -291,7 +307,41 @@ class Allocator {
       out.store(reg_[at(value)], place);
       ++num_stores;
     }
-    is_output_[at(value)] = false;
+    if (!is_end_.contains(value)) is_output_[at(value)] = false;
+  }
+
+  // Each value that is to end in a register is in one, or in memory. A register is written once
+  // what it holds waits for no other one; where all wait for one another, one gives way.
+  void move_to_ends() {
+    std::erase_if(ends_, [&](const End& end) { return reg_[at(end.value)] == end.reg; });
+    const auto is_waiting = [&](Value value) {
+      return std::any_of(ends_.begin(), ends_.end(),
+                         [&](const End& end) { return end.value == value; });
+    };
+    while (!ends_.empty()) {
+      const auto next = std::find_if(ends_.begin(), ends_.end(), [&](const End& end) {
+        const Value held = held_[static_cast<std::size_t>(end.reg)];
+        return held == kNone || !is_waiting(held);
+      });
+      if (next == ends_.end()) {
+        const Value value = ends_.front().value;
+        locked_ = 0;
+        const int spare = free_register();
+        out.copy(spare, reg_[at(value)]);
+        release(value);
+        put(value, spare);
+        continue;
+      }
+      const auto [value, reg] = *next;
+      ends_.erase(next);
+      held_[static_cast<std::size_t>(reg)] = value;  // not free, though the value may be elsewhere
+      if (reg_[at(value)] >= 0) {
+        out.copy(reg, reg_[at(value)]);
+      } else {
+        out.load(reg, memory_[at(value)]);
+        ++num_loads;
+      }
+    }
   }
 
   static bool is_overwritten(Memory input, Memory place) {
@@ -333,12 +383,20 @@ class Allocator {
     return memory.base == kRdi && memory.bytes >= num_reserved_ * slot_bytes_;
   }
 
+  // A value that is in this register in the end.
+  struct End {
+    Value value;
+    int reg;
+  };
+
   const Program& program_;
   Readers readers_;
   std::vector<std::uint32_t> next_;  // of each value, into readers_.operations
   std::vector<bool> is_output_;      // and not yet stored
   std::vector<Memory> memory_, inputs_, free_slots_;
   std::unordered_map<Value, std::vector<Memory>> places_;  // where outputs are stored
+  std::vector<End> ends_;                                  // not yet there
+  std::unordered_set<Value> is_end_;
   std::vector<std::int8_t> reg_;
   std::array<Value, 32> held_{};
   std::uint32_t locked_ = 0;  // registers that the operation at hand reads or has just got

@@ -28,6 +28,12 @@ struct Memory {
 };
 constexpr Memory kNowhere{-1, 0};
 
+// Where a value is that is in no memory but in a vector register.
+constexpr int kVectorRegister = -2;
+inline Memory vector_register(std::size_t reg) {
+  return {kVectorRegister, static_cast<std::int64_t>(reg)};
+}
+
 // The last source of an instruction, or where it stores: a vector register, or memory.
 struct Place {
   int reg;  // -1: memory

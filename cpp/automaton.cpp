@@ -24,7 +24,7 @@ std::unique_ptr<Column> make_column(const Neighbourhood& rule, bool is_compiled)
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
   if (!is_compiled) return std::make_unique<InterpretedColumn>(rule);
   for (const Isa isa : {Isa::avx512, Isa::avx2}) {
-    if (can_run(isa)) return std::make_unique<CompiledColumn>(rule, isa);
+    if (can_run(isa)) return std::make_unique<CompiledColumn>(rule, isa, cost_of_code());
   }
   throw std::invalid_argument(
       "machine code is for x86-64 with AVX2 or AVX-512, on Linux; take the interpreter");

@@ -35,11 +35,26 @@ void put_bits(std::uint64_t* words, std::size_t first, std::size_t count, std::u
   if (shift + count > 64) words[word + 1] |= bits >> (64 - shift);
 }
 
+// What was in lane l is in lane l + 1 then, or l - 1. Word by word: they have just been stored, in
+// wholes that parts may be loaded from at once.
+[[gnu::always_inline]] inline void turn_lanes(std::uint64_t* __restrict__ to,
+                                              const std::uint64_t* __restrict__ from,
+                                              std::size_t num_lanes, bool is_up) {
+  const std::size_t last = num_lanes - 1;
+  if (is_up) {
+    to[0] = from[last];
+    for (std::size_t lane = 0; lane < last; ++lane) to[lane + 1] = from[lane];
+  } else {
+    for (std::size_t lane = 0; lane < last; ++lane) to[lane] = from[lane + 1];
+    to[last] = from[0];
+  }
+}
+
 }  // namespace
 
 StripedBoard::StripedBoard(BoardSize size, Edge edge, std::size_t planes, std::size_t lanes,
                            std::size_t num_bands, std::size_t depth)
-    : size_(size), edge_(edge), planes_(planes), lanes_(lanes) {
+    : kernels_(engine_kernels()), size_(size), edge_(edge), planes_(planes), lanes_(lanes) {
   columns_ = divided(size.width, 64);
   strips_ = divided(size.width, columns_);
   last_columns_ = size.width - (strips_ - 1) * columns_;
@@ -83,32 +98,31 @@ void StripedBoard::plan_copies(Band& band, std::size_t row) {
     return;
   }
   const bool is_alone = bands_.size() == 1;
-  std::size_t lane = 0, end = blocks_;
-  if (is_alone && is_end && !is_last) {
-    lane = blocks_ - 1;  // others are there
-  } else if (is_alone) {
-    // Lanes turned by one, and what is wrong with the first or last one is mended below.
-    const std::size_t from =
-        is_first ? word(band, 0, row + rows_) - 1 : word(band, 0, row - rows_) + 1;
-    for (std::size_t plane = 0; plane < planes_; ++plane) {
-      const std::size_t at = plane * lanes_;
-      band.copies.push_back({&band, from + at, word(band, 0, row) + at, lanes_});
-    }
-    if (is_first) end = 1;
-    if (is_last) lane = blocks_ - 1;
+  const bool is_turned = is_alone && (is_first || is_last);
+  // The row whose lanes, turned by so many, are there before any is copied alone.
+  const std::size_t there = !is_turned ? row : is_first ? row + rows_ : row - rows_;
+  const std::size_t turn = !is_turned ? 0 : is_first ? lanes_ - 1 : 1;
+  for (std::size_t at = 0; is_turned && at < row_words(); at += lanes_) {
+    band.copies.push_back({&band, word(band, 0, there) + at, word(band, 0, row) + at, lanes_,
+                           is_first ? Turn::up : Turn::down});
   }
-  for (; lane < end; ++lane) {
+  for (std::size_t lane = is_alone && is_end && !is_last ? blocks_ - 1 : 0; lane < blocks_;
+       ++lane) {
     const std::size_t y = lane * rows_ + own;  // counted from the first of the border
     const bool is_outside = !edge_.is_torus && (y < depth_ || y >= size_.height + depth_);
     const std::size_t turned = (y + size_.height - depth_) % size_.height;
     const std::size_t from_row = turned % rows_, from_lane = turned / rows_;
     const Band& from = band_of(from_row);
-    for (std::size_t plane = 0; plane < planes_; ++plane) {
-      const std::size_t at = plane * lanes_, to = word(band, 0, row) + at + lane;
+    if (!is_outside && &from == &band && from_row - from.first + depth_ == there &&
+        from_lane == (lane + turn) % lanes_) {
+      continue;
+    }
+    for (std::size_t at = 0; at < row_words(); at += lanes_) {
+      const std::size_t to = word(band, 0, row) + at + lane;
       const std::size_t source = word(from, 0, from_row - from.first + depth_) + at + from_lane;
       if (is_outside) {
         band.copies.push_back({nullptr, at, to, 1});
-      } else if (&from != &band || source != to) {  // else it is there
+      } else {
         band.copies.push_back({&from, source, to, 1});
       }
     }
@@ -126,7 +140,7 @@ const StripedBoard::Band& StripedBoard::band_of(std::size_t row) const {
 // The lanes of a row are taken together, which makes whole vectors.
 void StripedBoard::load(std::size_t band, const std::uint64_t* words) {
   Band& own = bands_[band];
-  const auto transpose = engine_kernels().transpose;
+  const auto transpose = kernels_.transpose;
   const std::size_t num_words = size_.row_words();
   std::vector<std::uint64_t> turned(64 * lanes_);
   for (std::size_t row = 0; row < own.num_rows; ++row) {
@@ -155,7 +169,7 @@ void StripedBoard::load(std::size_t band, const std::uint64_t* words) {
 
 void StripedBoard::store(std::size_t band, std::size_t shift, std::uint64_t* words) const {
   const Band& own = bands_[band];
-  const auto transpose = engine_kernels().transpose;
+  const auto transpose = kernels_.transpose;
   const std::size_t num_words = size_.row_words();
   std::vector<std::uint64_t> turned(64 * lanes_);
   for (std::size_t row = 0; row < own.num_rows; ++row) {
@@ -231,18 +245,12 @@ void StripedBoard::copy(Band& band, std::size_t slot, const std::vector<std::uin
                                           ? outside.data()
                                           : copy.from->words.data() + slot * copy.from->slot_words;
     std::uint64_t* const to = words + copy.to_word;
-    switch (copy.num_words) {  // usual ones, for which the compiler calls nothing; they may overlap
-      case 1:
-        *to = from[copy.from_word];
-        break;
-      case 4:
-        std::memmove(to, from + copy.from_word, 4 * sizeof(std::uint64_t));
-        break;
-      case 8:
-        std::memmove(to, from + copy.from_word, 8 * sizeof(std::uint64_t));
-        break;
-      default:
-        std::memmove(to, from + copy.from_word, copy.num_words * sizeof(std::uint64_t));
+    if (copy.turn == Turn::none) {
+      std::memcpy(to, from + copy.from_word, copy.num_words * sizeof(std::uint64_t));
+    } else if (copy.num_words == 8) {  // a usual number, so that the compiler unrolls it
+      turn_lanes(to, from + copy.from_word, 8, copy.turn == Turn::up);
+    } else {
+      turn_lanes(to, from + copy.from_word, copy.num_words, copy.turn == Turn::up);
     }
   }
 }
@@ -254,7 +262,7 @@ void StripedBoard::fill_columns(Band& band, std::size_t shift) {
     const auto column = [&](std::size_t j) {  // counted from the first of the border
       return band.words.data() + word(band, shift + j, 0);
     };
-    engine_kernels().turn_columns({
+    kernels_.turn_columns({
         .first = column(depth_ + i),
         .last = column(depth_ + columns_ - 1 - i),
         .after = is_torus ? column(depth_ + i) : outside_.data(),

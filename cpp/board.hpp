@@ -8,6 +8,7 @@
 
 #include "automaton.hpp"
 #include "buffer.hpp"
+#include "engine_kernels.hpp"
 
 namespace gatewright {
 
@@ -59,10 +60,14 @@ class StripedBoard {
 
  private:
   struct Band;
-  // Words of a slot that are copies of others in the same slot of a band, or of what is outside.
+  // Words of a slot that are copies of others in the same slot of a band, or of what is outside; or
+  // a plane's lanes of a row that are another row's, turned by one: what was in lane l is in lane
+  // l + 1 then (up) or l - 1 (down).
+  enum class Turn : std::uint8_t { none, up, down };
   struct Copy {
     const Band* from;  // null: outside
     std::size_t from_word, to_word, num_words;
+    Turn turn = Turn::none;
   };
   struct Band {
     std::size_t first, num_rows;
@@ -87,6 +92,7 @@ class StripedBoard {
   static void copy(Band& band, std::size_t slot, const std::vector<std::uint64_t>& outside);
   void fill_columns(Band& band, std::size_t shift);
 
+  const EngineKernels& kernels_;
   BoardSize size_;
   Edge edge_;
   std::size_t planes_, lanes_, depth_;

@@ -1,4 +1,4 @@
-// Operations of three operands out of those of two, as few as `Mapping` finds.
+// Operations of three operands out of those of two, as `Mapping` chooses them.
 
 #include <algorithm>
 #include <utility>
@@ -55,7 +55,7 @@ class Cones {
 
 }  // namespace
 
-Program cover_closely(const Program& program) {
+Program cover_closely(const Program& program, Cost cost) {
   const std::size_t first = 1 + program.num_inputs;
   std::vector<std::int32_t> fanin;
   std::vector<std::uint8_t> tables;
@@ -65,12 +65,12 @@ Program cover_closely(const Program& program) {
   }
   Mapping mapping({program.num_inputs, tables.size(), program.outputs.size(), fanin.data(),
                    tables.data(), program.outputs.data()},
-                  3, kCuts);
+                  3, kCuts, cost);
   mapping.choose(false);
   for (std::size_t round = 0; round < kRounds; ++round) {
-    const std::size_t before = mapping.size();
+    const std::int64_t before = mapping.cost();
     mapping.choose(true);
-    if (mapping.size() == before) break;
+    if (mapping.cost() == before) break;
   }
   Program result{program.num_inputs, {}, {}};
   std::vector<Value> place(program.num_values()), leaves;

@@ -18,6 +18,9 @@ constexpr std::size_t kRows = 16, kOperations = 1000;
 // Rows of a turn for what is left then.
 constexpr std::size_t kFewRows = 4;
 
+// Values that are carried from turn to turn in registers, of 32 and of 16; others are in memory.
+constexpr std::size_t kCarriedWide = 16, kCarriedNarrow = 8;
+
 // Rows whose operations are mixed.
 constexpr std::size_t kMixedRows = 2;
 
@@ -51,12 +54,14 @@ Program without_inversions(Program program, Value ones, Value zeros) {
 // Writes the parts of a column's code.
 class Writer {
  public:
-  Writer(const Neighbourhood& rule, Isa isa)
+  Writer(const Neighbourhood& rule, Isa isa, Cost cost)
       : rule_(rule),
+        cost_(cost),
         assembler_(isa, isa == Isa::avx512 ? 64 : 32),
         row_bytes_(rule.planes * assembler_.vector_bytes()) {
-    for (std::size_t slot = 0; slot < carried(rule).size(); ++slot) {
-      carried_.push_back(slot_at(slot));
+    const std::size_t in_registers = isa == Isa::avx512 ? kCarriedWide : kCarriedNarrow;
+    for (std::size_t k = 0; k < carried(rule).size(); ++k) {
+      carried_.push_back(k < in_registers ? vector_register(k) : slot_at(k));
     }
     num_slots_ = carried_.size() + 2;
   }
@@ -126,12 +131,14 @@ class Writer {
   void write(Program program, std::vector<Memory> inputs, const std::vector<Memory>& outputs,
              std::size_t num_rows) {
     if (assembler_.isa() == Isa::avx512) {
-      program = program.operations.size() <= kClosely ? cover_closely(program) : cover(program);
+      program =
+          program.operations.size() <= kClosely ? cover_closely(program, cost_) : cover(program);
     }
     const auto ones = static_cast<Value>(1 + carried_.size());
     program = demand_order(without_inversions(std::move(program), ones, ones + 1));
     num_operations_ = program.operations.size();
     program = spread(program, std::max<std::size_t>(1, kMixedRows * num_operations_ / num_rows));
+    program = overwrite_late(program);
     Allocator allocator(program, assembler_, std::move(inputs), outputs, carried_.size() + 2);
     for (std::size_t i = 0; i < program.operations.size(); ++i) allocator.run(i);
     allocator.finish();
@@ -142,6 +149,7 @@ class Writer {
   }
 
   const Neighbourhood& rule_;
+  Cost cost_;
   Assembler assembler_;
   std::size_t row_bytes_, num_slots_, num_operations_ = 0;
   std::vector<Memory> carried_;
@@ -149,14 +157,14 @@ class Writer {
 
 }  // namespace
 
-CompiledColumn::CompiledColumn(const Neighbourhood& rule, Isa isa)
+CompiledColumn::CompiledColumn(const Neighbourhood& rule, Isa isa, Cost cost)
     : vector_bytes_(isa == Isa::avx512 ? 64 : 32),
       row_bytes_(rule.planes * vector_bytes_),
       ones_(carried(rule).size()) {
   const std::size_t one_row = column_program(rule, 1).operations.size();
   const std::size_t num_rows =
       std::clamp<std::size_t>(kOperations / std::max<std::size_t>(1, one_row), 1, kRows);
-  Writer writer(rule, isa);
+  Writer writer(rule, isa, cost);
   writer.first_rows();
   writer.loop(num_rows);
   operations_a_row_ = static_cast<double>(writer.num_operations()) / static_cast<double>(num_rows);

@@ -10,6 +10,7 @@
 #include "assembler.hpp"
 #include "code_pages.hpp"
 #include "interpreter.hpp"
+#include "mapping.hpp"
 #include "neighbourhood.hpp"
 
 namespace gatewright {
@@ -41,7 +42,7 @@ class CompiledColumn : public Column {
  public:
   // Throws std::length_error where the rule is too large, std::invalid_argument where the system
   // lets no memory be executed, std::bad_alloc.
-  CompiledColumn(const Neighbourhood& rule, Isa isa);
+  CompiledColumn(const Neighbourhood& rule, Isa isa, Cost cost);
 
   void step(const std::uint8_t* left, const std::uint8_t* centre, const std::uint8_t* right,
             std::uint8_t* out, std::size_t num_rows, std::uint8_t* scratch) const override;

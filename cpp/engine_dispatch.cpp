@@ -42,6 +42,14 @@ bool can_be_narrow(Isa isa) {
 #endif
 }
 
+Cost cost_of_code() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("intel") ? Cost::tables : Cost::instructions;
+#else
+  return Cost::tables;
+#endif
+}
+
 const EngineKernels& engine_kernels() {
 #if defined(__x86_64__)
   if (is_wanted("avx512") && __builtin_cpu_supports("avx512bw") &&

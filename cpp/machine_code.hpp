@@ -45,4 +45,9 @@ bool can_run(Isa isa);
 // Whether it also has this set's instructions for vectors of 16 bytes.
 bool can_be_narrow(Isa isa);
 
+// What code for AVX-512 is to have few of. Intel's processors begin two operations on 64 bytes a
+// cycle, whatever these are, and copies beside them; AMD's begin four instructions, copies among
+// them, and fewer of three operands where there are stores.
+Cost cost_of_code();
+
 }  // namespace gatewright

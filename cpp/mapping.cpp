@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstddef>
 #include <iterator>
+#include <span>
+#include <utility>
 
 namespace gatewright {
 
@@ -11,19 +13,25 @@ namespace {
 
 std::size_t index(std::int32_t node) { return static_cast<std::size_t>(node); }
 
+// An instruction of two operands, of three, a copy, and reading an input once more.
+constexpr std::int64_t kTwo = 4, kThree = 5, kCopy = 4, kReload = 1;
+
 }  // namespace
 
-Mapping::Mapping(const CircuitView& circuit, std::size_t k, std::size_t max_cuts)
+Mapping::Mapping(const CircuitView& circuit, std::size_t k, std::size_t max_cuts, Cost cost)
     : first_(1 + circuit.num_inputs),
       k_(k),
       max_cuts_(max_cuts),
+      cost_(cost),
       fanin_(circuit.fanin, circuit.fanin + 2 * circuit.num_gates),
       outputs_(circuit.outputs, circuit.outputs + circuit.num_outputs),
       cuts_(circuit.num_gates),
       chosen_(circuit.num_gates),
       num_readers_(circuit.num_nodes()),
       num_fanouts_(circuit.num_nodes()),
-      flow_(circuit.num_nodes()) {
+      flow_(circuit.num_nodes()),
+      overwrites_(circuit.num_nodes()),
+      overwriter_(circuit.num_nodes()) {
   for (const Node node : fanin_) ++num_fanouts_[index(node)];
   for (const Node literal : outputs_) ++num_fanouts_[index(literal) / 2];
 }
@@ -32,13 +40,13 @@ void Mapping::choose(bool exact) {
   for (std::size_t node = first_; node < num_nodes(); ++node) {
     enumerate(node);
     const bool is_exact = exact && is_table(node);
-    if (is_exact) remove(chosen_[node - first_]);
+    if (is_exact) remove(node, chosen_[node - first_]);
     for (Ranked& ranked : ranked_) {
       ranked.flow = flow(ranked.cut);
-      ranked.area = is_exact ? area(ranked.cut) : 0;
+      ranked.area = is_exact ? area(node, ranked.cut) : 0;
     }
     keep(node);
-    if (is_exact) add(chosen_[node - first_]);
+    if (is_exact) add(node, chosen_[node - first_]);
   }
   if (!exact) count_readers();
 }
@@ -81,14 +89,15 @@ void Mapping::merge(const Cut& x, const Cut& y) {
 }
 
 double Mapping::flow(const Cut& cut) const {
-  double sum = 1.0;
+  double sum = cost_ == Cost::instructions && cut.size > 2 ? 1.0 * kThree / kTwo : 1.0;
   for (std::uint32_t i = 0; i < cut.size; ++i) sum += flow_[index(cut.leaf[i])];
   return sum;
 }
 
-std::int64_t Mapping::area(const Cut& cut) {
-  const std::int64_t added = add(cut);
-  remove(cut);
+std::int64_t Mapping::area(std::size_t node, const Cut& cut) {
+  chosen_[node - first_] = cut;
+  const std::int64_t added = add(node, cut);
+  remove(node, cut);
   return added;
 }
 
@@ -132,33 +141,83 @@ void Mapping::count_readers() {
     const Cut& cut = chosen_[node - first_];
     for (std::uint32_t i = 0; i < cut.size; ++i) ++num_readers_[index(cut.leaf[i])];
   }
+  std::fill(overwrites_.begin(), overwrites_.end(), 0);
+  std::fill(overwriter_.begin(), overwriter_.end(), 0);
+  for (std::size_t node = first_; node < num_nodes(); ++node) {
+    if (is_table(node)) take(node, chosen_[node - first_]);
+  }
   has_cover_ = true;
 }
 
-// One reader more of each leaf; the tables that this adds.
-std::int64_t Mapping::add(const Cut& cut) {
-  std::int64_t added = 0;
+// A table for the node and one reader more of each leaf; what this adds to the cost.
+std::int64_t Mapping::add(std::size_t node, const Cut& cut) {
   waiting_.assign(cut.leaf, cut.leaf + cut.size);
+  std::int64_t added = take(node, cut);
   while (!waiting_.empty()) {
-    const std::size_t node = index(waiting_.back());
+    const std::size_t next = index(waiting_.back());
     waiting_.pop_back();
-    if (++num_readers_[node] > 1 || node < first_) continue;
-    ++added;
-    const Cut& below = chosen_[node - first_];
+    if (++num_readers_[next] > 1 || next < first_) continue;
+    const Cut& below = chosen_[next - first_];
+    added += take(next, below);
     waiting_.insert(waiting_.end(), below.leaf, below.leaf + below.size);
   }
   return added;
 }
 
-void Mapping::remove(const Cut& cut) {
+void Mapping::remove(std::size_t node, const Cut& cut) {
   waiting_.assign(cut.leaf, cut.leaf + cut.size);
+  release(node);
   while (!waiting_.empty()) {
-    const std::size_t node = index(waiting_.back());
+    const std::size_t next = index(waiting_.back());
     waiting_.pop_back();
-    if (--num_readers_[node] > 0 || node < first_) continue;
-    const Cut& below = chosen_[node - first_];
+    if (--num_readers_[next] > 0 || next < first_) continue;
+    release(next);
+    const Cut& below = chosen_[next - first_];
     waiting_.insert(waiting_.end(), below.leaf, below.leaf + below.size);
   }
+}
+
+// What a node's table costs. Of three operands it writes over the one that the fewest read, of
+// those that no other does.
+std::int64_t Mapping::take(std::size_t node, const Cut& cut) {
+  if (cost_ == Cost::tables) return 1;
+  if (cut.size <= 2) return kTwo;
+  const auto leaves = [](const Cut& of) { return std::span(of.leaf, of.size); };
+  const auto reads = [&](Node reader, Node leaf) {
+    return std::ranges::count(leaves(chosen_[index(reader) - first_]), leaf) > 0;
+  };
+  // What reads it comes before what writes over it: no two nodes may wait for one another.
+  const auto waits = [&](Node leaf) {
+    return std::ranges::any_of(leaves(cut), [&](Node other) {
+      return overwriter_[index(other)] != 0 && reads(overwriter_[index(other)], leaf);
+    });
+  };
+  Node best = 0;
+  for (const Node leaf : leaves(cut)) {
+    if (overwriter_[index(leaf)] != 0 || waits(leaf)) continue;
+    if (best == 0 || num_readers_[index(leaf)] < num_readers_[index(best)]) best = leaf;
+  }
+  if (best == 0) return kThree + (index(cut.leaf[0]) < first_ ? kReload : kCopy);
+  overwrites_[node] = best;
+  overwriter_[index(best)] = static_cast<Node>(node);
+  return kThree;
+}
+
+void Mapping::release(std::size_t node) {
+  overwriter_[index(std::exchange(overwrites_[node], 0))] = 0;
+}
+
+std::int64_t Mapping::cost() const {
+  if (cost_ == Cost::tables) return static_cast<std::int64_t>(size());
+  std::int64_t sum = 0;
+  for (std::size_t node = first_; node < num_nodes(); ++node) {
+    if (!is_table(node)) continue;
+    const Cut& cut = chosen_[node - first_];
+    const bool has_input = cut.size > 0 && index(cut.leaf[0]) < first_;
+    sum += cut.size <= 2 ? kTwo : kThree;
+    if (cut.size > 2 && overwrites_[node] == 0) sum += has_input ? kReload : kCopy;
+  }
+  return sum;
 }
 
 std::size_t Mapping::size() const {

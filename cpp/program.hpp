@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "mapping.hpp"
 #include "simulate.hpp"
 
 namespace gatewright {
@@ -74,8 +75,8 @@ Program make_program(const CircuitView& circuit);
 // Brayton, "Improvements to technology mapping for LUT-based FPGAs", IEEE TCAD 26, 2007).
 Program cover(const Program& program);
 
-// The same out of fewer operations, but for small programs: `Mapping` looks for them longer.
-Program cover_closely(const Program& program);
+// The same with less of the cost, but for small programs: `Mapping` looks for it longer.
+Program cover_closely(const Program& program, Cost cost);
 
 // The same operations in another order: what an output needs, the deepest operand first, and
 // besides each operation whose last operand has just been computed. Few values are held at a time
@@ -85,6 +86,10 @@ Program demand_order(const Program& program);
 // The same operations, each `window` of them level by level: what is computed does not wait for
 // what has just been begun.
 Program spread(const Program& program, std::size_t window);
+
+// The same operations, but such of three operands that could write over none of them, as each is
+// still to be read, behind the last reader of one: if nothing has read their own result by then.
+Program overwrite_late(const Program& program);
 
 // The operations level by level, in trails (see trail.hpp) within each. `ends` receives the end of
 // each level.

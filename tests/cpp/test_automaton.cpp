@@ -13,10 +13,13 @@
 #include "board.hpp"
 #include "instruction_sets.hpp"
 #include "machine_code.hpp"
+#include "mapping.hpp"
 
 using gatewright::Buffer;
 using gatewright::CircuitView;
 using gatewright::Column;
+using gatewright::Cost;
+using gatewright::Isa;
 using gatewright::Neighbourhood;
 
 namespace {
@@ -226,6 +229,13 @@ int main() {
           automaton.step(words.data(), {width, height}, {board.is_torus, board.outside},
                          generations, 2, result.data());
           wrong += result != board.words(expected);
+          if (!is_compiled) continue;
+          for (const Cost cost : {Cost::tables, Cost::instructions}) {  // of any processor's
+            const Isa isa = gatewright::can_run(Isa::avx512) ? Isa::avx512 : Isa::avx2;
+            const gatewright::CompiledColumn column(rule, isa, cost);
+            wrong += stepped(board, column, bits, 1, 1 + random() % 5, generations) !=
+                     board.words(expected);
+          }
         } catch (const std::invalid_argument&) {
           if (!is_compiled) throw;
         }
