@@ -2,8 +2,10 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <numpy/arrayobject.h>
@@ -13,7 +15,9 @@
 #include <cstdint>
 #include <initializer_list>
 #include <new>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -34,6 +38,9 @@ using gatewright::binding::refuse;
 using gatewright::binding::Table;
 
 namespace {
+
+// The arrays of a circuit for many samples, and its bands.
+using ManyArrays = std::tuple<Fanin, Table, Outputs, std::size_t>;
 
 // An aligned matrix in this machine's order of bytes. Not by nanobind, whose conversions take
 // longer than a small circuit.
@@ -70,16 +77,26 @@ void make_engine(Engine* self, std::int64_t num_inputs, const Fanin& fanin, cons
                  const Input<std::int32_t, nb::shape<-1>>& column,
                  const Input<std::uint8_t, nb::shape<-1>>& kind,
                  const Input<double, nb::shape<-1>>& limit, const std::string& backend,
-                 std::size_t num_threads) {
+                 std::size_t num_threads, const std::optional<ManyArrays>& many_arrays) {
   if (num_threads == 0) refuse("an engine has threads");
   if (backend != "jit" && backend != "interpreter") refuse("no back end " + backend);
   const auto circuit = gatewright::binding::view(num_inputs, fanin, table, outputs);
+  std::optional<gatewright::Many> many;
+  if (many_arrays) {
+    const auto& [its_fanin, its_table, its_outputs, num_bands] = *many_arrays;
+    many = {gatewright::binding::view(num_inputs, its_fanin, its_table, its_outputs), num_bands};
+    if (many->circuit.num_outputs != circuit.num_outputs || num_bands == 0) {
+      refuse("a circuit for many samples has as many outputs, and bands");
+    }
+  }
   gatewright::BitTable bits{num_features, copied(column), copied(kind), copied(limit)};
   const nb::gil_scoped_release release;
   gatewright::validate(circuit);
   gatewright::validate(bits, circuit.num_inputs);
-  new (self) Engine(circuit, std::move(bits),
-                    backend == "jit" ? Backend::machine_code : Backend::interpreter, num_threads);
+  if (many) gatewright::validate(many->circuit);
+  new (self)
+      Engine(circuit, std::move(bits),
+             backend == "jit" ? Backend::machine_code : Backend::interpreter, num_threads, many);
 }
 
 nb::object run(Engine& engine, nb::handle given) {
@@ -176,7 +193,7 @@ void bind_engine(nb::module_& module) {
   nb::class_<Engine>(module, "Engine")
       .def("__init__", &make_engine, "num_inputs"_a, "fanin"_a.noconvert(), "table"_a.noconvert(),
            "outputs"_a.noconvert(), "num_features"_a, "column"_a.noconvert(), "kind"_a.noconvert(),
-           "limit"_a.noconvert(), "backend"_a, "num_threads"_a)
+           "limit"_a.noconvert(), "backend"_a, "num_threads"_a, "many"_a.none() = nb::none())
       .def("run", &run, "words"_a)
       .def("outputs", &outputs, "rows"_a)
       .def("labels", &labels, "rows"_a)

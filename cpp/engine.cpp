@@ -53,8 +53,8 @@ Isa best_isa() {
       "machine code is for x86-64 with AVX2 or AVX-512, on Linux; take the interpreter");
 }
 
-// Inputs that an operation or an output reads, rising.
-std::vector<std::uint32_t> inputs_read(const Program& program) {
+// Whether an operation or an output reads each input.
+std::vector<bool> inputs_read(const Program& program) {
   std::vector<bool> is_read(program.num_values());
   for (const Operation& operation : program.operations) {
     for (std::size_t k = 0; k < operation.size(); ++k) {
@@ -64,16 +64,14 @@ std::vector<std::uint32_t> inputs_read(const Program& program) {
   for (const std::int32_t literal : program.outputs) {
     is_read[static_cast<std::size_t>(literal >> 1)] = true;
   }
-  std::vector<std::uint32_t> found;
-  for (std::size_t input = 0; input < program.num_inputs; ++input) {
-    if (is_read[1 + input]) found.push_back(static_cast<std::uint32_t>(input));
-  }
-  return found;
+  return {is_read.begin() + 1,
+          is_read.begin() + 1 + static_cast<std::ptrdiff_t>(program.num_inputs)};
 }
 
 }  // namespace
 
-Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads)
+Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads,
+               const std::optional<Many>& many)
     : num_inputs_(circuit.num_inputs),
       bits_(std::move(bits)),
       is_code_(backend == Backend::machine_code),
@@ -81,15 +79,27 @@ Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::
       places_(num_threads) {
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
   program_ = make_program(circuit);
-  if (is_code_) {
-    isa_ = best_isa();
-    runner_ = machine_code(isa_ == Isa::avx512 ? 64 : 32);
-  } else {
+  outputs_ = many_outputs_ = program_.outputs;
+  std::vector<bool> is_read = inputs_read(program_);
+  if (!is_code_) {
     runner_ = std::make_unique<Interpreter>(program_);
+  } else {
+    isa_ = best_isa();
+    const std::size_t vector_bytes = isa_ == Isa::avx512 ? 64 : 32;
+    if (many) {
+      const Program of_many = make_program(many->circuit);
+      runner_ = machine_code(of_many, many->num_bands, vector_bytes);
+      many_outputs_ = of_many.outputs;
+      const std::vector<bool> is_read_too = inputs_read(of_many);
+      for (std::size_t i = 0; i < num_inputs_; ++i) is_read[i] = is_read[i] || is_read_too[i];
+    } else {
+      runner_ = machine_code(program_, 1, vector_bytes);
+    }
   }
   num_operations_ = program_.operations.size();
-  outputs_ = program_.outputs;
-  read_inputs_ = inputs_read(program_);
+  for (std::size_t input = 0; input < num_inputs_; ++input) {
+    if (is_read[input]) read_inputs_.push_back(static_cast<std::uint32_t>(input));
+  }
   can_be_single_ = num_operations_ >= kLeastSingle && num_operations_ <= kMostSingle;
   if (!can_be_single_ && !is_code_) program_ = {};
   const std::size_t fitting = kTurnBytes / std::max<std::size_t>(1, runner_->block_bytes());
@@ -113,8 +123,10 @@ Engine::Bytes Engine::allocate(std::size_t size) {
   return Bytes(static_cast<std::uint8_t*>(bytes));
 }
 
-std::unique_ptr<Runner> Engine::machine_code(std::size_t vector_bytes) const {
-  const Program ordered = demand_order(isa_ == Isa::avx512 ? cover(program_) : program_);
+std::unique_ptr<Runner> Engine::machine_code(const Program& program, std::size_t num_bands,
+                                             std::size_t vector_bytes) const {
+  Program ordered = demand_order(isa_ == Isa::avx512 ? cover(program) : program);
+  if (num_bands > 1) ordered = in_bands(ordered, num_bands);
   return std::make_unique<MachineCode>(ordered, isa_, vector_bytes, kSegment);
 }
 
@@ -125,7 +137,7 @@ const Runner& Engine::runner_for(std::size_t num_words) {
   if (num_words > kNarrowBytes / 8 || !has_narrow) return *runner_;
   if (!narrow_) {
     if (++num_few_ < kFewCalls) return *runner_;
-    narrow_ = machine_code(kNarrowBytes);
+    narrow_ = machine_code(program_, 1, kNarrowBytes);
   }
   return *narrow_;
 }
@@ -190,7 +202,8 @@ void Engine::fill(const Runner& runner, const std::uint64_t* words, std::size_t 
 void Engine::copy_output(const Runner& runner, std::size_t output, const std::uint8_t* slots,
                          std::size_t count, std::uint64_t* result) const {
   const std::size_t size = runner.vector_bytes(), block_words = size / 8;
-  const std::uint64_t inverted = outputs_[output] & 1 ? ~std::uint64_t{0} : 0;
+  const std::int32_t literal = (&runner == runner_.get() ? many_outputs_ : outputs_)[output];
+  const std::uint64_t inverted = literal & 1 ? ~std::uint64_t{0} : 0;
   const std::int32_t slot = runner.output_slots()[output];
   if (slot < 0) {
     std::fill_n(result, count, inverted);

@@ -26,12 +26,21 @@ namespace gatewright {
 
 enum class Backend { machine_code, interpreter };
 
+// A circuit that code for many samples is made of, and the bands of inputs that its operations are
+// run in (see `in_bands`).
+struct Many {
+  CircuitView circuit;
+  std::size_t num_bands;
+};
+
 class Engine {
  public:
-  // A valid circuit, and what its inputs are of rows, valid too. Throws std::invalid_argument where
-  // this machine has no such back end, std::length_error where the circuit is too large for it,
-  // std::bad_alloc.
-  Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads);
+  // A valid circuit, and what its inputs are of rows, valid too. Where there are `many`, code for
+  // many samples is made of that circuit: valid, and the same function. Throws
+  // std::invalid_argument where this machine has no such back end, std::length_error where the
+  // circuit is too large for it, std::bad_alloc.
+  Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::size_t num_threads,
+         const std::optional<Many>& many = std::nullopt);
 
   // result[num_outputs][num_words] of words[num_inputs][num_words].
   void run(const std::uint64_t* words, std::size_t num_words, std::uint64_t* result);
@@ -71,7 +80,8 @@ class Engine {
 
   template <typename Prepare, typename Finish>
   void for_each_turn(std::size_t num_words, Prepare prepare, Finish finish);
-  std::unique_ptr<Runner> machine_code(std::size_t vector_bytes) const;
+  std::unique_ptr<Runner> machine_code(const Program& program, std::size_t num_bands,
+                                       std::size_t vector_bytes) const;
   const Runner& runner_for(std::size_t num_words);
   void fill(const Runner& runner, const std::uint64_t* words, std::size_t stride, std::size_t count,
             std::uint8_t* slots) const;
@@ -96,11 +106,11 @@ class Engine {
   std::optional<BitTests<std::uint8_t>> of_bytes_;
   std::optional<BitTests<float>> of_floats_;
   std::optional<BitTests<double>> of_doubles_;
-  std::vector<std::int32_t> outputs_;  // literals of the program
-  bool is_code_;                       // or steps
+  std::vector<std::int32_t> outputs_, many_outputs_;  // literals of the program, of runner_'s
+  bool is_code_;                                      // or steps
   Isa isa_ = Isa::avx2;
   Program program_;                          // what is made later is made of it
-  std::unique_ptr<Runner> runner_, narrow_;  // the same program, for many samples and for few
+  std::unique_ptr<Runner> runner_, narrow_;  // the same function, for many samples and for few
   std::size_t num_few_ = 0;                  // calls with few
   std::unique_ptr<Single> single_;           // the same for one
   // Places that it reads, rising, and the input of each.

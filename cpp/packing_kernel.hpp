@@ -55,8 +55,7 @@ template <typename T, typename RowAt>
 [[gnu::always_inline]] inline void compare(RowAt row, const T* limits, std::ptrdiff_t ahead,
                                            std::uint8_t* octets) {
   const auto ask = [ahead](const T* x) {
-    // Into the second cache: half the time of the first.
-    __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(x) + ahead, 0, 2);
+    __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(x) + ahead);
   };
 #if defined(__AVX512BW__)
   __m512i found = _mm512_setzero_si512();
@@ -176,36 +175,37 @@ constexpr std::size_t feature_at(std::size_t row, std::size_t word) {
 
 constexpr std::size_t kPart = 8 * kLanes;  // bytes of 64 rows' bits
 
-// 64 rows' bits of 64 features, as words. Of the rows from `count` on they are anything.
+// Rows that are asked for ahead of time.
+constexpr std::ptrdiff_t kAheadRows = 8;
+
+// Of 64 rows or fewer and every part, octets: row kTurned[i] of a part's has 8 rows' bits of its
+// features, those of the eight rows i. Row after row, as they lie in memory.
 template <typename T>
-[[gnu::always_inline]] inline void pack_words(const Rows& rows, std::size_t first,
-                                              std::size_t count, const Part<T>& part,
-                                              std::uint8_t* words) {
-  const T* const x = row_of<T>(rows, first) + part.first;
-  alignas(64) std::uint8_t octets[kPart];
-  if (count >= 64 && rows.num_features >= kLanes) {
-#pragma GCC unroll 8
-    for (std::size_t octet = 0; octet < 8; ++octet) {
-      const auto at = [&](std::size_t k) {
-        return reinterpret_cast<const T*>(reinterpret_cast<const std::uint8_t*>(x) +
-                                          static_cast<std::ptrdiff_t>(8 * octet + k) * rows.stride);
-      };
-      compare<T>(at, part.limit, 64 * rows.stride, octets + kTurned[octet] * kLanes);
+[[gnu::always_inline]] inline void compare_rows(const Rows& rows, std::size_t first,
+                                                std::size_t count, const Part<T>* parts,
+                                                std::size_t num, std::uint8_t* octets) {
+  for (std::size_t octet = 0; octet < 8 && 8 * octet < count; ++octet) {
+    const std::size_t row = first + 8 * octet;
+    std::uint8_t* const out = octets + kTurned[octet] * kLanes;
+    if (count >= 8 * octet + 8 && rows.num_features >= kLanes) {
+      for (std::size_t part = 0; part < num; ++part) {
+        if (parts[part].is_read == 0) continue;
+        compare<T>([&](std::size_t k) { return row_of<T>(rows, row + k) + parts[part].first; },
+                   parts[part].limit, kAheadRows * rows.stride, out + part * kPart);
+      }
+      continue;
     }
-  } else {
     // What the last eight rows lack is copies of the last one, and what a row lacks zeros.
     const std::size_t size = rows.num_features < kLanes ? rows.num_features : kLanes;
-    for (std::size_t octet = 0; 8 * octet < count && octet < 8; ++octet) {
+    for (std::size_t part = 0; part < num; ++part) {
       T whole[8][kLanes] = {};
       for (std::size_t k = 0; k < 8; ++k) {
-        const std::size_t row = 8 * octet + k < count ? 8 * octet + k : count - 1;
-        std::memcpy(whole[k], row_of<T>(rows, first + row) + part.first, size * sizeof(T));
+        const std::size_t own = 8 * octet + k < count ? 8 * octet + k : count - 1;
+        std::memcpy(whole[k], row_of<T>(rows, first + own) + parts[part].first, size * sizeof(T));
       }
-      compare<T>([&](std::size_t k) { return whole[k]; }, part.limit, 0,
-                 octets + kTurned[octet] * kLanes);
+      compare<T>([&](std::size_t k) { return whole[k]; }, parts[part].limit, 0, out + part * kPart);
     }
   }
-  gather_octets(octets, words);
 }
 
 // One bit a feature, inputs `bits` apart.
@@ -214,10 +214,10 @@ void pack_plane(const Rows& rows, std::size_t first, std::size_t count, const Pa
                 std::size_t num, std::size_t bits, std::uint64_t* words, std::size_t stride,
                 std::uint8_t* scratch) {
   for (std::size_t g = 0; 64 * g < count; ++g) {
+    std::uint8_t* const octets = scratch + g * num * kPart;
+    compare_rows<T>(rows, first + 64 * g, count - 64 * g, parts, num, octets);
     for (std::size_t part = 0; part < num; ++part) {
-      if (parts[part].is_read == 0) continue;
-      pack_words<T>(rows, first + 64 * g, count - 64 * g, parts[part],
-                    scratch + (g * num + part) * kPart);
+      if (parts[part].is_read != 0) gather_octets(octets + part * kPart, octets + part * kPart);
     }
   }
   for (std::size_t part = 0; part < num; ++part) {

@@ -178,6 +178,26 @@ Program demand_order(const Program& program) {
   return ordered(program, order);
 }
 
+Program in_bands(const Program& program, std::size_t num_bands) {
+  const std::size_t first = 1 + program.num_inputs, size = program.operations.size();
+  std::vector<std::size_t> band(program.num_values());
+  for (std::size_t i = 0; i < program.num_inputs; ++i) {
+    band[1 + i] = i * num_bands / program.num_inputs;
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    const Operation& operation = program.operations[i];
+    for (std::size_t k = 0; k < operation.size(); ++k) {
+      band[first + i] = std::max(band[first + i], band[at(operation.operands[k])]);
+    }
+  }
+  std::vector<std::uint32_t> order(size);
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return band[first + a] < band[first + b];
+  });
+  return ordered(program, order);
+}
+
 Program spread(const Program& program, std::size_t window) {
   const std::size_t first = 1 + program.num_inputs, size = program.operations.size();
   const std::vector<std::uint32_t> level = levels(program);

@@ -83,6 +83,10 @@ Program cover_closely(const Program& program, Cost cost);
 // where results are read at once, as those of sums are.
 Program demand_order(const Program& program);
 
+// The same operations, in their order, but those first that need no input behind the first of so
+// many equal bands of the inputs, then those that need none behind the second, and so on.
+Program in_bands(const Program& program, std::size_t num_bands);
+
 // The same operations, each `window` of them level by level: what is computed does not wait for
 // what has just been begun.
 Program spread(const Program& program, std::size_t window);

@@ -41,6 +41,10 @@ BACKENDS = ("auto", "jit", "interpreter", "c", "jax", "numpy")
 #: (`benchmarks/engine.py`).
 MAX_JIT_GATES = 400_000
 
+#: Gates of a band of inputs, one of which after the other machine code goes through where votes are
+#: counted in turn: what they read stays in the first cache.
+BAND_GATES = 1_000
+
 #: Outputs that the native core reads as a class number.
 MAX_LABEL_BITS = 8
 
@@ -271,15 +275,29 @@ def _native(circuit: Circuit, how: Compiled) -> _Ready:
         )
     encoder = how.encoder
     bits, num_features = encoder.bit_table, math.prod(encoder.shape)
+    many = _many(circuit, how.model.num_classes) if how.backend == "jit" else None
     try:
         engine = module.Engine(
             circuit.num_inputs, circuit.fanin, circuit.table, circuit.outputs,
-            num_features, bits.column, bits.kind, bits.limit, how.backend, how.threads,
+            num_features, bits.column, bits.kind, bits.limit, how.backend, how.threads, many,
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"circuit {circuit.name}, back end {how.backend}: {error}") from error
 
     return _Ready(engine.run, engine)
+
+
+def _many(circuit: Circuit, num_classes: int | None) -> tuple[Any, ...] | None:
+    """What code for many samples is made of, and in how many bands of inputs it runs; or None."""
+    if num_classes is None or num_classes < 2:
+        return None
+    from gatewright.counting import recounted
+
+    found = recounted(circuit, num_classes)
+    if found is None:
+        return None
+    num_bands = max(1, -(-found.num_gates // BAND_GATES))
+    return found.fanin, found.table, found.outputs, num_bands
 
 
 _DRIVER = """

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <type_traits>
@@ -68,6 +69,22 @@ Arrays draw(std::mt19937& random) {
   for (std::size_t k = 0; k < num_outputs; ++k) {
     made.outputs.push_back(below(2 * (1 + made.num_inputs + num_gates)));
   }
+  return made;
+}
+
+// The same function, of gates that are the others inverted.
+Arrays inverted(const Arrays& arrays) {
+  Arrays made = arrays;
+  const auto is_gate = [&](std::int32_t node) {
+    return static_cast<std::size_t>(node) > arrays.num_inputs;
+  };
+  for (std::size_t gate = 0; gate < made.table.size(); ++gate) {
+    unsigned table = made.table[gate] ^ 0xFU;
+    if (is_gate(made.fanin[2 * gate])) table = (table & 0x5) << 1 | (table & 0xA) >> 1;
+    if (is_gate(made.fanin[2 * gate + 1])) table = (table & 0x3) << 2 | (table & 0xC) >> 2;
+    made.table[gate] = static_cast<std::uint8_t>(table);
+  }
+  for (std::int32_t& output : made.outputs) output ^= is_gate(output >> 1);
   return made;
 }
 
@@ -151,7 +168,10 @@ std::size_t check(Backend backend, const Arrays& arrays, std::mt19937& random) {
   for (const std::size_t bits : {0, 1, 2, 9}) {
     if (bits && arrays.num_inputs % bits != 0) continue;
     const BitTable table = draw_table(arrays.num_inputs, bits, random);
-    Engine engine(arrays.view(), table, backend, 1 + random() % 3);
+    const Arrays other = inverted(arrays);
+    std::optional<gatewright::Many> many;
+    if (random() % 2) many = {other.view(), 1 + random() % 9};
+    Engine engine(arrays.view(), table, backend, 1 + random() % 3, many);
     for (const std::size_t most : {random() % 2 ? std::size_t{3000} : 150, std::size_t{6}}) {
       wrong += check_samples<std::uint8_t>(engine, arrays, table, most, random);
       wrong += check_samples<float>(engine, arrays, table, most, random);
