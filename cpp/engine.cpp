@@ -79,7 +79,7 @@ Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::
       places_(num_threads) {
   engine_kernels();  // refuses a GATEWRIGHT_ISA that is not there
   program_ = make_program(circuit);
-  outputs_ = many_outputs_ = program_.outputs;
+  outputs_ = program_.outputs;
   std::vector<bool> is_read = inputs_read(program_);
   if (!is_code_) {
     runner_ = std::make_unique<Interpreter>(program_);
@@ -89,7 +89,6 @@ Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::
     if (many) {
       const Program of_many = make_program(many->circuit);
       runner_ = machine_code(of_many, many->num_bands, vector_bytes);
-      many_outputs_ = of_many.outputs;
       const std::vector<bool> is_read_too = inputs_read(of_many);
       for (std::size_t i = 0; i < num_inputs_; ++i) is_read[i] = is_read[i] || is_read_too[i];
     } else {
@@ -202,8 +201,7 @@ void Engine::fill(const Runner& runner, const std::uint64_t* words, std::size_t 
 void Engine::copy_output(const Runner& runner, std::size_t output, const std::uint8_t* slots,
                          std::size_t count, std::uint64_t* result) const {
   const std::size_t size = runner.vector_bytes(), block_words = size / 8;
-  const std::int32_t literal = (&runner == runner_.get() ? many_outputs_ : outputs_)[output];
-  const std::uint64_t inverted = literal & 1 ? ~std::uint64_t{0} : 0;
+  const std::uint64_t inverted = outputs_[output] & 1 ? ~std::uint64_t{0} : 0;
   const std::int32_t slot = runner.output_slots()[output];
   if (slot < 0) {
     std::fill_n(result, count, inverted);

@@ -106,8 +106,10 @@ class Engine {
   std::optional<BitTests<std::uint8_t>> of_bytes_;
   std::optional<BitTests<float>> of_floats_;
   std::optional<BitTests<double>> of_doubles_;
-  std::vector<std::int32_t> outputs_, many_outputs_;  // literals of the program, of runner_'s
-  bool is_code_;                                      // or steps
+  // Literals of the program. Values are 0 where all inputs are, so all programs of a function have
+  // the same ones inverted.
+  std::vector<std::int32_t> outputs_;
+  bool is_code_;  // or steps
   Isa isa_ = Isa::avx2;
   Program program_;                          // what is made later is made of it
   std::unique_ptr<Runner> runner_, narrow_;  // the same function, for many samples and for few
