@@ -25,9 +25,10 @@ namespace {
 // Operations of a segment of machine code, which fill a good part of the instruction cache.
 constexpr std::size_t kSegment = 1000;
 
-// Slots, in bytes, of the blocks that are run together: they are to stay in the second cache.
-constexpr std::size_t kTurnBytes = std::size_t{3} << 20;
-constexpr std::size_t kMaxBlocks = 4;
+// Blocks that are run together, so that a segment is fetched once for all: so many as the second
+// cache holds the slots of; or a few, whose slots may take more.
+constexpr std::size_t kManyBlocks = 16, kManyBytes = std::size_t{3} << 18;
+constexpr std::size_t kFewBlocks = 4, kFewBytes = std::size_t{3} << 20;
 
 // Outputs that make a class number.
 constexpr std::size_t kMaxPlanes = 8;
@@ -101,8 +102,9 @@ Engine::Engine(const CircuitView& circuit, BitTable bits, Backend backend, std::
   }
   can_be_single_ = num_operations_ >= kLeastSingle && num_operations_ <= kMostSingle;
   if (!can_be_single_ && !is_code_) program_ = {};
-  const std::size_t fitting = kTurnBytes / std::max<std::size_t>(1, runner_->block_bytes());
-  turn_blocks_ = std::clamp<std::size_t>(fitting, 1, kMaxBlocks);
+  const std::size_t bytes = std::max<std::size_t>(1, runner_->block_bytes());
+  turn_blocks_ = std::max({std::size_t{1}, std::min(kManyBlocks, kManyBytes / bytes),
+                           std::min(kFewBlocks, kFewBytes / bytes)});
   // Whole groups of packed rows.
   const std::size_t smallest = std::max<std::size_t>(1, 64 / runner_->vector_bytes());
   turn_blocks_ = std::max(turn_blocks_, smallest);
@@ -148,7 +150,10 @@ void Engine::for_each_turn(std::size_t num_words, Prepare prepare, Finish finish
   const std::lock_guard<std::mutex> lock(mutex_);
   const Runner& runner = runner_for(num_words);
   const std::size_t block_words = runner.vector_bytes() / 8;
-  const std::size_t turn_words = turn_blocks_ * block_words;
+  // Fewer blocks where each thread would have less than a turn.
+  const std::size_t share = (num_words + 64 * team_.size() - 1) / (64 * team_.size()) * 64;
+  const std::size_t least = std::min(kFewBlocks, turn_blocks_) * block_words;
+  const std::size_t turn_words = std::clamp(share, least, turn_blocks_ * block_words);
   const auto turn = [&](std::size_t first, Place& place) {
     if (!place.slots) place.slots = allocate(turn_blocks_ * runner_->block_bytes());
     const std::size_t count = std::min(turn_words, num_words - first);
@@ -418,7 +423,7 @@ void Engine::label(const Rows& rows, std::size_t num_samples, std::int64_t* labe
   }();
   run_samples<T>(rows, num_samples,
                  [&](const Runner& runner, std::size_t first, std::size_t count, Place& place) {
-                   std::uint64_t planes[kMaxPlanes][kMaxBlocks * kSlotBytes / 8];
+                   std::uint64_t planes[kMaxPlanes][kManyBlocks * kSlotBytes / 8];
                    for (std::size_t k = 0; k < outputs_.size(); ++k) {
                      copy_output(runner, k, place.slots.get(), count, planes[k]);
                    }
