@@ -22,6 +22,7 @@ import numpy as np
 import gatewright as gw
 from gatewright import engine_speed as speed
 from gatewright.automata import life_circuit
+from gatewright.counting import vote
 from gatewright.encode import Identity, Thermometer
 from gatewright.model import Model
 from gatewright.runs import load_model
@@ -102,7 +103,7 @@ def main() -> None:
 def _tables(rounds: int, seconds: float) -> list[dict[str, Any]]:
     """Rows of numbers to labels: 14 columns, 9 thresholds each, and 600 gates with a vote."""
     layers = speed.layered(200, 3, 14 * 9)
-    circuit = layers.then(speed.vote(2, 100), "table")
+    circuit = layers.then(vote(2, 100), "table")
     rng = np.random.default_rng(0)
     thresholds = np.sort(rng.normal(size=(14, 9)), axis=1).astype(np.float32)
     model = Model(circuit, 2, Thermometer(thresholds, (14,)))

@@ -13,6 +13,7 @@ import gatewright as gw
 from gatewright import engine_speed as speed
 from gatewright import gates
 from gatewright.cli import bench, main
+from gatewright.counting import vote
 from gatewright.encode import Thermometer
 from gatewright.engine import Compiled
 from gatewright.errors import InputError
@@ -30,7 +31,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     layers = speed.layered(40, 3, 30)
-    whole = layers.then(speed.vote(4, 10))
+    whole = layers.then(vote(4, 10))
     path = tmp_path / "model.safetensors"
     Model(whole, 4, Thermometer(np.array([80, 160], np.float32), (15,))).save(path)
     return path
@@ -85,7 +86,7 @@ def test_layers_that_cannot_be_are_refused() -> None:
 
 def test_a_vote_is_the_first_largest_group() -> None:
     rows = np.random.default_rng(0).random((500, 20)) < 0.5
-    index = speed.vote(4, 5)(rows) @ (1 << np.arange(2))
+    index = vote(4, 5)(rows) @ (1 << np.arange(2))
     np.testing.assert_array_equal(index, rows.reshape(500, 4, 5).sum(axis=2).argmax(axis=1))
 
 

@@ -10,9 +10,8 @@ import pytest
 import gatewright as gw
 from gatewright import gates, native
 from gatewright.circuit import Circuit
-from gatewright.counting import recounted
+from gatewright.counting import recounted, vote
 from gatewright.encode import Thermometer
-from gatewright.heads import GroupSum
 from gatewright.model import Model
 
 NATIVE = pytest.mark.skipif(native.load() is None, reason="the native core is not built")
@@ -37,7 +36,7 @@ def layers(widths: list[int], num_inputs: int, reach: int, seed: int = 0) -> Cir
 
 
 def classifier(body: Circuit, num_classes: int) -> Circuit:
-    return body.then(GroupSum(num_classes).circuit(body.num_outputs))
+    return body.then(vote(num_classes, body.num_outputs // num_classes))
 
 
 def same_on_samples(a: Circuit, b: Circuit) -> bool:

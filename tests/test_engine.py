@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import gatewright as gw
 from gatewright import engine, engine_speed, native
 from gatewright.circuit import Circuit, pack, unpack
+from gatewright.counting import vote
 from gatewright.encode import BitTable, Encoder, Identity, Thermometer
 from gatewright.engine import MAX_JIT_GATES, Compiled, compiled
 from gatewright.errors import InputError, MissingTool
@@ -168,7 +169,7 @@ def test_one_sample_or_hardly_more_is_run_as_many_are(
 ) -> None:
     monkeypatch.setenv("GATEWRIGHT_ISA", isa)
     wide = engine_speed.layered(900, 4, 70)
-    for circuit in (wide, engine_speed.folded(wide, 3), layered(700, 6), wide.then(vote())):
+    for circuit in (wide, engine_speed.folded(wide, 3), layered(700, 6), wide.then(vote(6, 150))):
         rows = np.random.default_rng(1).integers(0, 2, (17, circuit.num_inputs), dtype=np.uint8)
         made = gw.compile(circuit, backend, threads=1)
         labels = gw.compile(Model(circuit, 8), backend) if circuit.num_outputs == 3 else None
@@ -185,13 +186,9 @@ def test_one_sample_or_hardly_more_is_run_as_many_are(
         np.testing.assert_array_equal(made(zeros), expected(circuit, zeros))
 
 
-def vote() -> Circuit:
-    return engine_speed.vote(6, 150)
-
-
 @pytest.mark.parametrize("backend", NATIVE)
 def test_what_runs_one_sample_is_told_once_there_were_two(backend: str) -> None:
-    circuit = engine_speed.layered(900, 4, 70).then(vote())
+    circuit = engine_speed.layered(900, 4, 70).then(vote(6, 150))
     made = gw.compile(circuit, backend, threads=1)
     row = np.zeros((1, 70), np.uint8)
     for _ in range(2):

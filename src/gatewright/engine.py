@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from gatewright import native
 from gatewright.circuit import Circuit, Words, pack, unpack
+from gatewright.counting import recounted
 from gatewright.encode import Encoder, Identity
 from gatewright.errors import InputError, MissingTool
 from gatewright.model import KEPT, Model
@@ -291,8 +292,6 @@ def _many(circuit: Circuit, num_classes: int | None) -> tuple[Any, ...] | None:
     """What code for many samples is made of, and in how many bands of inputs it runs; or None."""
     if num_classes is None or num_classes < 2:
         return None
-    from gatewright.counting import recounted
-
     found = recounted(circuit, num_classes)
     if found is None:
         return None

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright import engine, native
-from gatewright.arith import argmax, popcount
-from gatewright.circuit import Builder, Circuit, Words
+from gatewright.circuit import Circuit, Words
+from gatewright.counting import vote
 from gatewright.encode import Encoder, Identity, Thermometer
 from gatewright.engine import Compiled
 from gatewright.errors import GatewrightError, InputError
@@ -164,16 +164,6 @@ def folded(circuit: Circuit, num_outputs: int = 64) -> Circuit:
 def small() -> Circuit:
     """200 gates, 8 of them alive at a time."""
     return layered(8, 25, 8)
-
-
-def vote(num_classes: int, group: int) -> Circuit:
-    """Which group of inputs has most ones, the lowest on a tie: what `GroupSum` decides."""
-    builder = Builder([f"x{i}" for i in range(num_classes * group)], "vote")
-    bits = builder.inputs
-    sums = [popcount(builder, bits[c * group : (c + 1) * group]) for c in range(num_classes)]
-    for i, literal in enumerate(argmax(builder, sums)):
-        builder.output(f"class{i}", literal)
-    return builder.build()
 
 
 def classifier(layers: Circuit) -> Model:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -17,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
-from gatewright.arith import Number, argmax, popcount, weighted_sum
-from gatewright.circuit import FALSE, TRUE, Builder, Circuit
+from gatewright import counting
+from gatewright.circuit import Builder, Circuit
 from gatewright.codes import halves, tells_apart
 from gatewright.errors import InputError
 
@@ -335,65 +333,9 @@ class GroupSum(Sums):
 
     def circuit(self, num_outputs: int) -> Circuit:
         self.check(num_outputs)
-        return _vote(self.num_classes, self.divisions, num_outputs // self.num_groups)
+        return counting.vote(self.num_classes, num_outputs // self.num_groups, self.divisions)
 
     def counting_circuit(self, num_outputs: int) -> Circuit:
         """The votes of each class as gates: a binary number each, least significant bit first."""
         self.check(num_outputs)
-        return _counts(self.num_classes, self.divisions, num_outputs // self.num_groups)
-
-
-def _votes(builder: Builder, num_classes: int, divisions: int, size: int) -> list[Number]:
-    """The votes of each class, where the builder's inputs are groups of this size."""
-    counts = [
-        popcount(builder, builder.inputs[at : at + size])
-        for at in range(0, len(builder.inputs), size)
-    ]
-    if not divisions:
-        return counts
-    return [_sum_of_sides(builder, counts, code, size) for code in halves(num_classes, divisions).T]
-
-
-def _sum_of_sides(
-    builder: Builder, counts: Sequence[Number], code: npt.NDArray[np.int8], size: int
-) -> Number:
-    """The sum of each count where code has 1, and of size less the count where it has -1.
-
-    A number of w bits inverted is 2^w - 1 less it; what that is too much goes into one constant.
-    All is modulo a power of two, above the sum, so the constant may be negative.
-    """
-    width = (len(counts) * size).bit_length()
-    columns: list[list[int]] = [[] for _ in range(width)]
-    constant = 0
-    for count, side in zip(counts, code, strict=True):
-        for column, literal in zip(columns, count, strict=False):
-            column.append(literal ^ int(side < 0))
-        if side < 0:
-            constant += size + 1 - (1 << len(count))
-    for weight, column in enumerate(columns):
-        column.append(TRUE if constant >> weight & 1 else FALSE)
-    return weighted_sum(builder, columns)[:width]
-
-
-@functools.lru_cache(maxsize=8)
-def _counts(num_classes: int, divisions: int, size: int) -> Circuit:
-    """The votes of each class: inputs in groups of this size."""
-    builder = _groups(num_classes, divisions, size, "counts")
-    for c, count in enumerate(_votes(builder, num_classes, divisions, size)):
-        for i, literal in enumerate(count):
-            builder.output(f"count{c}_{i}", literal)
-    return builder.build()
-
-
-@functools.lru_cache(maxsize=8)
-def _vote(num_classes: int, divisions: int, size: int) -> Circuit:
-    """The index of the class with most votes: inputs in groups of this size."""
-    builder = _groups(num_classes, divisions, size, "group_sum")
-    index = argmax(builder, _votes(builder, num_classes, divisions, size))
-    for i, literal in enumerate(index):
-        builder.output(f"y{i}" if len(index) > 1 else "y", literal)
-    return builder.build()
-
-
-def _groups(num_classes: int, divisions: int, size: int, name: str) -> Builder:
-    return Builder([f"x{i}" for i in range((divisions or num_classes) * size)], name)
+        return counting.counts(self.num_classes, num_outputs // self.num_groups, self.divisions)
