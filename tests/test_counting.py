@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import gatewright as gw
-from gatewright import gates, native
+from gatewright import counting, gates, native
 from gatewright.circuit import Circuit
 from gatewright.counting import recounted, vote
 from gatewright.encode import Thermometer
 from gatewright.model import Model
+from gatewright.passes.strash import strash
+from gatewright.passes.sweep import sweep
 
 NATIVE = pytest.mark.skipif(native.load() is None, reason="the native core is not built")
 
@@ -45,7 +47,7 @@ def same_on_samples(a: Circuit, b: Circuit) -> bool:
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 10])
-@pytest.mark.parametrize("size", [2, 3, 4, 7, 16, 61])
+@pytest.mark.parametrize("size", [5, 6, 7, 16, 61])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_it_is_the_same_function(num_classes: int, size: int, depth: int) -> None:
     num_votes = num_classes * size
@@ -53,7 +55,7 @@ def test_it_is_the_same_function(num_classes: int, size: int, depth: int) -> Non
     found = recounted(circuit, num_classes)
     assert found is not None
     assert same_on_samples(circuit, found)
-    if num_votes <= 14:  # two orders of counting are hard to prove equal
+    if num_votes <= 15:  # two orders of counting are hard to prove equal
         assert gw.prove(circuit, found)
     assert found.input_names == circuit.input_names
 
@@ -96,8 +98,28 @@ def test_other_circuits_are_left_alone() -> None:
     another_operand[-200, 0] -= 1
     assert recounted(replace(circuit, fanin=another_operand), 4) is None
     assert recounted(replace(circuit, outputs=circuit.outputs[::-1]), 4) is None
+    inputs = tuple(f"x{i}" for i in range(4))
+    no_gates = Circuit(np.zeros((0, 2)), np.zeros(0), [2, 4], inputs, ("y0", "y1"))
+    assert recounted(no_gates, 4) is None
     inverted = replace(body, outputs=body.outputs ^ 1)
     assert recounted(classifier(inverted, 4), 4) is None
+
+
+def test_few_sizes_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the passes leave has many gates that look like a head's first."""
+    tried: list[int] = []
+
+    def spy(num_classes: int, size: int) -> Circuit:
+        tried.append(num_classes * size)
+        return vote(num_classes, size)
+
+    monkeypatch.setattr(counting, "vote", spy)
+    circuit = classifier(layers([3000], 300, 8), 10)
+    assert recounted(circuit, 10) is not None
+    assert len(set(tried)) <= 2
+    tried.clear()
+    assert recounted(sweep(strash(circuit)), 10) is None
+    assert len(tried) <= 2
 
 
 def test_deep_ones_are_left_alone_whose_votes_all_read_the_last_inputs() -> None:
