@@ -180,8 +180,7 @@ void Mapping::remove(std::size_t node, const Cut& cut) {
 // What a node's table costs. Of three operands it writes over the one that the fewest read, of
 // those that no other does.
 std::int64_t Mapping::take(std::size_t node, const Cut& cut) {
-  if (cost_ == Cost::tables) return 1;
-  if (cut.size <= 2) return kTwo;
+  if (cost_ == Cost::tables || cut.size <= 2) return price(node, cut);
   const auto leaves = [](const Cut& of) { return std::span(of.leaf, of.size); };
   const auto reads = [&](Node reader, Node leaf) {
     return std::ranges::count(leaves(chosen_[index(reader) - first_]), leaf) > 0;
@@ -197,10 +196,18 @@ std::int64_t Mapping::take(std::size_t node, const Cut& cut) {
     if (overwriter_[index(leaf)] != 0 || waits(leaf)) continue;
     if (best == 0 || num_readers_[index(leaf)] < num_readers_[index(best)]) best = leaf;
   }
-  if (best == 0) return kThree + (index(cut.leaf[0]) < first_ ? kReload : kCopy);
-  overwrites_[node] = best;
-  overwriter_[index(best)] = static_cast<Node>(node);
-  return kThree;
+  if (best != 0) {
+    overwrites_[node] = best;
+    overwriter_[index(best)] = static_cast<Node>(node);
+  }
+  return price(node, cut);
+}
+
+std::int64_t Mapping::price(std::size_t node, const Cut& cut) const {
+  if (cost_ == Cost::tables) return 1;
+  if (cut.size <= 2) return kTwo;
+  if (overwrites_[node] != 0) return kThree;
+  return kThree + (index(cut.leaf[0]) < first_ ? kReload : kCopy);
 }
 
 void Mapping::release(std::size_t node) {
@@ -208,14 +215,9 @@ void Mapping::release(std::size_t node) {
 }
 
 std::int64_t Mapping::cost() const {
-  if (cost_ == Cost::tables) return static_cast<std::int64_t>(size());
   std::int64_t sum = 0;
   for (std::size_t node = first_; node < num_nodes(); ++node) {
-    if (!is_table(node)) continue;
-    const Cut& cut = chosen_[node - first_];
-    const bool has_input = cut.size > 0 && index(cut.leaf[0]) < first_;
-    sum += cut.size <= 2 ? kTwo : kThree;
-    if (cut.size > 2 && overwrites_[node] == 0) sum += has_input ? kReload : kCopy;
+    if (is_table(node)) sum += price(node, chosen_[node - first_]);
   }
   return sum;
 }

@@ -67,6 +67,7 @@ class Mapping {
   void remove(std::size_t node, const Cut& cut);
   std::int64_t take(std::size_t node, const Cut& cut);
   void release(std::size_t node);
+  std::int64_t price(std::size_t node, const Cut& cut) const;
 
   std::size_t first_, k_, max_cuts_;
   Cost cost_;

@@ -178,6 +178,42 @@ constexpr std::size_t kPart = 8 * kLanes;  // bytes of 64 rows' bits
 // Rows that are asked for ahead of time.
 constexpr std::ptrdiff_t kAheadRows = 8;
 
+#if defined(__AVX512BW__)
+// `compare` of bytes in so many parts at once: rows are read from one end to the other, as the
+// processor's own prefetching has it.
+template <std::size_t kNum>
+void compare_parts(const Rows& rows, std::size_t row, const Part<std::uint8_t>* parts,
+                   std::uint8_t* octets) {
+  __m512i found[kNum] = {};
+#pragma GCC unroll 8
+  for (std::size_t k = 0; k < 8; ++k) {
+#pragma GCC unroll 16
+    for (std::size_t part = 0; part < kNum; ++part) {
+      const std::uint8_t* const x = row_of<std::uint8_t>(rows, row + k) + parts[part].first;
+      found[part] = _mm512_mask_add_epi8(found[part], over(x, parts[part].limit), found[part],
+                                         _mm512_set1_epi8(static_cast<char>(1U << k)));
+      __builtin_prefetch(x + kAheadRows * rows.stride);
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t part = 0; part < kNum; ++part) {
+    _mm512_storeu_si512(octets + part * kPart, found[part]);
+  }
+}
+
+// The same of any number of parts.
+template <std::size_t... kLess>
+void compare_all_parts(const Rows& rows, std::size_t row, const Part<std::uint8_t>* parts,
+                       std::size_t num, std::uint8_t* octets, std::index_sequence<kLess...>) {
+  constexpr decltype(&compare_parts<1>) kOfNum[] = {compare_parts<kLess + 1>...};
+  constexpr std::size_t kMost = sizeof...(kLess);
+  for (; num > kMost; num -= kMost, parts += kMost, octets += kMost * kPart) {
+    kOfNum[kMost - 1](rows, row, parts, octets);
+  }
+  if (num > 0) kOfNum[num - 1](rows, row, parts, octets);
+}
+#endif
+
 // Of 64 rows or fewer and every part, octets: row kTurned[i] of a part's has 8 rows' bits of its
 // features, those of the eight rows i. Row after row, as they lie in memory.
 template <typename T>
@@ -188,6 +224,12 @@ template <typename T>
     const std::size_t row = first + 8 * octet;
     std::uint8_t* const out = octets + kTurned[octet] * kLanes;
     if (count >= 8 * octet + 8 && rows.num_features >= kLanes) {
+#if defined(__AVX512BW__)
+      if constexpr (sizeof(T) == 1) {
+        compare_all_parts(rows, row, parts, num, out, std::make_index_sequence<16>());
+        continue;
+      }
+#endif
       for (std::size_t part = 0; part < num; ++part) {
         if (parts[part].is_read == 0) continue;
         compare<T>([&](std::size_t k) { return row_of<T>(rows, row + k) + parts[part].first; },

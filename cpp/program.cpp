@@ -214,28 +214,22 @@ Program spread(const Program& program, std::size_t window) {
 Program overwrite_late(const Program& program) {
   const std::size_t first = 1 + program.num_inputs, size = program.operations.size();
   const Readers read = readers(program);
-  std::vector<bool> is_output(program.num_values()), is_followed(size);
+  std::vector<bool> is_output(program.num_values()), is_moved(size), is_followed(size);
   for (const std::int32_t literal : program.outputs) is_output[at(literal >> 1)] = true;
-  // Operations that follow each.
-  std::vector<std::vector<std::uint32_t>> behind(size);
-  std::vector<bool> is_moved(size);
+  std::vector<std::vector<std::uint32_t>> behind(size);  // what follows each operation
   for (std::size_t i = 0; i < size; ++i) {
     const Operation& operation = program.operations[i];
     if (operation.size() < 3 || is_followed[i]) continue;
-    const std::uint32_t own = read.first[first + i];
-    std::size_t earliest = own < read.first[first + i + 1] ? read.operations[own] : size;
+    std::size_t last = size;  // the first that is the last to read one of the operands
     for (const Value operand : operation.operands) {
       if (is_output[at(operand)]) continue;
-      earliest = std::min<std::size_t>(earliest, read.operations[read.first[at(operand) + 1] - 1]);
+      last = std::min<std::size_t>(last, read.operations[read.first[at(operand) + 1] - 1]);
     }
-    // Not before what reads it: of the last readers of its operands and the first of its own.
-    const bool is_free = std::ranges::none_of(operation.operands, [&](Value operand) {
-      return !is_output[at(operand)] && read.operations[read.first[at(operand) + 1] - 1] == i;
-    });
-    const bool is_read = own < read.first[first + i + 1] && read.operations[own] == earliest;
-    if (!is_free || earliest == size || is_read) continue;
-    behind[earliest].push_back(static_cast<std::uint32_t>(i));
-    is_followed[earliest] = is_moved[i] = true;
+    const std::uint32_t own = read.first[first + i];
+    const bool is_read = own < read.first[first + i + 1];
+    if (last == i || last >= (is_read ? read.operations[own] : size)) continue;
+    behind[last].push_back(static_cast<std::uint32_t>(i));
+    is_followed[last] = is_moved[i] = true;
   }
   std::vector<std::uint32_t> order;
   for (std::size_t i = 0; i < size; ++i) {
