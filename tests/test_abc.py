@@ -23,6 +23,7 @@ from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
 from gatewright.passes.resynthesize import MAP_LEVELS, SCRIPTS, resynthesize
 from gatewright.passes.shorten import BALANCE, CHOOSE, CHOOSE_IF_WIDE, QUICK, shorten
 from gatewright.passes.sweep import sweep
+from gatewright.passes.walk import walk
 from gatewright.targets import read
 from gatewright.verify import prove
 from random_circuits import built_circuits, raw_circuits
@@ -321,6 +322,32 @@ def test_a_structure_in_which_the_first_script_finds_nothing_is_disturbed(
     assert 0.9 * circuit.num_gates < given[1].num_gates < circuit.num_gates
     assert small.num_gates < 0.9 * circuit.num_gates
     assert prove(circuit, small)
+
+
+@pytest.mark.parametrize("a_second", [20, 10_000])
+def test_what_a_walk_leaves_is_gone_on_from_where_scripts_leave_more(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch, a_second: int
+) -> None:
+    """Where there is time for each script from the circuit itself, and where they work in turn."""
+    module = sys.modules["gatewright.passes.resynthesize"]
+    walked: list[tuple[Circuit, Circuit]] = []
+
+    def note(circuit: Circuit, goal: Goal) -> Circuit:
+        walked.append((circuit, walk(circuit, goal)))
+        return walked[-1][1]
+
+    monkeypatch.setattr(module, "walk", note)
+    monkeypatch.setattr(module, "A_SECOND_SOON", a_second)
+    monkeypatch.setattr(module, "A_SECOND", a_second)
+    monkeypatch.setattr(abc, "run", lambda *_: None)
+    circuit = read(epfl / "max.aig")
+    small = resynthesize(circuit, Goal(seconds=8))
+    assert small.num_gates < circuit.num_gates
+    assert walked[0][0] is circuit
+    assert small is walked[-1][1]
+    assert all(after[0] is before[1] for before, after in pairwise(walked))
+    assert len(walked) == (2 if a_second == 20 else 1)
+    assert resynthesize(circuit, Goal("depth", seconds=1)) is circuit  # which takes no walk
 
 
 def test_scripts_for_large_circuits_are_chosen_by_yield(

@@ -127,6 +127,10 @@ SLIGHT = 0.003
 #: circuit is one that none of them finds out of, but for what little disturbs it.
 DISTURBING = 0.1
 
+#: Share of the time for a walk from the circuit as given, where that is not small: what it leaves
+#: is one more thing to go on from. Of a multiplier of NOR gates it is as few as the scripts leave.
+SOUNDING = 0.03
+
 #: Rounds without a better circuit after which a script has done what it can.
 PATIENCE = 2
 
@@ -144,6 +148,9 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     scripts = [f"strash; {script}" for script in SCRIPTS[goal.objective]]
     if circuit.num_gates > LARGE:
         return _by_yield(circuit, scripts, goal, deadline)
+    walked = circuit
+    if goal.objective == "gates" and circuit.num_gates > WHOLE_GATES:
+        walked = walk(circuit, replace(goal, seconds=SOUNDING * goal.seconds))
     search, long_search = (
         f"strash; {search}; &put; {FINISH[goal.objective]}" for search in (SEARCH, LONG_SEARCH)
     )
@@ -155,7 +162,8 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
     a_second = A_SECOND_SOON if circuit.num_gates <= SOON_TO else A_SECOND
     if goal.objective in SEARCHED and circuit.num_gates > a_second * goal.seconds:
         quicker = [script for script in scripts if script not in (search, long_search)]
-        return _in_turn(circuit, [*quicker, long_search.format(seconds=seconds)], goal, deadline)
+        scripts = [*quicker, long_search.format(seconds=seconds)]
+        return _in_turn(circuit, walked, scripts, goal, deadline)
     once: list[tuple[Circuit, str]] = []
     quickest = 0.0
     for script in scripts:
@@ -166,17 +174,21 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
             once.append((finished(found, goal), script))
         quickest = quickest or goal.seconds - deadline.left
     once.sort(key=lambda made: goal.cost(made[0]))
-    best = goal.best(circuit, *(made for made, _ in once))
+    best = goal.best(circuit, walked, *(made for made, _ in once))
     for n, (_, script) in enumerate(once):  # the most promising first: time may not do for all
         if n == 0 or script not in (search, long_search):
             best = _repeat(best, script, goal, deadline)
     return best
 
 
-def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadline) -> Circuit:
+def _in_turn(
+    circuit: Circuit, walked: Circuit, scripts: list[str], goal: Goal, deadline: Deadline
+) -> Circuit:
     """What the scripts leave, each of what those before it left, the one that yields most next.
 
-    One that would hardly end in time is not begun. Where the first finds nothing, a walk is next.
+    One that would hardly end in time is not begun. The first begins with the circuit, and what
+    comes next with the better one of what it leaves and of what was walked. Where it finds nothing,
+    that is a walk.
     """
     best = circuit
     takes = _takes(scripts)
@@ -202,7 +214,9 @@ def _in_turn(circuit: Circuit, scripts: list[str], goal: Goal, deadline: Deadlin
         before, best = best, goal.best(best, made)
         if best is before:
             in_vain[script] = best
-            if len(took) == 1 and best is circuit:
+        if before is circuit:
+            has_found, best = best is not circuit, goal.best(best, walked)
+            if not has_found and len(took) == 1:
                 best = walk(best, replace(goal, seconds=DISTURBING * goal.seconds))
     return best
 
