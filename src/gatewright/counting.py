@@ -128,9 +128,8 @@ def recounted(circuit: Circuit, num_classes: int) -> Circuit | None:
 
     The votes of a class come in the order of the last input that each is a function of: those that
     read the same inputs are near one another. None where most read one of the last tenth, as those
-    of deep networks do: no order brings them near. And None unless the circuit ends with
-    `vote` and what that counts lies right before it, as `extract` leaves
-    it.
+    of deep networks do: no order brings them near. And None unless the circuit ends with `vote` and
+    what that counts lies right before it, as `extract` leaves it.
     """
     num_votes = _num_votes(circuit, num_classes)
     if num_votes is None:
