@@ -33,8 +33,10 @@ inline Sides sides_of(const Floats (&shares)[16]) {
 
 // The shares of a softmax, but for their sum: e^((x - highest) / temperature), in place of x.
 inline void weigh(Floats (&x)[16], float by_temperature) {
-  Floats highest = x[0];
-  unroll<16>([&](auto t) { highest = max(highest, x[t]); });
+  Floats most[8];
+  unroll<8>([&](auto t) { most[t] = max(x[t], x[t + 8]); });
+  unroll<4>([&](auto t) { most[t] = max(most[t], most[t + 4]); });
+  const Floats highest = max(max(most[0], most[2]), max(most[1], most[3]));
   const float scale = by_temperature * kLog2E;
   const Floats base = highest * scale;
   unroll<16>([&](auto t) { x[t] = power2(x[t] * scale - base); });

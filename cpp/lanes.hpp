@@ -130,23 +130,32 @@ inline Floats reciprocal(Floats x) {
 // Added to a float below 2^22, rounds it to an integer, which is then in the low bits.
 constexpr float kRounder = 12582912.0f;
 
-// 2^(n + r) for |r| <= 1/2 and the integer n that kRounder left in the low bits of `rounded`. The
-// polynomial is within 1.0e-7 of 2^r, relatively.
-inline Floats power(Floats r, Floats rounded) {
+// 2^r for |r| <= 1/2, relatively within 1.0e-7.
+inline Floats small_power(Floats r) {
   Floats p = splat(0.0013264727f);
   p = p * r + 0.0096715128f;
   p = p * r + 0.0555073374f;
   p = p * r + 0.2402224208f;
   p = p * r + 0.6931469776f;
-  p = p * r + 1.0f;
-  return as_floats(as_bits(p) + (as_bits(rounded) << 23));
+  return p * r + 1.0f;
+}
+
+// 2^(n + r) for |r| <= 1/2 and the integer n that kRounder left in the low bits of `rounded`.
+inline Floats power(Floats r, Floats rounded) {
+  return as_floats(as_bits(small_power(r)) + (as_bits(rounded) << 23));
 }
 
 // 2^y for y <= 127; 2^-126 below -126.
 inline Floats power2(Floats y) {
   y = max(y, splat(-126.0f));
+#if defined(__AVX512F__)
+  const __m512 n = _mm512_roundscale_ps(reinterpret_cast<__m512>(y), _MM_FROUND_TO_NEAREST_INT);
+  const Floats p = small_power(y - reinterpret_cast<Floats>(n));
+  return reinterpret_cast<Floats>(_mm512_scalef_ps(reinterpret_cast<__m512>(p), n));
+#else
   const Floats rounded = y + kRounder;
   return power(y - (rounded - kRounder), rounded);
+#endif
 }
 
 constexpr float kLog2E = 1.44269504f;

@@ -86,18 +86,30 @@ GATEWRIGHT_FLAT void step_gates(bool is_hard, Temperatures temperature, const Ad
                                 const float* gradients, std::size_t num_gradients,
                                 std::size_t stride, std::size_t first, std::size_t last, void* to) {
   const Adam with = with_given;  // a copy, which no store can change
-  for (std::size_t gate = first * kBlock; gate < last * kBlock; gate += kLanes) {
-    const std::size_t place =
-        gate / kBlock * kBlock * std::size_t{How::kParameters} + gate % kBlock;
+  // What one gates' gradients wait for overlaps with the steps of those before.
+  Floats d_w[2][How::kParameters];
+  const auto place_of_parameters = [](std::size_t gate) {
+    return gate / kBlock * kBlock * std::size_t{How::kParameters} + gate % kBlock;
+  };
+  const auto step = [&](std::size_t gate) {
+    const std::size_t place = place_of_parameters(gate);
     const Parameters at{all.values + place, all.mean + place, all.square + place};
-    Floats w[How::kParameters], d_w[How::kParameters], d_q[4];
-    unroll<How::kParameters>([&](auto i) { w[i] = load(at.values + i * kBlock); });
+    const Floats* d = d_w[gate / kLanes % 2];
+    Floats w[How::kParameters];
+    unroll<How::kParameters>([&](auto i) { w[i] = adam(with, at, i * kBlock, d[i]); });
+    write_coefficients<Storage, How>(w, is_hard, temperature.next, is_swapped, to, gate);
+  };
+  const std::size_t begin = first * kBlock, end = last * kBlock;
+  for (std::size_t gate = begin; gate < end; gate += kLanes) {
+    const float* values = all.values + place_of_parameters(gate);
+    Floats w[How::kParameters], d_q[4];
+    unroll<How::kParameters>([&](auto i) { w[i] = load(values + i * kBlock); });
     read_gradients(gradients + 4 * gate, num_gradients, stride, with.gradient_scale,
                    is_swapped + gate, d_q);
-    How::backward(w, 1 / temperature.now, d_q, d_w);
-    unroll<How::kParameters>([&](auto i) { w[i] = adam(with, at, i * kBlock, d_w[i]); });
-    write_coefficients<Storage, How>(w, is_hard, temperature.next, is_swapped, to, gate);
+    How::backward(w, 1 / temperature.now, d_q, d_w[gate / kLanes % 2]);
+    if (gate != begin) step(gate - kLanes);
   }
+  if (begin != end) step(end - kLanes);
 }
 
 template <typename Storage>
