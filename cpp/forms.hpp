@@ -33,7 +33,7 @@ inline Sides sides_of(const Floats (&shares)[16]) {
 
 // The shares of a softmax, but for their sum: e^((x - highest) / temperature), in place of x.
 inline void weigh(Floats (&x)[16], float by_temperature) {
-  Floats most[8];
+  Floats most[8];  // by halves: in a chain each waits for the one before
   unroll<8>([&](auto t) { most[t] = max(x[t], x[t + 8]); });
   unroll<4>([&](auto t) { most[t] = max(most[t], most[t + 4]); });
   const Floats highest = max(max(most[0], most[2]), max(most[1], most[3]));
