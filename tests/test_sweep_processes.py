@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -21,7 +22,7 @@ from gatewright.cli import build_parser
 from gatewright.cli.fields import recipe_of
 from gatewright.recipes.mnist import Mnist8k
 from gatewright.search import Choices, Plan, Range
-from gatewright.study import work
+from gatewright.study import open_study, propose, trials_of, work
 from test_cli import COMMAND, ENVIRONMENT, only_json
 from test_cli_train import in_process
 from test_sweep import FOUR, LONG, RATES, arguments, rows, swept, url_of
@@ -85,6 +86,33 @@ def test_two_workers_share_a_storage(rows: Path, tmp_path: Path) -> None:
         for each in (found, one)
     ]
     assert results[0] == results[1]
+
+
+class Late(Choices):
+    """Another process works while the first trial runs and has no parameters yet."""
+
+    plan: Plan | None = None
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Any:
+        if trial.number == 0 and Late.plan is not None:
+            plan, Late.plan = Late.plan, None
+            work(plan, 1, None)
+        return super().suggest(trial, name)
+
+
+def test_a_trial_that_has_only_begun_is_not_trained_twice(rows: Path, tmp_path: Path) -> None:
+    """Not where another is chosen, and not where both were drawn up before either began."""
+    given = arguments(rows, tmp_path)
+    chosen = recipe_of(build_parser(given).parse_args(given), Mnist8k)
+    search = {"learning_rate": Late((0.05, 0.1))}
+    plan = Late.plan = Plan(chosen, search, url_of(tmp_path), "mnist-8k", pruner="none")
+    study = open_study(plan, resume=False)
+    for _ in range(2):
+        propose(study, {"learning_rate": 0.05})
+    work(plan, 0, None)
+    done = [trial for trial in trials_of(study) if trial.state == "complete"]
+    assert sorted(str(trial.params["learning_rate"]) for trial in done) == ["0.05", "0.1"]
+    assert Late.plan is None
 
 
 def wait_for_both(folder: Path, line: str) -> None:

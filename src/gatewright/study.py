@@ -147,11 +147,11 @@ def work(plan: Plan, worker: int, report: Report | None, parent: int | None = No
         if _is_over(plan, taken):
             return
         if combinations is not None:
-            tried = [trial.params for trial in taken]
+            tried = [_proposed(trial) for trial in taken]
             left = [one for one in combinations if one not in tried]
             if not left:
                 return
-            study.enqueue_trial(left[worker % len(left)])  # not what others have just taken
+            propose(study, left[worker % len(left)])  # not what others have just taken
         entropy = [plan.recipe.seed, len(trials), worker]
         if any(trial.state == optuna.trial.TrialState.RUNNING for trial in trials):
             entropy.append(crc32(_process().encode()))  # other machines have a worker 0 as well
@@ -159,6 +159,16 @@ def work(plan: Plan, worker: int, report: Report | None, parent: int | None = No
         study.sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
         objective = _Objective(plan, study, combinations is not None, parent)
         study.optimize(objective, n_trials=1, catch=(GatewrightError,), callbacks=[say])
+
+
+def propose(study: optuna.Study, params: dict[str, Any]) -> None:
+    """Queue a trial of these; whichever process begins it, the others know of what from then on."""
+    study.enqueue_trial(params, user_attrs={"proposed": params})
+
+
+def _proposed(trial: FrozenTrial) -> dict[str, Any]:
+    """What it tries: its parameters are set one by one, some time after it counts as running."""
+    return trial.user_attrs.get("proposed", trial.params)
 
 
 class _Objective:
@@ -179,7 +189,7 @@ class _Objective:
             for one in self._study.get_trials(deepcopy=False)
             if one.number < trial.number and _is_taken(one)
         ]
-        alike = [one for one in before if one.params == params]
+        alike = [one for one in before if _proposed(one) == params]
         is_chosen_twice = self._is_listed and bool(alike)
         is_last_taken = self._plan.trials is not None and len(before) >= self._plan.trials
         running = load_optuna().trial.TrialState.RUNNING
