@@ -72,6 +72,7 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
 
 void bind_augment(nb::module_& module);
 void bind_automaton(nb::module_& module);
+void bind_descent(nb::module_& module);
 void bind_engine(nb::module_& module);
 void bind_mapping(nb::module_& module);
 void bind_sweeping(nb::module_& module);
@@ -91,6 +92,7 @@ NB_MODULE(_native, module) {
              "The widest instruction set in use: AVX-512, AVX2, NEON or portable.");
   bind_augment(module);
   bind_automaton(module);
+  bind_descent(module);
   bind_engine(module);
   bind_mapping(module);
   bind_sweeping(module);

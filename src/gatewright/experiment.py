@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from gatewright.memory import peak_rss
 from gatewright.network import Network
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
+from gatewright.polishing import Round
 from gatewright.recipes import Recipe
 from gatewright.runs import load_metrics, name_of, save_recipe
 from gatewright.steppers import temperature_at
@@ -33,7 +35,8 @@ class Result:
 
     Attributes:
         accuracy_soft, accuracy_hard: on the test rows, in percent; of a regression R^2.
-        gap: soft less hard, in points, of the network: before the recipe finishes the circuit.
+        gap: soft less hard, in points, of the network: before the recipe polishes it or finishes
+            the circuit.
         loss: of the soft network on the test rows.
         gates: of the network's layers.
         gates_extracted: two-input gates of the circuit, its head included.
@@ -42,8 +45,8 @@ class Result:
         decided: share of gates whose most likely table (and wires) has a probability above .85.
         steps, epochs: trained.
         kernel: what ran the steps, in words.
-        cpu_seconds, wall_seconds: of training, compilation and metrics on the way included;
-            reading the data and what follows training are not.
+        cpu_seconds, wall_seconds: of training, compilation and metrics on the way included, and
+            of polishing; reading the data and what follows are not.
         peak_rss_mb: the most memory that the process held, in 10^6 bytes.
         measure: what the accuracies are: "accuracy", or "R^2".
     """
@@ -88,6 +91,7 @@ def run(
     resume: bool = False,
     begin: Callable[[str], None] | None = None,
     progress: Callable[[Metrics], None] | None = None,
+    polishing: Callable[[Round], None] | None = None,
 ) -> Result:
     """Train a recipe into a run folder, extract the circuit, judge it on the test rows.
 
@@ -98,6 +102,7 @@ def run(
         resume: continue the folder's run, bit for bit.
         begin: called before training with the kernel in words.
         progress: called with the metrics after each chunk.
+        polishing: called after each round of it, where the recipe polishes.
 
     Raises:
         InputError: the recipe makes no sense, or the folder holds a run of another one.
@@ -108,7 +113,12 @@ def run(
     (rows, test), options = recipe.data(), recipe.options()
     encoder = options.get("encoder")
     name = name_of(recipe)
-    extracted = extract(network, encoder, name=name.replace("-", "_"))
+    begun = time.perf_counter(), time.process_time()
+    polished = recipe.polished(network, polishing)
+    wall_seconds = cpu_seconds = 0.0
+    if polished is not network:
+        wall_seconds, cpu_seconds = time.perf_counter() - begun[0], time.process_time() - begun[1]
+    extracted = extract(polished, encoder, name=name.replace("-", "_"))
     model = recipe.finish(extracted)
     model.save(path / "model.safetensors")
     last = last_metrics(path)
@@ -116,7 +126,7 @@ def run(
     temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(judged_at.step))
     judged = evaluate(network, test.x, test.y, encoder=encoder, temperature=float(temperature))
     hard = judged.hard_accuracy
-    if model is not extracted:
+    if polished is not network or model is not extracted:
         hard = float((model.predict(test.x) == test.y).mean())
     title = f"{name}, seed {recipe.seed}"
     storage.write_atomic(path / "curves.svg", curves(load_metrics(path), title).encode())
@@ -131,13 +141,13 @@ def run(
         gates=network.num_gates,
         gates_extracted=model.circuit.num_gates,
         gates_swept=_swept(model.circuit),
-        gates_swept_body=_swept(network.gates_circuit()),
+        gates_swept_body=_swept(polished.gates_circuit()),
         decided=round(judged.decided, 5),
         steps=last.step,
         epochs=round(last.step * batch_size / len(rows), 3),
         kernel=kernel,
-        cpu_seconds=round(last.cpu_seconds, 3),
-        wall_seconds=round(last.wall_seconds, 3),
+        cpu_seconds=round(last.cpu_seconds + cpu_seconds, 3),
+        wall_seconds=round(last.wall_seconds + wall_seconds, 3),
         peak_rss_mb=round(peak_rss() / 1e6, 1),
         measure=recipe.measure,
     )

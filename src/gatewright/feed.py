@@ -113,12 +113,13 @@ class Feed:
         """All rows, not warped, as a circuit reads them: uint64[num_inputs, ceil(N / 64)]."""
         parts = range(0, self.num_rows, IMAGES_AT_ONCE)  # a multiple of 64
         return np.concatenate(
-            [
-                pack(_bits(self.octets(slice(begin, begin + IMAGES_AT_ONCE)), self.num_inputs))
-                for begin in parts
-            ],
+            [self.columns(self.words(slice(begin, begin + IMAGES_AT_ONCE))) for begin in parts],
             axis=1,
         )
+
+    def columns(self, words: Words) -> Words:
+        """Packed rows uint64[n, W] as a circuit reads them: uint64[num_inputs, ceil(n / 64)]."""
+        return pack(_bits(_octets(words, self.num_inputs), self.num_inputs))
 
     def batches(self, batch: int, step: int, count: int) -> tuple[Words, Targets]:
         """Packed rows uint64[count * batch, W] and targets of steps `step` to step + count - 1."""

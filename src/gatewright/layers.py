@@ -34,6 +34,9 @@ MAX_GATHERS = 64
 #: every gather that reads it, and evaluates it there again for each reader.
 GATES_A_STEP = 2000
 
+#: Logit of a hard gate: the others have 0, and a share of e^-DECIDED, nothing in float32.
+DECIDED = 30.0
+
 #: Readers whose gradients are added in one step of a loop over them: enough that the sum stays in
 #: cache, few enough that the step compiles at once.
 READERS_A_STEP = 8
@@ -115,6 +118,20 @@ class Gates(Layer):
         self.readers = jnp.asarray(readers_of(fanin.T.reshape(-1), num_inputs))
         self.num_inputs = num_inputs
         self.form = parametrisation
+
+    @staticmethod
+    def hard(num_inputs: int, fanin: npt.NDArray[np.int32], tables: npt.NDArray[np.uint8]) -> Gates:
+        """A layer of these gates, of inputs int32[n, 2] and tables uint8[n]: nothing is soft."""
+        layer = Gates(num_inputs, len(tables), key=(0,))
+        is_chosen = np.arange(16)[:, None] == tables
+        parameters = np.where(is_chosen, np.float32(DECIDED), np.float32(0))
+        readers = readers_of(np.ascontiguousarray(fanin.T).reshape(-1), num_inputs)
+        arrays = jnp.asarray(parameters), jnp.asarray(fanin), jnp.asarray(readers)
+
+        def parts(of: Gates) -> tuple[Array, ...]:
+            return of.parameters, of.fanin, of.readers
+
+        return eqx.tree_at(parts, layer, arrays)
 
     @property
     def num_outputs(self) -> int:

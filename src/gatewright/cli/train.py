@@ -101,6 +101,7 @@ def _run(options: argparse.Namespace, chosen: Recipe, folder: Path) -> int:
         result = experiment.run(
             chosen, folder, resume=options.resume, progress=progress,
             begin=lambda kernel: remark(f"kernel: {kernel}", options.quiet),
+            polishing=lambda done: remark(str(done), options.quiet),
         )  # fmt: skip
     print(json.dumps(result.summary()) if options.json else result)
     remark(f"the trained circuit is in {folder / 'model.safetensors'}", options.quiet)

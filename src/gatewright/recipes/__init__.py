@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gatewright.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import optax
 
     from gatewright.model import Model
     from gatewright.network import Network
+    from gatewright.polishing import Round
     from gatewright.readers import Split
     from gatewright.train import Metrics
 
@@ -66,6 +69,11 @@ class Recipe:
     def options(self) -> dict[str, Any]:
         """More arguments for `gatewright.train.fit`: an encoder, a temperature, a batch size."""
         return {}
+
+    def polished(self, network: Network, progress: Callable[[Round], None] | None) -> Network:
+        """What is done to the trained network, by training rows alone, before it is extracted."""
+        del progress
+        return network
 
     def finish(self, model: Model) -> Model:
         """What is done to the extracted model, by training rows alone."""

@@ -22,11 +22,14 @@ from gatewright.readers import Split
 from gatewright.recipes import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import optax
 
     from gatewright.heads import Sums
     from gatewright.layers import Layer
     from gatewright.network import Network
+    from gatewright.polishing import Round
 
 
 #: Of inputs or gates, float32[n, d].
@@ -100,6 +103,8 @@ class Classification(Recipe):
         anneal: last share of the steps, in which it falls.
         narrow: S:K, separated by commas: after a share S of the steps learned wires keep the K
             likeliest candidates an operand, where they have more; nothing keeps all.
+        polish: rounds of coordinate descent on the hard network, gate by gate, behind training; see
+            `gatewright.polishing`; 0: none.
         kernel: what runs the steps: auto, native or jax.
         activations: how the native kernel stores them: auto, float32, bfloat16, float16, fixed16.
         threads: of the native kernel; 0 takes all cores. The result does not depend on it.
@@ -152,6 +157,7 @@ class Classification(Recipe):
     final_temperature: float = 1.0
     anneal: float = 0.5
     narrow: str = ""
+    polish: int = 0
     kernel: str = "auto"
     activations: str = "auto"
     threads: int = 0
@@ -224,6 +230,7 @@ class Classification(Recipe):
 
     def network(self) -> Network:
         from gatewright.network import Network
+        from gatewright.polishing import tau_of
 
         layers: list[Layer] = []
         width = self.encoder.num_bits
@@ -233,7 +240,10 @@ class Classification(Recipe):
             places = _places_of(layer, places)
             layers.append(layer)
             width = shape.width
-        return Network(*layers, head=self._head())
+        network = Network(*layers, head=self._head())
+        if self.polish:
+            tau_of(network)  # which says what it cannot polish, before it is trained
+        return network
 
     def _head(self) -> Sums:
         from gatewright.heads import GroupSum
@@ -276,6 +286,18 @@ class Classification(Recipe):
 
         rows = self._splits[0].x[:BALANCE_ROWS]
         return balance_of(self.encoder(rows)) if self.balance else None
+
+    def polished(self, network: Network, progress: Callable[[Round], None] | None) -> Network:
+        from gatewright.polishing import polish
+
+        if self.polish == 0:
+            return network
+        train, reach = self.data()[0], parse_layers(self.layers)[0].reach
+        return polish(
+            network, train.x, train.y, encoder=self.encoder, augment=self.augment,
+            rounds=self.polish, places=self._places if reach else None, reach=reach or 1.0,
+            seed=self.seed, threads=self.threads or None, progress=progress,
+        )  # fmt: skip
 
     def optimizer(self) -> optax.GradientTransformation:
         from gatewright import schedules

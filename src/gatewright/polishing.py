@@ -1,0 +1,249 @@
+"""`polish`: coordinate descent on a trained classifier, behind annealing.
+
+Annealing ends at hard gates that no gradient moves any more. Of a hard network the loss can be
+minimised exactly in one gate at a time: with d[s] what sample s loses more if the gate is 1 than if
+it is 0, all other gates being as they are, the gate's table of least loss is 1 in those rows of its
+operands over which the d sum to less than 0, whatever its operands are. So each gate is tried with
+other operands near its own, and takes the best ones and their table where the loss falls by
+more than chance.
+
+Few samples tell anything, those that are nearly decided otherwise. So samples are drawn with a
+probability that rises with the probability of a wrong class, and weighted by its inverse. Each
+round draws them anew, warped anew: a network fits those it is polished with far too well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.augment import Augment
+from gatewright.circuit import Circuit, Words
+from gatewright.descent import Floats, Ints, descent
+from gatewright.encode import Encoder
+from gatewright.errors import InputError
+from gatewright.feed import IMAGES_AT_ONCE, Feed
+from gatewright.heads import GroupSum, classes_of
+from gatewright.layers import Gates
+from gatewright.network import Network
+
+#: A sample of which a wrong class has this probability, or more, is kept; others in proportion,
+#: but at least so large a share of them.
+SURE, LEAST_SHARE = 0.05, 0.125
+
+#: Samples of which those to keep are chosen at a time.
+JUDGED_AT_ONCE = 16_384
+
+#: Sources that are drawn for each candidate: the nearest are taken, where places are known.
+DRAWN = 16
+
+#: Operands whose candidates are drawn at a time.
+OPERANDS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round of polishing did.
+
+    Attributes:
+        number: from 1.
+        loss: mean cross-entropy of fresh samples before the round.
+        changed: gates.
+        gates: of the network.
+        fall: of the mean cross-entropy on the round's own samples, which flatter it.
+    """
+
+    number: int
+    loss: float
+    changed: int
+    gates: int
+    fall: float
+
+    def __str__(self) -> str:
+        return (
+            f"polish {self.number}: loss {self.loss:.4f} before, {self.changed} of {self.gates} "
+            f"gates changed, which takes {self.fall:.4f} off its own samples' loss"
+        )
+
+
+def polish(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    encoder: Encoder | None = None,
+    augment: Augment | None = None,
+    rounds: int = 4,
+    samples: int = 1 << 18,
+    candidates: int = 32,
+    places: npt.NDArray[np.float32] | None = None,
+    reach: float = 3.0,
+    significance: float = 1.0,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[Round], None] | None = None,
+) -> Network:
+    """Improve the hard network gate by gate; the result is hard, of as many gates in each layer.
+
+    The result is a function of the arguments but `threads`.
+
+    Args:
+        network: layers of two-input gates with `GroupSum`, a group a class. Its hard form counts.
+        x, y: training rows, bits or what `encoder` encodes, and their classes.
+        augment: warps images anew for every round; without it all are of all rows as they are.
+        rounds: each visits every gate once, in an order of its own.
+        samples: drawn for a round, where images are warped.
+        candidates: of each operand and round, drawn from the layer below.
+        places: float32[num_inputs, d], of the inputs: candidates are then near what they replace.
+        reach: how near; a distance r has the weight exp(-r^2 / (2 reach^2)).
+        significance: standard errors by which the loss has to fall for a gate to change.
+        threads: of the native core; None takes all cores.
+
+    Raises:
+        InputError: the network is another one, or rows and network do not fit.
+    """
+    tau = tau_of(network)
+    if rounds < 0 or samples < 1 or candidates < 0 or not reach > 0 or significance < 0:
+        raise InputError(
+            f"polish: rounds {rounds}, samples {samples}, candidates {candidates}, reach {reach} "
+            f"and significance {significance}; give at least 0, 1, 0, over 0 and at least 0"
+        )
+    targets = classes_of(np.asarray(y))
+    feed = Feed.make(network, x, targets, encoder=encoder, augment=augment, seed=seed)
+    assert isinstance(network.head, GroupSum)
+    num_classes, circuit = network.head.num_classes, network.gates_circuit()
+    ends = list(accumulate((layer.num_outputs for layer in network.layers), initial=0))
+    step = 0
+    for number in range(1, rounds + 1):
+        rng = np.random.default_rng((seed, number))
+        drawn = _Drawn.all_of(feed)
+        if augment is not None:
+            drawn, step = _Drawn.of(feed, circuit, num_classes, tau, samples, step, threads)
+        worker = descent(
+            circuit, num_classes, tau, drawn.words, drawn.y, drawn.weights, threads=threads
+        )
+        loss = float(np.average(worker.losses(), weights=drawn.weights))
+        others = _candidates(circuit, ends, candidates, places, reach, rng)
+        order = rng.permutation(circuit.num_gates).astype(np.int32)
+        nodes = (1 + circuit.num_inputs + order).astype(np.int32)
+        changed, fall = worker.sweep(nodes, others[order], significance)
+        circuit = replace(circuit, fanin=worker.fanin, table=worker.table)
+        if progress is not None:
+            share = fall / float(drawn.weights.sum())
+            progress(Round(number, loss, changed, circuit.num_gates, share))
+    return _network_of(circuit, ends, network)
+
+
+def tau_of(network: Network) -> float:
+    """Of its head; InputError where `polish` does not take the network."""
+    head = network.head
+    if not isinstance(head, GroupSum) or head.divisions:
+        raise InputError(
+            "polish takes classifiers whose outputs are votes, a group a class: GroupSum(...) "
+            f"without divisions, not {head}"
+        )
+    for i, layer in enumerate(network.layers):
+        if layer.hard_fanin().shape[1] != 2:
+            raise InputError(f"polish takes two-input gates; layer {i} is {type(layer).__name__}")
+    return float(head.tau_of(network.layers[-1].num_outputs // head.num_classes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Samples by input, uint64[num_inputs, W], their classes int32[64 W] and weights."""
+
+    words: Words
+    y: Ints
+    weights: Floats
+
+    @staticmethod
+    def all_of(feed: Feed) -> _Drawn:
+        return _Drawn._filled(feed.by_input(), feed.targets, np.ones(feed.num_rows, np.float32))
+
+    @staticmethod
+    def of(
+        feed: Feed, circuit: Circuit, num_classes: int, tau: float, samples: int, step: int,
+        threads: int | None,
+    ) -> tuple[_Drawn, int]:  # fmt: skip
+        """From this step of the feed on, and the step behind the last."""
+        rows: list[Words] = []
+        classes: list[npt.NDArray[Any]] = []
+        weights: list[Floats] = []
+        num, rng = 0, np.random.default_rng((feed.seed, step))
+        while num < samples:
+            words, targets = feed.batches(JUDGED_AT_ONCE, step, 1)
+            step += 1
+            one = _Drawn._filled(feed.columns(words), targets, np.ones(len(words), np.float32))
+            judge = descent(circuit, num_classes, tau, one.words, one.y, one.weights, threads)
+            wrong = -np.expm1(-judge.losses()[: len(words)])
+            share = np.clip(wrong / SURE, LEAST_SHARE, 1)
+            kept = rng.random(len(share)) < share
+            rows.append(words[kept])
+            classes.append(targets[kept])
+            weights.append((1 / share[kept]).astype(np.float32))
+            num += int(kept.sum())
+        parts = [feed.columns(part) for part in _regrouped(rows)]
+        words = np.concatenate(parts, axis=1)
+        return _Drawn._filled(words, np.concatenate(classes), np.concatenate(weights)), step
+
+    @staticmethod
+    def _filled(words: Words, y: npt.NDArray[Any], weights: Floats) -> _Drawn:
+        """With samples of weight 0 behind the last ones."""
+        missing = 64 * words.shape[1] - len(y)
+        return _Drawn(
+            np.ascontiguousarray(words),
+            np.pad(y.astype(np.int32), (0, missing)),
+            np.pad(weights, (0, missing)),
+        )
+
+
+def _regrouped(rows: list[Words]) -> list[Words]:
+    """The same rows in parts of a multiple of 64, but for the last."""
+    whole = np.concatenate(rows)
+    return [whole[i : i + IMAGES_AT_ONCE] for i in range(0, len(whole), IMAGES_AT_ONCE)]
+
+
+def _candidates(
+    circuit: Circuit,
+    ends: list[int],
+    num: int,
+    places: npt.NDArray[np.float32] | None,
+    reach: float,
+    rng: np.random.Generator,
+) -> Ints:
+    """int32[n, 2, num]: nodes of the layer below each gate, near the operands where places are."""
+    result = np.empty((circuit.num_gates, 2, num), np.int32)
+    sources, first = np.arange(1, 1 + circuit.num_inputs), 1 + circuit.num_inputs
+    at = places
+    for begin, end in pairwise(ends):
+        fanin = circuit.fanin[begin:end] - sources[0]
+        flat = result[begin:end].reshape(-1, num)
+        for i in range(0, len(flat), OPERANDS_AT_ONCE):
+            operands = fanin.reshape(-1)[i : i + OPERANDS_AT_ONCE]
+            size = (len(operands), num if at is None else DRAWN * num)
+            drawn = rng.integers(len(sources), size=size, dtype=np.int32)
+            if at is not None:
+                squares = np.square(at[drawn] - at[operands][:, None]).sum(axis=2)
+                order = squares / (2 * reach**2) - rng.gumbel(size=size).astype(np.float32)
+                nearest = np.argpartition(order, num, axis=1)[:, :num]
+                drawn = np.take_along_axis(drawn, nearest, axis=1)
+            flat[i : i + len(operands)] = sources[0] + drawn
+        if at is not None:
+            at = at[fanin].mean(axis=1)
+        sources = np.arange(first + begin, first + end)
+    return result
+
+
+def _network_of(circuit: Circuit, ends: list[int], like: Network) -> Network:
+    layers: list[Gates] = []
+    first, num_inputs = 1, circuit.num_inputs
+    for begin, end in pairwise(ends):
+        fanin = (circuit.fanin[begin:end] - first).astype(np.int32)
+        layers.append(Gates.hard(num_inputs, fanin, circuit.table[begin:end]))
+        first, num_inputs = 1 + circuit.num_inputs + begin, end - begin
+    return Network(*layers, head=like.head)

@@ -1,0 +1,118 @@
+// Descends from random circuits, some of them with dead gates and constants, with one and three
+// threads, which must agree. The losses that are kept up to date must be those that the circuit it
+// became has, and no greater than it said.
+// tests/test_descent.py compiles it with sanitizers.
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "descent.hpp"
+#include "random_circuit.hpp"
+#include "simulate.hpp"
+
+namespace {
+
+using gatewright::Descent;
+
+struct Case {
+  RandomCircuit circuit;
+  std::size_t num_classes;
+  std::vector<std::uint64_t> words;
+  std::vector<std::int32_t> classes;
+  std::vector<float> weights;
+  gatewright::Votes votes;
+
+  Case(std::mt19937& random, std::size_t classes_, std::size_t group_size)
+      : circuit(random, 1 + random() % 8, 1 + random() % 60, classes_ * group_size),
+        num_classes(classes_) {
+    const std::size_t num_words = 1 + random() % 200;
+    for (std::size_t i = 0; i < circuit.num_inputs * num_words; ++i) {
+      words.push_back(std::uint64_t{random()} << 32 | random());
+    }
+    for (std::size_t i = 0; i < 64 * num_words; ++i) {
+      classes.push_back(static_cast<std::int32_t>(random() % num_classes));
+      weights.push_back(static_cast<float>(random() % 4) / 2);
+    }
+    votes = {num_classes, 1.5F, num_words, classes.data(), weights.data()};
+  }
+
+  // By definition, of these gates.
+  double loss(const std::vector<std::int32_t>& fanin,
+              const std::vector<std::uint8_t>& table) const {
+    gatewright::CircuitView view = circuit.view();
+    view.fanin = fanin.data();
+    view.table = table.data();
+    gatewright::validate(view);
+    std::vector<std::uint64_t> outputs(view.num_outputs * votes.num_words);
+    gatewright::simulate(view, votes.num_words, words.data(), outputs.data());
+    double total = 0;
+    for (std::size_t sample = 0; sample < 64 * votes.num_words; ++sample) {
+      std::vector<double> scores(num_classes);
+      for (std::size_t i = 0; i < view.num_outputs; ++i) {
+        const std::uint64_t word = outputs[i * votes.num_words + sample / 64];
+        scores[i / (view.num_outputs / num_classes)] +=
+            static_cast<double>(word >> sample % 64 & 1) / static_cast<double>(votes.tau);
+      }
+      double sum = 0;
+      for (const double score : scores) sum += std::exp(score);
+      const auto right = static_cast<std::size_t>(classes[sample]);
+      total += static_cast<double>(weights[sample]) * (std::log(sum) - scores[right]);
+    }
+    return total;
+  }
+};
+
+double sum(const Descent& descent, const Case& drawn) {
+  const std::vector<float> losses = descent.losses();
+  double total = 0;
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    total += static_cast<double>(losses[i]) * static_cast<double>(drawn.weights[i]);
+  }
+  return total;
+}
+
+bool is_right(std::mt19937& random) {
+  const Case drawn(random, 2 + random() % 3, 1 + random() % 5);
+  const gatewright::CircuitView view = drawn.circuit.view();
+  gatewright::validate(view);
+  Descent one(view, drawn.words.data(), drawn.votes, 1);
+  Descent three(view, drawn.words.data(), drawn.votes, 3);
+  const auto first = static_cast<std::int32_t>(1 + view.num_inputs);
+  const std::size_t num_candidates = random() % 4;
+  double before = drawn.loss(one.fanin(), one.table());
+  const double nothing = 1e-4 * (1 + before);
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::int32_t> order, candidates;
+    for (std::size_t i = 0; i < view.num_gates; ++i) {
+      order.push_back(first + static_cast<std::int32_t>(random() % view.num_gates));
+      for (std::size_t k = 0; k < 2 * num_candidates; ++k) {
+        candidates.push_back(
+            static_cast<std::int32_t>(random() % static_cast<std::uint32_t>(order.back())));
+      }
+    }
+    const auto gain =
+        one.sweep(order.data(), order.size(), candidates.data(), num_candidates, 0.5F);
+    const auto other =
+        three.sweep(order.data(), order.size(), candidates.data(), num_candidates, 0.5F);
+    if (gain.num_changed != other.num_changed || gain.loss != other.loss) return false;
+    if (one.fanin() != three.fanin() || one.table() != three.table()) return false;
+    const double after = drawn.loss(one.fanin(), one.table());
+    if (std::abs(before - gain.loss - after) > nothing) return false;
+    if (std::abs(sum(one, drawn) - after) > nothing) return false;
+    before = after;
+  }
+  return true;
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(1);
+  int wrong = 0;
+  for (int n = 0; n < 60; ++n) wrong += !is_right(random);
+  std::printf("60 circuits, %d wrong\n", wrong);
+  return wrong != 0;
+}

@@ -1,0 +1,163 @@
+"""Polishing: what it is for, that it looks at training rows alone, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gatewright import experiment, runs
+from gatewright.errors import InputError
+from gatewright.feed import Feed
+from gatewright.heads import Bits, GroupSum
+from gatewright.layers import Gates
+from gatewright.luts import Luts
+from gatewright.network import Network
+from gatewright.polishing import _Drawn, polish
+from gatewright.recipes.mnist import Mnist8k
+from gatewright.train import evaluate
+
+
+def rows_of(num: int, seed: int = 0):
+    """Bits, and which of three sums of eight of them, some in both, is the greatest."""
+    bits = np.random.default_rng(seed).random((num, 20)) < 0.5
+    sums = np.stack([bits[:, i : i + 8].sum(axis=1) for i in (0, 6, 12)])
+    return bits, (sums + np.array([[0.2], [0.1], [0.0]])).argmax(axis=0)
+
+
+def a_network(*widths: int) -> Network:
+    below, layers = 20, []
+    for i, width in enumerate(widths):
+        layers.append(Gates(below, width, key=(7, i), init="gaussian"))
+        below = width
+    return Network(*layers, head=GroupSum(3))
+
+
+def test_it_learns_from_gates_drawn_by_chance():
+    (x, y), fresh = rows_of(6_000), rows_of(4_000, 1)
+    network = a_network(90, 60)
+    before = evaluate(network, *fresh, temperature=1e-3)
+    rounds = []
+    polished = polish(network, x, y, rounds=5, seed=3, progress=rounds.append)
+    after = evaluate(polished, *fresh)
+    assert before.hard_accuracy < 0.6 < 0.85 < after.hard_accuracy
+    assert after.soft_accuracy == after.hard_accuracy
+    assert [one.number for one in rounds] == [1, 2, 3, 4, 5]
+    for earlier, later in pairwise(rounds):  # the same rows: nothing is warped
+        assert later.loss == pytest.approx(earlier.loss - earlier.fall, abs=1e-4)
+        assert later.loss < earlier.loss
+    assert [layer.num_outputs for layer in polished.layers] == [90, 60]
+    assert f"{rounds[0].changed} of 150 gates" in str(rounds[0])
+
+
+def test_it_is_a_function_of_its_arguments_but_threads():
+    x, y = rows_of(3_000)
+    network = a_network(40, 30, 30)
+    found = [
+        polish(network, x, y, rounds=2, seed=seed, threads=threads).gates_circuit()
+        for seed, threads in ((1, 1), (1, 2), (2, 2))
+    ]
+    first, with_two, other = (one.fanin.tolist() + one.table.tolist() for one in found)
+    assert first == with_two != other
+
+
+def test_a_stricter_one_changes_less():
+    x, y = rows_of(2_000)
+    changed = []
+    for significance in (0.5, 3.0, 1e6):
+        rounds = []
+        polish(a_network(60), x, y, rounds=1, significance=significance, progress=rounds.append)
+        changed.append(rounds[0].changed)
+    assert changed[0] > changed[1] > changed[2] == 0
+
+
+def test_no_rounds_leave_the_hard_network():
+    x, _ = rows_of(100)
+    network = a_network(30, 30)
+    same = polish(network, x, np.zeros(100, int), rounds=0)
+    for array in ("fanin", "table", "outputs"):
+        np.testing.assert_array_equal(
+            getattr(same.gates_circuit(), array), getattr(network.gates_circuit(), array)
+        )
+    bits = jnp.asarray(x, jnp.float32)
+    np.testing.assert_array_equal(same(bits, mode="soft"), network(bits, mode="hard"))
+    assert float(same.decided()) == 1.0
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """A recipe for pictures of 6 by 6, of which a bright spot says the class."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 4, 900)
+    x = rng.integers(0, 110, (900, 6, 6)).astype(np.uint8)
+    for picture, spot in zip(x, y, strict=True):
+        row, column = 3 * (spot // 2) + rng.integers(2), 3 * (spot % 2) + rng.integers(2)
+        picture[row : row + 2, column : column + 2] += 60
+    path = tmp_path_factory.mktemp("pictures") / "rows.npz"
+    np.savez(path, x_train=x[:600], y_train=y[:600], x_test=x[600:], y_test=y[600:])
+    return Mnist8k(
+        data_set=str(path), layers="L40:8@2,L32:6@2", thermometer="100", held_out=50, steps=150,
+        batch_size=50, chunk=50, tau=2.0, seed=2, threads=1, polish=3, rotate=0, shear=0, scale=0,
+        shift=0.5, elastic=0,
+    )  # fmt: skip
+
+
+def test_a_recipe_polishes_what_it_trained(chosen, tmp_path):
+    rounds = []
+    plain = experiment.run(replace(chosen, polish=0), tmp_path / "plain")
+    result = experiment.run(chosen, tmp_path / "run", polishing=rounds.append)
+    assert len(rounds) == 3
+    assert result.accuracy_hard > plain.accuracy_hard + 3
+    assert (result.accuracy_soft, result.gap) == (plain.accuracy_soft, plain.gap)
+    assert result.gates == plain.gates == 72
+    assert result.cpu_seconds > 0
+    _, test = chosen.data()
+    model = runs.load_model(str(tmp_path / "run"))
+    right = 100 * float((model.predict(test.x) == test.y).mean())
+    assert result.accuracy_hard == pytest.approx(right, abs=1e-4)
+    content = (tmp_path / "run" / "model.safetensors").read_bytes()
+    again = experiment.run(replace(chosen, threads=2), tmp_path / "run", resume=True)
+    assert again.accuracy_hard == result.accuracy_hard
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == content
+
+
+def test_samples_stand_for_those_that_were_not_drawn(chosen):
+    """Few of them are nearly decided, and their weights make up for it."""
+    network = chosen.network()
+    train, _ = chosen.data()
+    feed = Feed.make(network, train.x, train.y, encoder=chosen.encoder, augment=chosen.augment)
+    circuit = network.gates_circuit()
+    drawn, step = _Drawn.of(feed, circuit, 4, 0.05, 20_000, 0, None)  # so low a tau decides
+    num_drawn, num_kept = step * 16_384, int((drawn.weights > 0).sum())
+    assert 20_000 <= num_kept < 0.98 * num_drawn
+    assert drawn.weights.sum() == pytest.approx(num_drawn, rel=0.02)
+    assert set(np.round(drawn.weights[drawn.weights > 0].max(initial=0), 3).reshape(1)) == {8.0}
+    shares = np.bincount(drawn.y, drawn.weights, minlength=4) / drawn.weights.sum()
+    np.testing.assert_allclose(shares, np.bincount(train.y) / len(train.y), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Network(Gates(20, 8, key=(0,)), head=Bits()), "polish takes classifiers"),
+        (Network(Gates(20, 24, key=(0,)), head=GroupSum(3, divisions=6)), "without divisions"),
+        (Network(Luts(20, 9, 4, key=(0,)), head=GroupSum(3)), "two-input gates; layer 0 is Luts"),
+    ],
+)
+def test_networks_that_it_does_not_take(network, message):
+    with pytest.raises(InputError, match=message):
+        polish(network, *rows_of(100))
+
+
+def test_numbers_that_make_no_sense_are_named(chosen):
+    for changed in (
+        {"rounds": -1}, {"samples": 0}, {"candidates": -1}, {"reach": 0.0}, {"significance": -1.0},
+    ):  # fmt: skip
+        (name, value), *_ = changed.items()
+        with pytest.raises(InputError, match=f"{name} {value}"):
+            polish(a_network(9), *rows_of(100), **changed)
+    with pytest.raises(InputError, match="polish takes classifiers"):
+        replace(chosen, divisions=8, layers="L40:8").network()  # before it is trained
