@@ -22,6 +22,9 @@ constexpr Ints kBits = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 <<
 // Words that go through a visit together: their differences stay in the first-level cache.
 constexpr std::size_t kChunk = 64;
 
+// Less than the greatest of a sample a score does not count: exponentials of 0 could not grow.
+constexpr float kLeastScore = -80;
+
 // A mean of differences that is smaller may be rounding alone.
 constexpr double kNothing = 2.5e-7;
 
@@ -230,7 +233,7 @@ void Descent::simulate(std::size_t chunk) {
   }
 }
 
-// Scores, less the greatest of the sample, so that their exponentials are in range.
+// Exponentials of scores, less the greatest of the sample, so that they are in range.
 void Descent::count_votes(std::size_t chunk) {
   const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
   const std::size_t group_size = outputs_.size() / num_classes_, num_samples = 64 * num_words;
@@ -246,7 +249,8 @@ void Descent::count_votes(std::size_t chunk) {
     }
     float total = 0;
     for (std::size_t c = 0; c < num_classes_; ++c) {
-      const float power = std::exp((counts[c * num_samples + sample] - most) * share_);
+      const float score = (counts[c * num_samples + sample] - most) * share_;
+      const float power = std::exp(std::max(score, kLeastScore));
       exponentials_[c * sums_.size() + 64 * begin + sample] = power;
       total += power;
     }

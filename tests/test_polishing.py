@@ -19,6 +19,8 @@ from gatewright.network import Network
 from gatewright.polishing import _Drawn, polish
 from gatewright.recipes.mnist import Mnist8k
 from gatewright.train import evaluate
+from test_cli import only_json
+from test_cli_train import in_process
 
 
 def rows_of(num: int, seed: int = 0):
@@ -122,6 +124,18 @@ def test_a_recipe_polishes_what_it_trained(chosen, tmp_path):
     again = experiment.run(replace(chosen, threads=2), tmp_path / "run", resume=True)
     assert again.accuracy_hard == result.accuracy_hard
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == content
+
+
+def test_the_command_tells_of_each_round(chosen, tmp_path):
+    given = ["train", "mnist-8k", "--data-set", chosen.data_set, "--out", tmp_path / "run"]
+    given += ["--layers", "L40:8", "--thermometer", "100", "--held-out", 50, "--steps", 20]
+    given += ["--batch-size", 50, "--polish", 2, "--json"]
+    result = in_process(*map(str, given))
+    assert result.returncode == 0, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("polish ")]
+    assert [line.split(":")[0] for line in lines] == ["polish 1", "polish 2"]
+    assert all("of 40 gates changed" in line for line in lines)
+    assert only_json(result)["gates"] == 40
 
 
 def test_samples_stand_for_those_that_were_not_drawn(chosen):
