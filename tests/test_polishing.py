@@ -89,6 +89,24 @@ def test_no_rounds_leave_the_hard_network():
     assert float(same.decided()) == 1.0
 
 
+def test_without_candidates_only_tables_change():
+    x, y = rows_of(2_000)
+    network = a_network(40, 30)
+    places = np.zeros((20, 1), np.float32)
+    polished = polish(network, x, y, rounds=1, candidates=0, places=places)
+    before, after = network.gates_circuit(), polished.gates_circuit()
+    np.testing.assert_array_equal(after.fanin, before.fanin)
+    assert (after.table != before.table).any()
+
+
+def test_of_more_rows_some_are_drawn():
+    (x, y), rounds = rows_of(30_000), []
+    polished = polish(a_network(60), x, y, rounds=3, samples=3_000, progress=rounds.append)
+    assert rounds[2].loss < rounds[0].loss
+    fresh = rows_of(4_000, 1)
+    assert evaluate(polished, *fresh).hard_accuracy > 0.75
+
+
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory):
     """A recipe for pictures of 6 by 6, of which a bright spot says the class."""
@@ -173,5 +191,7 @@ def test_numbers_that_make_no_sense_are_named(chosen):
         (name, value), *_ = changed.items()
         with pytest.raises(InputError, match=f"{name} {value}"):
             polish(a_network(9), *rows_of(100), **changed)
+    with pytest.raises(InputError, match=r"places has shape \[19, 2\]; give \[20, d\]"):
+        polish(a_network(9), *rows_of(100), places=np.zeros((19, 2), np.float32))
     with pytest.raises(InputError, match="polish takes classifiers"):
         replace(chosen, divisions=8, layers="L40:8").network()  # before it is trained

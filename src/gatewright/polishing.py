@@ -95,9 +95,9 @@ def polish(
     Args:
         network: layers of two-input gates with `GroupSum`, a group a class. Its hard form counts.
         x, y: training rows, bits or what `encoder` encodes, and their classes.
-        augment: warps images anew for every round; without it all are of all rows as they are.
+        augment: warps images anew for every round.
         rounds: each visits every gate once, in an order of its own.
-        samples: drawn for a round, where images are warped.
+        samples: drawn for a round, where images are warped or rows are more; else it is all rows.
         candidates: of each operand and round, drawn from the layer below.
         places: float32[num_inputs, d], of the inputs: candidates are then near what they replace.
         reach: how near; a distance r has the weight exp(-r^2 / (2 reach^2)).
@@ -113,6 +113,11 @@ def polish(
             f"polish: rounds {rounds}, samples {samples}, candidates {candidates}, reach {reach} "
             f"and significance {significance}; give at least 0, 1, 0, over 0 and at least 0"
         )
+    if places is not None and (places.ndim != 2 or len(places) != network.num_inputs):
+        raise InputError(
+            f"polish: places has shape {list(places.shape)}; give [{network.num_inputs}, d], a "
+            "place for each input"
+        )
     targets = classes_of(np.asarray(y))
     feed = Feed.make(network, x, targets, encoder=encoder, augment=augment, seed=seed)
     assert isinstance(network.head, GroupSum)
@@ -121,8 +126,9 @@ def polish(
     step = 0
     for number in range(1, rounds + 1):
         rng = np.random.default_rng((seed, number))
-        drawn = _Drawn.all_of(feed)
-        if augment is not None:
+        if augment is None and feed.num_rows <= samples:
+            drawn = _Drawn.all_of(feed)
+        else:
             drawn, step = _Drawn.of(feed, circuit, num_classes, tau, samples, step, threads)
         worker = descent(
             circuit, num_classes, tau, drawn.words, drawn.y, drawn.weights, threads=threads
@@ -216,18 +222,18 @@ def _candidates(
     reach: float,
     rng: np.random.Generator,
 ) -> Ints:
-    """int32[n, 2, num]: nodes of the layer below each gate, near the operands where places are."""
+    """int32[n, 2, num]: nodes of the layer below each gate; near its operands, given places."""
     result = np.empty((circuit.num_gates, 2, num), np.int32)
     sources, first = np.arange(1, 1 + circuit.num_inputs), 1 + circuit.num_inputs
     at = places
     for begin, end in pairwise(ends):
         fanin = circuit.fanin[begin:end] - sources[0]
-        flat = result[begin:end].reshape(-1, num)
+        flat = result[begin:end].reshape(2 * (end - begin), num)
         for i in range(0, len(flat), OPERANDS_AT_ONCE):
             operands = fanin.reshape(-1)[i : i + OPERANDS_AT_ONCE]
             size = (len(operands), num if at is None else DRAWN * num)
             drawn = rng.integers(len(sources), size=size, dtype=np.int32)
-            if at is not None:
+            if at is not None and num:
                 squares = np.square(at[drawn] - at[operands][:, None]).sum(axis=2)
                 order = squares / (2 * reach**2) - rng.gumbel(size=size).astype(np.float32)
                 nearest = np.argpartition(order, num, axis=1)[:, :num]
