@@ -96,7 +96,7 @@ class Mnist16k(_Learned):
 
 @dataclass(frozen=True)
 class Mnist(_Learned):
-    """Two layers of 32,000 gates."""
+    """Two layers of 32,000 gates, polished behind training."""
 
     layers: str = "L32000:32@3,L32000:8@4"
     tau: float | None = 20.0
@@ -106,4 +106,5 @@ class Mnist(_Learned):
     scale: float = 0.1
     elastic: float = 1.0
     narrow: str = "0.05:12,0.12:6"
-    epochs: float = 250
+    epochs: float = 60
+    polish: int = 8
