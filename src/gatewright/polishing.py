@@ -142,6 +142,7 @@ def polish(
         if progress is not None:
             share = fall / float(drawn.weights.sum())
             progress(Round(number, loss, changed, circuit.num_gates, share))
+        del worker, drawn  # the values of all nodes, before there are those of the next round
     return _network_of(circuit, ends, network)
 
 
