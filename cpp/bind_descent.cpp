@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "binding.hpp"
@@ -17,8 +16,10 @@ using namespace nb::literals;
 namespace {
 
 using gatewright::Descent;
+using gatewright::binding::array;
 using gatewright::binding::Fanin;
 using gatewright::binding::Input;
+using gatewright::binding::matrix;
 using gatewright::binding::Outputs;
 using gatewright::binding::refuse;
 using gatewright::binding::Table;
@@ -83,15 +84,6 @@ nb::tuple sweep(Descent& self, const Order& order, const Candidates& candidates,
   return nb::make_tuple(gain.num_changed, gain.loss);
 }
 
-template <typename T>
-nb::ndarray<T, nb::numpy> copied(const std::vector<T>& values, std::size_t columns) {
-  auto copy = std::make_unique<T[]>(values.size());
-  std::copy(values.begin(), values.end(), copy.get());
-  nb::capsule owner(copy.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
-  if (columns == 1) return {copy.release(), {values.size()}, owner};
-  return {copy.release(), {values.size() / columns, columns}, owner};
-}
-
 }  // namespace
 
 void bind_descent(nb::module_& module) {
@@ -106,11 +98,10 @@ void bind_descent(nb::module_& module) {
                nb::gil_scoped_release release;
                return self.losses();
              }();
-             return copied(losses, 1);
+             return array(losses);
            })
       .def_prop_ro(
-          "fanin", [](const Descent& self) { return copied(self.fanin(), 2); }, nb::rv_policy::move)
+          "fanin", [](const Descent& self) { return matrix(self.fanin(), 2); }, nb::rv_policy::move)
       .def_prop_ro(
-          "table", [](const Descent& self) { return copied(self.table(), 1); },
-          nb::rv_policy::move);
+          "table", [](const Descent& self) { return array(self.table()); }, nb::rv_policy::move);
 }

@@ -4,9 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,18 +19,11 @@ namespace {
 
 using gatewright::Cones;
 using gatewright::Mapping;
+using gatewright::binding::array;
 using gatewright::binding::Fanin;
 using gatewright::binding::Outputs;
 using gatewright::binding::refuse;
 using gatewright::binding::Table;
-
-nb::ndarray<std::int32_t, nb::numpy, nb::ndim<1>> array(const std::vector<std::int32_t>& values) {
-  auto copy = std::make_unique<std::int32_t[]>(values.size());
-  std::copy(values.begin(), values.end(), copy.get());
-  nb::capsule owner(copy.get(),
-                    [](void* data) noexcept { delete[] static_cast<std::int32_t*>(data); });
-  return {copy.release(), {values.size()}, owner};
-}
 
 nb::tuple cover(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
                 const Outputs& outputs, std::size_t k, std::size_t max_cuts, std::size_t rounds) {

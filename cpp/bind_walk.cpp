@@ -5,9 +5,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,35 +22,13 @@ namespace {
 using gatewright::Bypass;
 using gatewright::Reachable;
 using gatewright::Walk;
+using gatewright::binding::array;
 using gatewright::binding::Fanin;
+using gatewright::binding::matrix;
 using gatewright::binding::Outputs;
 using gatewright::binding::refuse;
 using gatewright::binding::Table;
 using gatewright::binding::Words;
-
-template <typename T>
-T* copied(const std::vector<T>& values) {
-  auto copy = std::make_unique<T[]>(values.size());
-  std::copy(values.begin(), values.end(), copy.get());
-  return copy.release();
-}
-
-template <typename T>
-nb::capsule owner(T* data) {
-  return nb::capsule(data, [](void* owned) noexcept { delete[] static_cast<T*>(owned); });
-}
-
-template <typename T>
-nb::ndarray<T, nb::numpy, nb::ndim<1>> array(const std::vector<T>& values) {
-  T* data = copied(values);
-  return {data, {values.size()}, owner(data)};
-}
-
-template <typename T>
-nb::ndarray<T, nb::numpy, nb::ndim<2>> matrix(const std::vector<T>& values, std::size_t columns) {
-  T* data = copied(values);
-  return {data, {values.size() / columns, columns}, owner(data)};
-}
 
 nb::tuple walk(const Words& rows, const Fanin& fanin, const Table& table, const Outputs& outputs,
                std::size_t kicks, std::size_t moves, std::uint64_t seed, int and_cost,

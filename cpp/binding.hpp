@@ -5,9 +5,12 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "simulate.hpp"
 
@@ -43,6 +46,23 @@ inline CircuitView view(std::int64_t num_inputs, const Fanin& fanin, const Table
 inline CircuitView view(std::int64_t num_inputs, const Fanin& fanin, const Table& table,
                         const Outputs& outputs) {
   return view(num_inputs, fanin, table, outputs.data(), outputs.shape(0));
+}
+
+// What a result hands to Python: the values, copied.
+template <typename T>
+nb::ndarray<T, nb::numpy, nb::ndim<1>> array(const std::vector<T>& values) {
+  auto copy = std::make_unique<T[]>(values.size());
+  std::copy(values.begin(), values.end(), copy.get());
+  nb::capsule owner(copy.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
+  return {copy.release(), {values.size()}, owner};
+}
+
+template <typename T>
+nb::ndarray<T, nb::numpy, nb::ndim<2>> matrix(const std::vector<T>& values, std::size_t columns) {
+  auto copy = std::make_unique<T[]>(values.size());
+  std::copy(values.begin(), values.end(), copy.get());
+  nb::capsule owner(copy.get(), [](void* data) noexcept { delete[] static_cast<T*>(data); });
+  return {copy.release(), {values.size() / columns, columns}, owner};
 }
 
 }  // namespace gatewright::binding

@@ -5,19 +5,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "multiversion.hpp"
+#include "descent_kernels.hpp"
+#include "truth.hpp"
 
 namespace gatewright {
 namespace {
 
 using Word = std::uint64_t;
-
-// Sixteen samples, in the language that GCC and Clang share.
-constexpr std::size_t kLanes = 16;
-using Floats [[gnu::vector_size(4 * kLanes)]] = float;
-using Ints [[gnu::vector_size(4 * kLanes)]] = std::int32_t;
-constexpr Ints kBits = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
-                        1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
 
 // Words that go through a visit together: their differences stay in the first-level cache.
 constexpr std::size_t kChunk = 64;
@@ -27,151 +21,6 @@ constexpr float kLeastScore = -80;
 
 // A mean of differences that is smaller may be rounding alone.
 constexpr double kNothing = 2.5e-7;
-
-#define GATEWRIGHT_INLINE [[gnu::always_inline]] inline
-
-// The lanes of a word from bit `shift` on: all ones where it has ones.
-GATEWRIGHT_INLINE Ints lanes(Word word, std::size_t shift) {
-  return ((kBits * 0 + static_cast<std::int32_t>(word >> shift & 0xFFFF)) & kBits) != 0;
-}
-
-GATEWRIGHT_INLINE Floats load(const float* from) {
-  Floats values;
-  __builtin_memcpy(&values, from, sizeof values);
-  return values;
-}
-
-GATEWRIGHT_INLINE void store(float* to, Floats values) {
-  __builtin_memcpy(to, &values, sizeof values);
-}
-
-constexpr std::size_t kParts = 64 / kLanes;  // of a word; each has its own sums, for sums wait
-
-GATEWRIGHT_INLINE double sum(const Floats (&parts)[kParts]) {
-  Floats total = (parts[0] + parts[1]) + (parts[2] + parts[3]);
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) total[i] += total[half + i];
-  }
-  return static_cast<double>(total[0]);
-}
-
-// The natural logarithm of positive numbers, to some 1e-7: of m from .71 to 1.42 and e where a
-// number is m 2^e, the former as 2 atanh((m - 1) / (m + 1)) by its series.
-GATEWRIGHT_INLINE Floats logarithm(Floats values) {
-  constexpr std::int32_t kRootOfHalf = 0x3F3504F3;
-  Ints bits;
-  __builtin_memcpy(&bits, &values, sizeof bits);
-  const Ints exponent = (bits - kRootOfHalf) >> 23;
-  bits -= exponent << 23;
-  Floats m;
-  __builtin_memcpy(&m, &bits, sizeof m);
-  const Floats u = (m - 1) / (m + 1), square = u * u;
-  const Floats series =
-      1 + square * (1 / 3.F + square * (1 / 5.F + square * (1 / 7.F + square / 9)));
-  return 2 * u * series + __builtin_convertvector(exponent, Floats) * 0.69314718F;
-}
-
-GATEWRIGHT_INLINE Word evaluate(unsigned table, Word a, Word b) {
-  const auto all = [table](unsigned row) { return Word{0} - (table >> row & 1); };
-  return (all(0) & ~a & ~b) | (all(1) & a & ~b) | (all(2) & ~a & b) | (all(3) & a & b);
-}
-
-GATEWRIGHT_MULTIVERSION
-void add_up(const float* differences, const Word* a, const Word* b, std::size_t num_words,
-            PairSums* sums) {
-  Floats both[kParts]{}, of_a[kParts]{}, of_b[kParts]{}, total[kParts]{};
-  const Floats zero{};
-  for (std::size_t word = 0; word < num_words; ++word) {
-    for (std::size_t part = 0; part < kParts; ++part) {
-      const std::size_t shift = kLanes * part;
-      const Floats values = load(differences + 64 * word + shift);
-      both[part] += lanes(a[word] & b[word], shift) ? values : zero;
-      of_a[part] += lanes(a[word], shift) ? values : zero;
-      of_b[part] += lanes(b[word], shift) ? values : zero;
-      total[part] += values;
-    }
-  }
-  *sums = {sum(both), sum(of_a), sum(of_b), sum(total)};
-}
-
-// The same of the pair and the first alone.
-GATEWRIGHT_MULTIVERSION
-void add_up_first(const float* differences, const Word* a, const Word* b, std::size_t num_words,
-                  double* pair, double* first) {
-  Floats both[kParts]{}, of_a[kParts]{};
-  const Floats zero{};
-  for (std::size_t word = 0; word < num_words; ++word) {
-    for (std::size_t part = 0; part < kParts; ++part) {
-      const std::size_t shift = kLanes * part;
-      const Floats values = load(differences + 64 * word + shift);
-      both[part] += lanes(a[word] & b[word], shift) ? values : zero;
-      of_a[part] += lanes(a[word], shift) ? values : zero;
-    }
-  }
-  *pair = sum(both);
-  *first = sum(of_a);
-}
-
-// Adds a vote's words to the counts of their samples.
-GATEWRIGHT_MULTIVERSION
-void count(const Word* says, Word flips, std::size_t num_words, float* counts) {
-  const Floats one = Floats{} + 1, zero{};
-  for (std::size_t word = 0; word < num_words; ++word) {
-    for (std::size_t shift = 0; shift < 64; shift += kLanes) {
-      float* at = counts + 64 * word + shift;
-      store(at, load(at) + (lanes(says[word] ^ flips, shift) ? one : zero));
-    }
-  }
-}
-
-// What a vote says now, and what it says if the gate of the visit is 0 or 1.
-struct Said {
-  const Word *now, *off, *on;
-  Word flips;  // all ones where it is inverted
-};
-
-// The factors of a class's exponential, and what its score would rise.
-GATEWRIGHT_MULTIVERSION
-void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, float factor,
-               float share, const Word* is_right, const float* exponentials, float* off, float* on,
-               float* rises) {
-  const Floats up = Floats{} + factor, down = Floats{} + 1 / factor, one = Floats{} + 1;
-  const Floats zero{};
-  for (std::size_t word = 0; word < num_words; ++word) {
-    Word differs = 0;
-    for (std::size_t i = 0; i < num_said; ++i) differs |= said[i].off[word] ^ said[i].on[word];
-    if (differs == 0) continue;
-    for (std::size_t shift = 0; shift < 64; shift += kLanes) {
-      Floats factors_off = one, factors_on = one, rise = zero;
-      for (std::size_t i = 0; i < num_said; ++i) {
-        const Word now = said[i].now[word] ^ said[i].flips;
-        const Word if_off = said[i].off[word] ^ said[i].flips;
-        const Word if_on = said[i].on[word] ^ said[i].flips;
-        factors_off *= lanes(if_off & ~now, shift) ? up : one;
-        factors_off *= lanes(~if_off & now, shift) ? down : one;
-        factors_on *= lanes(if_on & ~now, shift) ? up : one;
-        factors_on *= lanes(~if_on & now, shift) ? down : one;
-        const Word right = is_right[word];
-        rise += lanes(if_on & ~if_off & right, shift) ? zero + share : zero;
-        rise -= lanes(~if_on & if_off & right, shift) ? zero + share : zero;
-      }
-      const std::size_t at = 64 * word + shift;
-      const Floats exponential = load(exponentials + at);
-      store(off + at, load(off + at) + exponential * (factors_off - one));
-      store(on + at, load(on + at) + exponential * (factors_on - one));
-      store(rises + at, load(rises + at) + rise);
-    }
-  }
-}
-
-GATEWRIGHT_MULTIVERSION
-void subtract(const float* off, const float* on, const float* rises, const float* weights,
-              std::size_t num_samples, float* differences) {
-  for (std::size_t at = 0; at < num_samples; at += kLanes) {
-    const Floats difference = logarithm(load(on + at) / load(off + at)) - load(rises + at);
-    store(differences + at, difference * load(weights + at));
-  }
-}
 
 }  // namespace
 
@@ -223,13 +72,10 @@ Descent::Descent(const CircuitView& circuit, const Word* words, const Votes& vot
 }
 
 void Descent::simulate(std::size_t chunk) {
-  const std::size_t begin = chunk * kChunk, end = std::min(begin + kChunk, num_words_);
+  const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
   for (std::size_t gate = 0; gate < table_.size(); ++gate) {
-    const Word *a = value(fanin_[2 * gate]), *b = value(fanin_[2 * gate + 1]);
-    Word* result = value(static_cast<Node>(first_gate_ + gate));
-    for (std::size_t word = begin; word < end; ++word) {
-      result[word] = evaluate(table_[gate], a[word], b[word]);
-    }
+    apply_table(table_[gate], value(fanin_[2 * gate]) + begin, value(fanin_[2 * gate + 1]) + begin,
+                value(static_cast<Node>(first_gate_ + gate)) + begin, num_words);
   }
 }
 
@@ -239,7 +85,7 @@ void Descent::count_votes(std::size_t chunk) {
   const std::size_t group_size = outputs_.size() / num_classes_, num_samples = 64 * num_words;
   std::vector<float> counts(num_classes_ * num_samples);
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    count(value(outputs_[i] / 2) + begin, Word{0} - (outputs_[i] & 1U), num_words,
+    count(value(outputs_[i] / 2) + begin, mask(outputs_[i]), num_words,
           &counts[i / group_size * num_samples]);
   }
   for (std::size_t sample = 0; sample < num_samples; ++sample) {
@@ -307,7 +153,7 @@ void Descent::find_cone(Node node) {
 // Of a chunk: the differences, and their sums for every pair of operands.
 void Descent::measure(std::size_t chunk, Node node, const Node* candidates,
                       std::size_t num_candidates, Word* scratch) {
-  const std::size_t begin = chunk * kChunk, count = std::min(kChunk, num_words_ - begin);
+  const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
   Word *off = scratch, *on = scratch + cone_.size() * kChunk;
   std::fill_n(off, kChunk, Word{0});
   std::fill_n(on, kChunk, ~Word{0});
@@ -320,37 +166,38 @@ void Descent::measure(std::size_t chunk, Node node, const Node* candidates,
         operands[side] = place < 0 ? value(member.operands[side]) + begin
                                    : values + static_cast<std::size_t>(place) * kChunk;
       }
-      for (std::size_t word = 0; word < count; ++word) {
-        values[i * kChunk + word] = evaluate(member.table, operands[0][word], operands[1][word]);
-      }
+      apply_table(member.table, operands[0], operands[1], values + i * kChunk, num_words);
     }
   }
-  differ(begin, count, off, on);
+  differ(begin, num_words, off, on);
 
   PairSums* seen = &seen_[chunk * (1 + 2 * num_candidates)];
   const float* differences = &differences_[64 * begin];
   const std::size_t gate = static_cast<std::size_t>(node) - first_gate_;
   const Word *a = value(fanin_[2 * gate]) + begin, *b = value(fanin_[2 * gate + 1]) + begin;
-  add_up(differences, a, b, count, seen);
-  const PairSums& now = seen[0];
+  const auto add = [&](const Word* x, const Word* y, double* of_both, double* of_first) {
+    add_up(differences, x, y, num_words, of_both, of_first);
+  };
+  PairSums now{};  // `on` begins with the gate's own: all ones
+  add(a, b, &now.pair, &now.first);
+  add(b, on, &now.second, &now.second);
+  add(on, on, &now.all, &now.all);
+  seen[0] = now;
   for (std::size_t k = 0; k < num_candidates; ++k) {
-    seen[1 + k] = {0, 0, now.second, now.all};
-    add_up_first(differences, value(candidates[k]) + begin, b, count, &seen[1 + k].pair,
-                 &seen[1 + k].first);
-    PairSums& other = seen[1 + num_candidates + k];
-    other = {0, now.first, 0, now.all};
-    add_up_first(differences, value(candidates[num_candidates + k]) + begin, a, count, &other.pair,
-                 &other.second);
+    PairSums& first = seen[1 + k] = {0, 0, now.second, now.all};
+    add(value(candidates[k]) + begin, b, &first.pair, &first.first);
+    PairSums& second = seen[1 + num_candidates + k] = {0, now.first, 0, now.all};
+    add(value(candidates[num_candidates + k]) + begin, a, &second.pair, &second.second);
   }
 }
 
 // What the loss of each sample of a chunk would be with the gate 1, less that with the gate 0.
-void Descent::differ(std::size_t begin, std::size_t count, const Word* off, const Word* on) {
+void Descent::differ(std::size_t begin, std::size_t num_words, const Word* off, const Word* on) {
   const std::size_t first = 64 * begin;
   alignas(64) float sums_off[64 * kChunk], sums_on[64 * kChunk], rises[64 * kChunk];
-  std::copy_n(&sums_[first], 64 * count, sums_off);
-  std::copy_n(&sums_[first], 64 * count, sums_on);
-  std::fill_n(rises, 64 * count, 0.F);
+  std::copy_n(&sums_[first], 64 * num_words, sums_off);
+  std::copy_n(&sums_[first], 64 * num_words, sums_on);
+  std::fill_n(rises, 64 * num_words, 0.F);
   std::vector<Said> said;
   for (std::size_t i = 0; i < votes_.size();) {
     const std::size_t group = votes_[i].group;
@@ -360,11 +207,11 @@ void Descent::differ(std::size_t begin, std::size_t count, const Word* off, cons
       said.push_back({value(cone_[member].node) + begin, off + member * kChunk,
                       on + member * kChunk, votes_[i].is_inverted ? ~Word{0} : Word{0}});
     }
-    add_votes(said.data(), said.size(), count, factor_, share_,
-              &is_right_[group * num_words_ + begin],
-              &exponentials_[group * 64 * num_words_ + first], sums_off, sums_on, rises);
+    add_votes(said.data(), said.size(), num_words, factor_, share_,
+              &is_right_[group * num_words_ + begin], &exponentials_[group * sums_.size() + first],
+              sums_off, sums_on, rises);
   }
-  subtract(sums_off, sums_on, rises, &weights_[first], 64 * count, &differences_[first]);
+  subtract(sums_off, sums_on, rises, &weights_[first], 64 * num_words, &differences_[first]);
 }
 
 Descent::Form Descent::choose(Node node, const Node* candidates, std::size_t num_candidates) const {
@@ -402,15 +249,15 @@ Descent::Form Descent::choose(Node node, const Node* candidates, std::size_t num
 
 // By how much the loss falls where the gate changes, and the squares of that, sample by sample.
 void Descent::weigh(std::size_t chunk, Node node, const Form& form) {
-  const std::size_t begin = chunk * kChunk, end = std::min(begin + kChunk, num_words_);
-  const Word *a = value(form.a), *b = value(form.b), *now = value(node);
+  const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
+  Word then[kChunk];
+  apply_table(form.table, value(form.a) + begin, value(form.b) + begin, then, num_words);
   double fall = 0, square = 0;
-  for (std::size_t word = begin; word < end; ++word) {
-    const Word then = evaluate(form.table, a[word], b[word]);
-    for (Word left = then ^ now[word]; left != 0; left &= left - 1) {
+  for (std::size_t word = 0; word < num_words; ++word) {
+    for (Word left = then[word] ^ value(node)[begin + word]; left != 0; left &= left - 1) {
       const auto bit = static_cast<std::size_t>(std::countr_zero(left));
-      const auto difference = static_cast<double>(differences_[64 * word + bit]);
-      fall += (then >> bit & 1) != 0 ? -difference : difference;
+      const auto difference = static_cast<double>(differences_[64 * (begin + word) + bit]);
+      fall += (then[word] >> bit & 1) != 0 ? -difference : difference;
       square += difference * difference;
     }
   }
@@ -420,29 +267,29 @@ void Descent::weigh(std::size_t chunk, Node node, const Form& form) {
 
 // Values, exponentials and sums of a chunk, with the gate as it becomes.
 void Descent::replace(std::size_t chunk, const Form& form) {
-  const std::size_t begin = chunk * kChunk, end = std::min(begin + kChunk, num_words_);
+  const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
   const std::size_t group_size = outputs_.size() / num_classes_;
+  Word then[kChunk];
   for (std::size_t i = 0; i < cone_.size(); ++i) {
     const Member& member = cone_[i];
     const Node a = i == 0 ? form.a : member.operands[0], b = i == 0 ? form.b : member.operands[1];
-    const unsigned table = i == 0 ? form.table : member.table;
-    const auto& outputs = votes_of_[static_cast<std::size_t>(member.node)];
-    for (std::size_t word = begin; word < end; ++word) {
-      const Word then = evaluate(table, value(a)[word], value(b)[word]);
-      const Word flips = then ^ value(member.node)[word];
-      if (flips == 0) continue;
-      value(member.node)[word] = then;
-      for (const std::size_t output : outputs) {
-        const Word says = then ^ (Word{0} - (outputs_[output] & 1U));
-        float* of_class = &exponentials_[output / group_size * 64 * num_words_ + 64 * word];
-        for (Word left = flips; left != 0; left &= left - 1) {
+    apply_table(i == 0 ? form.table : member.table, value(a) + begin, value(b) + begin, then,
+                num_words);
+    Word* now = value(member.node) + begin;
+    for (const std::size_t output : votes_of_[static_cast<std::size_t>(member.node)]) {
+      float* of_class = &exponentials_[output / group_size * sums_.size() + 64 * begin];
+      for (std::size_t word = 0; word < num_words; ++word) {
+        const Word says = then[word] ^ mask(outputs_[output]);
+        for (Word left = then[word] ^ now[word]; left != 0; left &= left - 1) {
           const auto bit = static_cast<std::size_t>(std::countr_zero(left));
-          const float power = of_class[bit] * ((says >> bit & 1) != 0 ? factor_ : 1 / factor_);
-          sums_[64 * word + bit] += power - of_class[bit];
-          of_class[bit] = power;
+          float& power = of_class[64 * word + bit];
+          const float before = power;
+          power *= (says >> bit & 1) != 0 ? factor_ : 1 / factor_;
+          sums_[64 * (begin + word) + bit] += power - before;
         }
       }
     }
+    std::copy_n(then, num_words, now);
   }
 }
 

@@ -82,7 +82,7 @@ class Descent {
   void find_cone(Node node);
   void measure(std::size_t chunk, Node node, const Node* candidates, std::size_t num_candidates,
                Word* scratch);
-  void differ(std::size_t begin, std::size_t count, const Word* off, const Word* on);
+  void differ(std::size_t begin, std::size_t num_words, const Word* off, const Word* on);
   Form choose(Node node, const Node* candidates, std::size_t num_candidates) const;
   void weigh(std::size_t chunk, Node node, const Form& form);
   void replace(std::size_t chunk, const Form& form);

@@ -143,5 +143,6 @@ def test_what_makes_no_sense_is_named():
 
 @machines("address,undefined", "thread")
 def test_the_core_is_clean_under_sanitizers(machine: Machine, tmp_path: Path) -> None:
-    program = machine.build("test_descent", ["descent", "simulate", "team"], tmp_path, "-O1")
+    sources = ["descent", "descent_kernels", "simulate", "team"]
+    program = machine.build("test_descent", sources, tmp_path, "-O1")
     assert machine.run(program) == "60 circuits, 0 wrong\n"

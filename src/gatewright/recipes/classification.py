@@ -241,6 +241,8 @@ class Classification(Recipe):
             layers.append(layer)
             width = shape.width
         network = Network(*layers, head=self._head())
+        if self.polish < 0:
+            raise InputError(f"polish is a number of rounds, at least 0, not {self.polish}")
         if self.polish:
             tau_of(network)  # which says what it cannot polish, before it is trained
         return network
