@@ -215,6 +215,18 @@ def test_a_model_of_another_network(healthy, data_set, tmp_path):
     experiment.run(recipe_for(data_set, seed=5, steps=25), tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", tmp_path / "run")
     assert findings_of(tmp_path / "run")["stale-model"].severity == "fault"
+    shutil.copy(tmp_path / "other" / "model.json", tmp_path / "run")  # of another network, both
+    assert "stale-model" in findings_of(tmp_path / "run")
+
+
+def test_a_model_of_a_run_that_does_not_say_of_what_network_it_is(healthy, data_set, tmp_path):
+    """As of runs from before model.json: it is to be the network's own circuit."""
+    shutil.copytree(healthy, tmp_path / "run")
+    (tmp_path / "run" / "model.json").unlink()
+    assert "stale-model" not in findings_of(tmp_path / "run")
+    experiment.run(recipe_for(data_set, seed=5, steps=25), tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "model.safetensors", tmp_path / "run")
+    assert "stale-model" in findings_of(tmp_path / "run")
 
 
 def test_classes_that_are_rare_or_missing(tmp_path):

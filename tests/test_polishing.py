@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from gatewright import experiment, runs
+from gatewright.diagnosis.evidence import gather
 from gatewright.errors import InputError
 from gatewright.feed import Feed
 from gatewright.folding import fold
@@ -140,9 +142,12 @@ def test_a_recipe_polishes_what_it_trained(chosen, tmp_path):
     right = 100 * float((model.predict(test.x) == test.y).mean())
     assert result.accuracy_hard == pytest.approx(right, abs=1e-4)
     content = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert gather(tmp_path / "run").is_stale is False  # though it is not what was trained
     again = experiment.run(replace(chosen, threads=2), tmp_path / "run", resume=True)
     assert again.accuracy_hard == result.accuracy_hard
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == content
+    shutil.copy(tmp_path / "plain" / "model.safetensors", tmp_path / "run")
+    assert gather(tmp_path / "run").is_stale is True
 
 
 def test_a_run_that_was_polished_is_folded_from_what_it_trained_and_polished_again(

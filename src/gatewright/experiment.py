@@ -23,7 +23,7 @@ from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.polishing import Round
 from gatewright.recipes import Recipe
-from gatewright.runs import load_metrics, name_of, save_recipe
+from gatewright.runs import load_metrics, name_of, save_model, save_recipe
 from gatewright.steppers import temperature_at
 from gatewright.train import best_metrics, evaluate, fit, kernel_of, last_metrics
 from gatewright.view.curves import curves
@@ -95,8 +95,8 @@ def run(
 ) -> Result:
     """Train a recipe into a run folder, extract the circuit, judge it on the test rows.
 
-    Writes recipe.json, metrics.jsonl, checkpoint.safetensors, curves.svg and model.safetensors; and
-    tau.json where the recipe tries several.
+    Writes recipe.json, metrics.jsonl, checkpoint.safetensors, curves.svg, model.safetensors and
+    model.json, which says of what network it was made; and tau.json where the recipe tries several.
 
     Args:
         resume: continue the folder's run, bit for bit.
@@ -120,7 +120,7 @@ def run(
         wall_seconds, cpu_seconds = time.perf_counter() - begun[0], time.process_time() - begun[1]
     extracted = extract(polished, encoder, name=name.replace("-", "_"))
     model = recipe.finish(extracted)
-    model.save(path / "model.safetensors")
+    save_model(path, model, network.to_netlist())
     last = last_metrics(path)
     judged_at = last if options.get("patience") is None else best_metrics(path)
     temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(judged_at.step))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast
 
 from gatewright import storage, targets
+from gatewright.circuit import Circuit
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.recipes import RECIPES, Recipe, recipe
@@ -67,6 +69,41 @@ def load_metrics(folder: Path) -> list[dict[str, float]]:
         return [json.loads(line) for line in path.read_text().splitlines()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def save_model(folder: Path, model: Model, trained: Circuit) -> None:
+    """Write model.safetensors, and in model.json of which trained network's netlist it was made.
+
+    The model may be another circuit: polished, or finished in the recipe's own way.
+    """
+    content = model.to_bytes()
+    storage.write_atomic(folder / "model.safetensors", content)
+    made = {"trained": _digest_of(trained), "model": hashlib.sha256(content).hexdigest()}
+    storage.write_atomic(folder / "model.json", (json.dumps(made, indent=1) + "\n").encode())
+
+
+def is_model_of(folder: Path, trained: Circuit) -> bool:
+    """Whether model.safetensors was made of this netlist, and is as it was written.
+
+    Of a run older than model.json: whether it is that netlist.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    path = folder / "model.safetensors"
+    model = Model.load(path)
+    if not (folder / "model.json").exists():
+        return _digest_of(model.circuit) == _digest_of(trained)
+    made = _read_json(folder / "model.json")
+    is_as_written = made.get("model") == hashlib.sha256(path.read_bytes()).hexdigest()
+    return is_as_written and made.get("trained") == _digest_of(trained)
+
+
+def _digest_of(circuit: Circuit) -> str:
+    """Of its gates and outputs, not of its names."""
+    arrays = circuit.fanin, circuit.table, circuit.outputs
+    content = [f"{array.shape}{array.tolist()}" for array in arrays]
+    return hashlib.sha256("".join(content).encode()).hexdigest()
 
 
 def load_model(source: str) -> Model:

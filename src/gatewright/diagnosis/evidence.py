@@ -26,10 +26,9 @@ from gatewright.errors import GatewrightError, InputError
 from gatewright.journal import Journal, Metrics, all_metrics, load_network
 from gatewright.layers import Layer
 from gatewright.learned import LearnedGates
-from gatewright.model import Model
 from gatewright.network import Network
 from gatewright.recipes import Recipe
-from gatewright.runs import load_recipe
+from gatewright.runs import is_model_of, load_recipe
 from gatewright.steppers import temperature_at
 
 #: Rows that are looked at, of the training and of the judging rows each: an accuracy of 90 % is
@@ -71,7 +70,7 @@ class Evidence:
         is_over: training came to an end of its own.
         divergence: what `fit` said when training diverged, else None.
         has_model: model.safetensors is there.
-        is_stale: its circuit is another than that of the network; None where either is missing.
+        is_stale: it was not made of the network; None where either is missing.
         missing: what could not be had ("data", "network", ...) and why.
     """
 
@@ -202,14 +201,9 @@ def _judged_at(metrics: tuple[Metrics, ...], options: Mapping[str, Any]) -> int:
 
 
 def _is_stale(folder: Path, network: Network) -> bool | None:
-    path = folder / "model.safetensors"
-    if not path.exists():
+    if not (folder / "model.safetensors").exists():
         return None
-    saved, own = Model.load(path).circuit, network.to_netlist()
-    return not all(
-        np.array_equal(getattr(saved, name), getattr(own, name))
-        for name in ("fanin", "table", "outputs")
-    )
+    return not is_model_of(folder, network.to_netlist())
 
 
 def _num_rows(network: Network) -> int:

@@ -53,11 +53,11 @@ def _layer(layer: LayerFacts, network: NetworkFacts) -> str:
 
 
 def check_model(evidence: Evidence) -> Iterator[Finding]:
-    """The saved circuit is not the network's."""
+    """The saved circuit was not made of the network."""
     if evidence.is_stale:
         yield Finding(
             "stale-model", "fault", "model.safetensors",
-            "its circuit is not that of the trained network in this folder",
+            "its circuit was not made of the trained network in this folder",
             "finish the run: the same command with --resume",
         )  # fmt: skip
 
