@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 
@@ -26,32 +27,43 @@ using gatewright::binding::Table;
 using gatewright::binding::Words;
 using Classes = Input<std::int32_t, nb::shape<-1>>;
 using Weights = Input<float, nb::shape<-1>>;
+using Readout = Input<float, nb::shape<-1, -1>>;
 using Order = Input<std::int32_t, nb::shape<-1>>;
 using Candidates = Input<std::int32_t, nb::shape<-1, 2, -1>>;
 
 void make(Descent* self, const Fanin& fanin, const Table& table, const Outputs& outputs,
-          std::int64_t num_classes, float tau, const Words& words, const Classes& classes,
+          const Readout& readout, const Words& words, const Classes& classes,
           const Weights& weights, std::size_t threads) {
   const auto circuit =
       gatewright::binding::view(static_cast<std::int64_t>(words.shape(0)), fanin, table, outputs);
   gatewright::validate(circuit);
   const std::size_t num_samples = 64 * words.shape(1);
-  if (num_classes < 2 || outputs.shape(0) == 0 ||
-      outputs.shape(0) % static_cast<std::size_t>(num_classes) != 0) {
-    refuse(std::to_string(outputs.shape(0)) + " outputs are not equal groups of votes for " +
-           std::to_string(num_classes) + " classes, at least 2");
+  const std::size_t num_classes = readout.shape(0);
+  if (num_classes < 2 || readout.shape(1) < 2 || outputs.shape(0) == 0 ||
+      outputs.shape(0) % (readout.shape(1) - 1) != 0) {
+    refuse("a readout of shape [" + std::to_string(num_classes) + ", " +
+           std::to_string(readout.shape(1)) +
+           "] is not of at least 2 classes and of equal groups " + "of " +
+           std::to_string(outputs.shape(0)) + " outputs");
+  }
+  const std::size_t num_numbers = num_classes * readout.shape(1);
+  if (!std::all_of(readout.data(), readout.data() + num_numbers,
+                   [](float one) { return std::isfinite(one); })) {
+    refuse("the readout holds numbers that are not finite");
   }
   if (classes.shape(0) != num_samples || weights.shape(0) != num_samples) {
     refuse("classes and weights have one entry for each of " + std::to_string(num_samples) +
            " samples");
   }
-  const auto is_class = [&](std::int32_t one) { return one >= 0 && one < num_classes; };
+  const auto is_class = [&](std::int32_t one) {
+    return one >= 0 && static_cast<std::size_t>(one) < num_classes;
+  };
   if (!std::all_of(classes.data(), classes.data() + num_samples, is_class)) {
     refuse("classes holds numbers that are not in 0.." + std::to_string(num_classes - 1));
   }
-  if (!(tau > 0) || threads < 1) refuse("tau is over 0, and threads at least 1");
-  const gatewright::Votes votes{static_cast<std::size_t>(num_classes), tau, words.shape(1),
-                                classes.data(), weights.data()};
+  if (threads < 1) refuse("threads is at least 1");
+  const gatewright::Votes votes{num_classes,    readout.shape(1) - 1, readout.data(),
+                                words.shape(1), classes.data(),       weights.data()};
   new (self) Descent(circuit, words.data(), votes, threads);
 }
 
@@ -60,6 +72,10 @@ nb::tuple sweep(Descent& self, const Order& order, const Candidates& candidates,
   if (candidates.shape(0) != order.shape(0)) {
     refuse("order has " + std::to_string(order.shape(0)) + " gates and candidates " +
            std::to_string(candidates.shape(0)) + "; give candidates for each gate");
+  }
+  if (candidates.shape(2) > Descent::kMostCandidates) {
+    refuse(std::to_string(candidates.shape(2)) + " candidates of an operand; at most " +
+           std::to_string(Descent::kMostCandidates));
   }
   const auto num_gates = static_cast<std::int32_t>(self.table().size());
   const std::int32_t first = self.first_gate();
@@ -89,7 +105,7 @@ nb::tuple sweep(Descent& self, const Order& order, const Candidates& candidates,
 void bind_descent(nb::module_& module) {
   nb::class_<Descent>(module, "Descent")
       .def("__init__", &make, "fanin"_a.noconvert(), "table"_a.noconvert(), "outputs"_a.noconvert(),
-           "num_classes"_a, "tau"_a, "words"_a.noconvert(), "classes"_a.noconvert(),
+           "readout"_a.noconvert(), "words"_a.noconvert(), "classes"_a.noconvert(),
            "weights"_a.noconvert(), "threads"_a)
       .def("sweep", &sweep, "order"_a.noconvert(), "candidates"_a.noconvert(), "significance"_a)
       .def("losses",

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "descent_kernels.hpp"
+#include "pair_sums.hpp"
 #include "truth.hpp"
 
 namespace gatewright {
@@ -14,7 +15,10 @@ namespace {
 using Word = std::uint64_t;
 
 // Words that go through a visit together: their differences stay in the first-level cache.
-constexpr std::size_t kChunk = 64;
+constexpr std::size_t kChunk = kPairWords;
+
+// Pairs of operands, but for the gate's own, whose sums are worked out without rounding.
+constexpr std::size_t kPromising = 4;
 
 // Less than the greatest of a sample a score does not count: exponentials of 0 could not grow.
 constexpr float kLeastScore = -80;
@@ -27,11 +31,13 @@ constexpr double kNothing = 2.5e-7;
 Descent::Descent(const CircuitView& circuit, const Word* words, const Votes& votes,
                  std::size_t num_threads)
     : num_classes_(votes.num_classes),
+      num_groups_(votes.num_groups),
       num_words_(votes.num_words),
       num_chunks_((votes.num_words + kChunk - 1) / kChunk),
       first_gate_(1 + circuit.num_inputs),
-      factor_(std::exp(1 / votes.tau)),
-      share_(1 / votes.tau),
+      shares_(num_classes_ * num_groups_),
+      factors_(shares_.size()),
+      scores_(num_classes_),
       nothing_(kNothing * std::accumulate(votes.weights, votes.weights + 64 * num_words_, 0.0)),
       fanin_(circuit.fanin, circuit.fanin + 2 * circuit.num_gates),
       outputs_(circuit.outputs, circuit.outputs + circuit.num_outputs),
@@ -48,6 +54,22 @@ Descent::Descent(const CircuitView& circuit, const Word* words, const Votes& vot
       falls_(num_chunks_),
       squares_(num_chunks_),
       team_(num_threads) {
+  // What all classes' scores have in common is no matter: the least share of a group becomes 0.
+  for (std::size_t group = 0; group < num_groups_; ++group) {
+    const float* of_group = votes.readout + group;
+    float least = of_group[0];
+    for (std::size_t c = 0; c < num_classes_; ++c) {
+      least = std::min(least, of_group[c * (num_groups_ + 1)]);
+    }
+    for (std::size_t c = 0; c < num_classes_; ++c) {
+      const float share = of_group[c * (num_groups_ + 1)] - least;
+      shares_[c * num_groups_ + group] = share;
+      factors_[c * num_groups_ + group] = std::exp(share);
+    }
+  }
+  for (std::size_t c = 0; c < num_classes_; ++c) {
+    scores_[c] = votes.readout[c * (num_groups_ + 1) + num_groups_];
+  }
   std::copy_n(words, circuit.num_inputs * num_words_, value(1));
   for (std::size_t gate = 0; gate < circuit.num_gates; ++gate) {
     const auto node = static_cast<Node>(first_gate_ + gate);
@@ -82,20 +104,32 @@ void Descent::simulate(std::size_t chunk) {
 // Exponentials of scores, less the greatest of the sample, so that they are in range.
 void Descent::count_votes(std::size_t chunk) {
   const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
-  const std::size_t group_size = outputs_.size() / num_classes_, num_samples = 64 * num_words;
-  std::vector<float> counts(num_classes_ * num_samples);
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    count(value(outputs_[i] / 2) + begin, mask(outputs_[i]), num_words,
-          &counts[i / group_size * num_samples]);
+  const std::size_t group_size = outputs_.size() / num_groups_, num_samples = 64 * num_words;
+  std::vector<float> counts(num_samples), scores(num_classes_ * num_samples);
+  for (std::size_t c = 0; c < num_classes_; ++c) {
+    std::fill_n(&scores[c * num_samples], num_samples, scores_[c]);
+  }
+  for (std::size_t group = 0; group < num_groups_; ++group) {
+    std::fill(counts.begin(), counts.end(), 0.F);
+    for (std::size_t i = group * group_size; i < (group + 1) * group_size; ++i) {
+      count(value(outputs_[i] / 2) + begin, mask(outputs_[i]), num_words, counts.data());
+    }
+    for (std::size_t c = 0; c < num_classes_; ++c) {
+      const float of_one = share(c, group);
+      if (of_one == 0) continue;
+      for (std::size_t sample = 0; sample < num_samples; ++sample) {
+        scores[c * num_samples + sample] += counts[sample] * of_one;
+      }
+    }
   }
   for (std::size_t sample = 0; sample < num_samples; ++sample) {
-    float most = 0;
-    for (std::size_t c = 0; c < num_classes_; ++c) {
-      most = std::max(most, counts[c * num_samples + sample]);
+    float most = scores[sample];
+    for (std::size_t c = 1; c < num_classes_; ++c) {
+      most = std::max(most, scores[c * num_samples + sample]);
     }
     float total = 0;
     for (std::size_t c = 0; c < num_classes_; ++c) {
-      const float score = (counts[c * num_samples + sample] - most) * share_;
+      const float score = scores[c * num_samples + sample] - most;
       const float power = std::exp(std::max(score, kLeastScore));
       exponentials_[c * sums_.size() + 64 * begin + sample] = power;
       total += power;
@@ -133,7 +167,7 @@ void Descent::find_cone(Node node) {
   std::sort(nodes.begin(), nodes.end());
   cone_.clear();
   votes_.clear();
-  const std::size_t group_size = outputs_.size() / num_classes_;
+  const std::size_t group_size = outputs_.size() / num_groups_;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const auto index = static_cast<std::size_t>(nodes[i]);
     place_[index] = static_cast<int>(i);
@@ -143,16 +177,21 @@ void Descent::find_cone(Node node) {
                      {place_[static_cast<std::size_t>(a)], place_[static_cast<std::size_t>(b)]},
                      table_[index - first_gate_]});
     for (const std::size_t output : votes_of_[index]) {
-      votes_.push_back({i, output / group_size, (outputs_[output] & 1) != 0});
+      const std::size_t group = output / group_size;
+      for (std::size_t c = 0; c < num_classes_; ++c) {
+        if (share(c, group) != 0) votes_.push_back({i, c, group, (outputs_[output] & 1) != 0});
+      }
     }
   }
   std::stable_sort(votes_.begin(), votes_.end(),
-                   [](const Vote& x, const Vote& y) { return x.group < y.group; });
+                   [](const Vote& x, const Vote& y) { return x.of_class < y.of_class; });
 }
 
-// Of a chunk: the differences, and their sums for every pair of operands.
+// Of a chunk: the differences, and their sums for every pair of operands, rounded. The lists of
+// operands begin with a node that is always 1, whose pairs are sums of the other's alone, and with
+// what the gate reads now.
 void Descent::measure(std::size_t chunk, Node node, const Node* candidates,
-                      std::size_t num_candidates, Word* scratch) {
+                      std::size_t num_candidates, Word* scratch, std::int8_t* bytes) {
   const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
   Word *off = scratch, *on = scratch + cone_.size() * kChunk;
   std::fill_n(off, kChunk, Word{0});
@@ -171,24 +210,19 @@ void Descent::measure(std::size_t chunk, Node node, const Node* candidates,
   }
   differ(begin, num_words, off, on);
 
-  PairSums* seen = &seen_[chunk * (1 + 2 * num_candidates)];
-  const float* differences = &differences_[64 * begin];
-  const std::size_t gate = static_cast<std::size_t>(node) - first_gate_;
-  const Word *a = value(fanin_[2 * gate]) + begin, *b = value(fanin_[2 * gate + 1]) + begin;
-  const auto add = [&](const Word* x, const Word* y, double* of_both, double* of_first) {
-    add_up(differences, x, y, num_words, of_both, of_first);
-  };
-  PairSums now{};  // `on` begins with the gate's own: all ones
-  add(a, b, &now.pair, &now.first);
-  add(b, on, &now.second, &now.second);
-  add(on, on, &now.all, &now.all);
-  seen[0] = now;
-  for (std::size_t k = 0; k < num_candidates; ++k) {
-    PairSums& first = seen[1 + k] = {0, 0, now.second, now.all};
-    add(value(candidates[k]) + begin, b, &first.pair, &first.first);
-    PairSums& second = seen[1 + num_candidates + k] = {0, now.first, 0, now.all};
-    add(value(candidates[num_candidates + k]) + begin, a, &second.pair, &second.second);
+  // `on` begins with the gate's own values: all ones.
+  const std::size_t num_nodes = 2 + num_candidates, num_rows = padded(num_nodes);
+  std::vector<const Word*> lists[2];
+  for (std::size_t side = 0; side < 2; ++side) {
+    auto& list = lists[side];
+    list.assign(num_rows, on);
+    list[1] = value(fanin_[2 * (static_cast<std::size_t>(node) - first_gate_) + side]) + begin;
+    for (std::size_t k = 0; k < num_candidates; ++k) {
+      list[2 + k] = value(candidates[side * num_candidates + k]) + begin;
+    }
   }
+  pair_sums(&differences_[64 * begin], lists[0].data(), lists[1].data(), num_nodes, num_words,
+            bytes, &seen_[chunk * num_rows * num_rows]);
 }
 
 // What the loss of each sample of a chunk would be with the gate 1, less that with the gate 0.
@@ -200,49 +234,92 @@ void Descent::differ(std::size_t begin, std::size_t num_words, const Word* off, 
   std::fill_n(rises, 64 * num_words, 0.F);
   std::vector<Said> said;
   for (std::size_t i = 0; i < votes_.size();) {
-    const std::size_t group = votes_[i].group;
+    const std::size_t c = votes_[i].of_class;
     said.clear();
-    for (; i < votes_.size() && votes_[i].group == group; ++i) {
-      const std::size_t member = votes_[i].member;
+    for (; i < votes_.size() && votes_[i].of_class == c; ++i) {
+      const std::size_t member = votes_[i].member, group = votes_[i].group;
       said.push_back({value(cone_[member].node) + begin, off + member * kChunk,
-                      on + member * kChunk, votes_[i].is_inverted ? ~Word{0} : Word{0}});
+                      on + member * kChunk, votes_[i].is_inverted ? ~Word{0} : Word{0},
+                      share(c, group), factor(c, group), 1 / factor(c, group)});
     }
-    add_votes(said.data(), said.size(), num_words, factor_, share_,
-              &is_right_[group * num_words_ + begin], &exponentials_[group * sums_.size() + first],
-              sums_off, sums_on, rises);
+    add_votes(said.data(), said.size(), num_words, &is_right_[c * num_words_ + begin],
+              &exponentials_[c * sums_.size() + first], sums_off, sums_on, rises);
   }
   subtract(sums_off, sums_on, rises, &weights_[first], 64 * num_words, &differences_[first]);
 }
 
-Descent::Form Descent::choose(Node node, const Node* candidates, std::size_t num_candidates) const {
-  const std::size_t num_pairs = 1 + 2 * num_candidates;
+// The gate's own pair of operands, and those whose best tables promise most.
+void Descent::find_pairs(Node node, const Node* candidates, std::size_t num_candidates) {
+  const std::size_t num_nodes = 2 + num_candidates, num_rows = padded(num_nodes);
+  const Node* own = &fanin_[2 * (static_cast<std::size_t>(node) - first_gate_)];
+  totals_.assign(num_rows * num_rows, 0);
+  for (std::size_t chunk = 0; chunk < num_chunks_; ++chunk) {
+    const float* seen = &seen_[chunk * totals_.size()];
+    for (std::size_t i = 0; i < totals_.size(); ++i) totals_[i] += static_cast<double>(seen[i]);
+  }
+  struct Promise {
+    double cost;
+    std::size_t i, j;
+  };
+  Promise best[kPromising];
+  std::size_t num_best = 0;
+  for (std::size_t i = 1; i < num_nodes; ++i) {
+    for (std::size_t j = 1; j < num_nodes; ++j) {
+      if (i == 1 && j == 1) continue;
+      const double pair = totals_[i * num_rows + j], first = totals_[i * num_rows] - pair;
+      const double second = totals_[j] - pair, none = totals_[0] - first - second - pair;
+      const double cost =
+          std::min(none, 0.0) + std::min(first, 0.0) + std::min(second, 0.0) + std::min(pair, 0.0);
+      if (num_best == kPromising && !(cost < best[num_best - 1].cost)) continue;
+      const Node a = i == 1 ? own[0] : candidates[i - 2];
+      const Node b = j == 1 ? own[1] : candidates[num_candidates + j - 2];
+      if (a == b) continue;
+      std::size_t at = num_best < kPromising ? num_best++ : num_best - 1;
+      for (; at > 0 && cost < best[at - 1].cost; --at) best[at] = best[at - 1];
+      best[at] = {cost, i, j};
+    }
+  }
+  pairs_.assign(1, Pair{own[0], own[1], {}});
+  for (std::size_t k = 0; k < num_best; ++k) {
+    const auto [cost, i, j] = best[k];
+    pairs_.push_back({i == 1 ? own[0] : candidates[i - 2],
+                      j == 1 ? own[1] : candidates[num_candidates + j - 2],
+                      {}});
+  }
+}
+
+// Of a chunk: the sums of the pairs that were found, not rounded.
+void Descent::add_up_pairs(std::size_t chunk) {
+  const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
+  const float* differences = &differences_[64 * begin];
+  for (std::size_t k = 0; k < pairs_.size(); ++k) {
+    double* by_row = &exact_[4 * (chunk * (1 + kPromising) + k)];
+    add_up(differences, value(pairs_[k].a) + begin, value(pairs_[k].b) + begin, num_words, by_row);
+  }
+}
+
+Descent::Form Descent::choose(Node node) {
   const std::size_t gate = static_cast<std::size_t>(node) - first_gate_;
-  const Node a = fanin_[2 * gate], b = fanin_[2 * gate + 1];
-  Form best{a, b, table_[gate], 0};
-  for (std::size_t i = 0; i < num_pairs; ++i) {
-    const Node x = i > 0 && i <= num_candidates ? candidates[i - 1] : a;
-    const Node y = i > num_candidates ? candidates[i - 1] : b;
-    if (i > 0 && x == y) continue;
-    PairSums total{};
-    for (std::size_t chunk = 0; chunk < num_chunks_; ++chunk) {
-      const PairSums& seen = seen_[chunk * num_pairs + i];
-      total.pair += seen.pair;
-      total.first += seen.first;
-      total.second += seen.second;
-      total.all += seen.all;
-    }
-    const double by_row[] = {total.all - total.first - total.second + total.pair,
-                             total.first - total.pair, total.second - total.pair, total.pair};
-    if (i == 0) {
-      for (unsigned row = 0; row < 4; ++row) best.cost += (best.table >> row & 1) * by_row[row];
-    }
-    Form form{x, y, 0, 0};
+  Form best{fanin_[2 * gate], fanin_[2 * gate + 1], table_[gate]};
+  double least = 0;  // what the best costs, against false
+  for (std::size_t k = 0; k < pairs_.size(); ++k) {
+    Pair& pair = pairs_[k];
+    Form form{pair.a, pair.b, 0};
+    double cost = 0;
     for (unsigned row = 0; row < 4; ++row) {
-      if (by_row[row] > -nothing_) continue;
+      double& sum = pair.by_row[row];
+      for (std::size_t chunk = 0; chunk < num_chunks_; ++chunk) {
+        sum += exact_[4 * (chunk * (1 + kPromising) + k) + row];
+      }
+      if (k == 0) least += (best.table >> row & 1) * sum;
+      if (sum > -nothing_) continue;
       form.table = static_cast<std::uint8_t>(form.table | 1U << row);
-      form.cost += by_row[row];
+      cost += sum;
     }
-    if (form.cost < best.cost - nothing_) best = form;
+    if (cost < least - nothing_) {
+      best = form;
+      least = cost;
+    }
   }
   return best;
 }
@@ -268,7 +345,7 @@ void Descent::weigh(std::size_t chunk, Node node, const Form& form) {
 // Values, exponentials and sums of a chunk, with the gate as it becomes.
 void Descent::replace(std::size_t chunk, const Form& form) {
   const std::size_t begin = chunk * kChunk, num_words = std::min(kChunk, num_words_ - begin);
-  const std::size_t group_size = outputs_.size() / num_classes_;
+  const std::size_t group_size = outputs_.size() / num_groups_;
   Word then[kChunk];
   for (std::size_t i = 0; i < cone_.size(); ++i) {
     const Member& member = cone_[i];
@@ -277,15 +354,20 @@ void Descent::replace(std::size_t chunk, const Form& form) {
                 num_words);
     Word* now = value(member.node) + begin;
     for (const std::size_t output : votes_of_[static_cast<std::size_t>(member.node)]) {
-      float* of_class = &exponentials_[output / group_size * sums_.size() + 64 * begin];
-      for (std::size_t word = 0; word < num_words; ++word) {
-        const Word says = then[word] ^ mask(outputs_[output]);
-        for (Word left = then[word] ^ now[word]; left != 0; left &= left - 1) {
-          const auto bit = static_cast<std::size_t>(std::countr_zero(left));
-          float& power = of_class[64 * word + bit];
-          const float before = power;
-          power *= (says >> bit & 1) != 0 ? factor_ : 1 / factor_;
-          sums_[64 * (begin + word) + bit] += power - before;
+      const std::size_t group = output / group_size;
+      for (std::size_t c = 0; c < num_classes_; ++c) {
+        if (share(c, group) == 0) continue;
+        const float up = factor(c, group), down = 1 / up;
+        float* of_class = &exponentials_[c * sums_.size() + 64 * begin];
+        for (std::size_t word = 0; word < num_words; ++word) {
+          const Word says = then[word] ^ mask(outputs_[output]);
+          for (Word left = then[word] ^ now[word]; left != 0; left &= left - 1) {
+            const auto bit = static_cast<std::size_t>(std::countr_zero(left));
+            float& power = of_class[64 * word + bit];
+            const float before = power;
+            power *= (says >> bit & 1) != 0 ? up : down;
+            sums_[64 * (begin + word) + bit] += power - before;
+          }
         }
       }
     }
@@ -307,12 +389,15 @@ void Descent::rewire(Node node, const Form& form) {
 
 Descent::Gain Descent::sweep(const Node* order, std::size_t num_visits, const Node* candidates,
                              std::size_t num_candidates, float significance) {
-  seen_.resize(num_chunks_ * (1 + 2 * num_candidates));
+  const std::size_t num_rows = padded(2 + num_candidates);
+  seen_.resize(num_chunks_ * num_rows * num_rows);
+  exact_.resize(4 * num_chunks_ * (1 + kPromising));
   Gain gain{0, 0};
   Form form{};
   bool is_better = false;
   team_.run([&](std::size_t member) {
     std::vector<Word> scratch;
+    std::vector<std::int8_t> bytes((2 * num_rows + 1) * 64 * kChunk);
     const auto each = [&](auto work) {
       for (std::size_t chunk = member; chunk < num_chunks_; chunk += team_.size()) work(chunk);
       team_.meet();
@@ -328,10 +413,14 @@ Descent::Gain Descent::sweep(const Node* order, std::size_t num_visits, const No
         continue;
       }
       scratch.resize(2 * cone_.size() * kChunk);
-      each(
-          [&](std::size_t chunk) { measure(chunk, node, others, num_candidates, scratch.data()); });
+      each([&](std::size_t chunk) {
+        measure(chunk, node, others, num_candidates, scratch.data(), bytes.data());
+      });
+      if (member == 0) find_pairs(node, others, num_candidates);
+      team_.meet();
+      each([&](std::size_t chunk) { add_up_pairs(chunk); });
       if (member == 0) {
-        form = choose(node, others, num_candidates);
+        form = choose(node);
         const std::size_t gate = static_cast<std::size_t>(node) - first_gate_;
         is_better = form.a != fanin_[2 * gate] || form.b != fanin_[2 * gate + 1] ||
                     form.table != table_[gate];

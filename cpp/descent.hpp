@@ -12,23 +12,27 @@
 
 namespace gatewright {
 
-// Samples of a classifier whose outputs vote for classes, equal groups of them in turn.
+// Samples of a classifier whose outputs vote, equal groups of them in turn.
 struct Votes {
-  std::size_t num_classes;
-  float tau;                    // scores are sums of votes, divided by this
+  std::size_t num_classes, num_groups;
+  // [num_classes][num_groups + 1]: what a vote of each group adds to the class's score, and last
+  // what the score is without any.
+  const float* readout;
   std::size_t num_words;        // of 64 samples; the last may be filled up with samples of weight 0
   const std::int32_t* classes;  // by sample: which is right
   const float* weights;         // by sample
 };
 
-// Of what samples differ by: over those in which both nodes of a pair are 1, the first and the
-// second is, and over all.
-struct PairSums {
-  double pair, first, second, all;
+// A pair of operands, and what samples differ by, summed up by the row of a table they are in.
+struct Pair {
+  std::int32_t a, b;
+  double by_row[4];
 };
 
 class Descent {
  public:
+  static constexpr std::size_t kMostCandidates = 254;
+
   // Copies the circuit, which must be valid, and the words of its inputs, input by input.
   Descent(const CircuitView& circuit, const std::uint64_t* words, const Votes& votes,
           std::size_t num_threads);
@@ -38,9 +42,10 @@ class Descent {
     double loss;  // the weighted sum of what the samples' losses became less, as far as was seen
   };
 
-  // Visits gates in this order. Each may read in place of either operand one of `num_candidates`
-  // nodes below it, candidates[(2 * i + operand) * num_candidates ...] for the i-th visited, and is
-  // changed where the loss falls by more than `significance` standard errors of the fall.
+  // Visits gates in this order. Each may read in place of either operand, and of both, one of
+  // `num_candidates` nodes below it, candidates[(2 * i + operand) * num_candidates ...] for the
+  // i-th visited, and is changed where the loss falls by more than `significance` standard errors
+  // of the fall. No more candidates than kMostCandidates.
   Gain sweep(const std::int32_t* order, std::size_t num_visits, const std::int32_t* candidates,
              std::size_t num_candidates, float significance);
 
@@ -55,9 +60,10 @@ class Descent {
   using Word = std::uint64_t;
   using Node = std::int32_t;
 
-  // An output that depends on the gate of the visit: its place in the cone, its class, its sign.
+  // An output that depends on the gate of the visit: its place in the cone, a class whose score it
+  // is a part of, its group, its sign.
   struct Vote {
-    std::size_t member, group;
+    std::size_t member, of_class, group;
     bool is_inverted;
   };
   // A gate of the cone: its operands by their places in it, or as nodes where they are outside.
@@ -66,11 +72,10 @@ class Descent {
     int places[2];  // -1: outside
     std::uint8_t table;
   };
-  // What a gate may become: what it would cost, against false.
+  // What a gate may become.
   struct Form {
     Node a, b;
     std::uint8_t table;
-    double cost;
   };
 
   Word* value(Node node) { return &values_[static_cast<std::size_t>(node) * num_words_]; }
@@ -81,16 +86,25 @@ class Descent {
   void count_votes(std::size_t chunk);
   void find_cone(Node node);
   void measure(std::size_t chunk, Node node, const Node* candidates, std::size_t num_candidates,
-               Word* scratch);
+               Word* scratch, std::int8_t* bytes);
   void differ(std::size_t begin, std::size_t num_words, const Word* off, const Word* on);
-  Form choose(Node node, const Node* candidates, std::size_t num_candidates) const;
+  void find_pairs(Node node, const Node* candidates, std::size_t num_candidates);
+  void add_up_pairs(std::size_t chunk);
+  Form choose(Node node);
+  float share(std::size_t of_class, std::size_t group) const {
+    return shares_[of_class * num_groups_ + group];
+  }
+  float factor(std::size_t of_class, std::size_t group) const {
+    return factors_[of_class * num_groups_ + group];
+  }
   void weigh(std::size_t chunk, Node node, const Form& form);
   void replace(std::size_t chunk, const Form& form);
   void rewire(Node node, const Form& form);
 
-  std::size_t num_classes_, num_words_, num_chunks_, first_gate_;
-  float factor_, share_;  // exp(1 / tau), 1 / tau
-  double nothing_;        // a smaller sum of differences may be rounding alone
+  std::size_t num_classes_, num_groups_, num_words_, num_chunks_, first_gate_;
+  std::vector<float> shares_, factors_;  // by class and group: in a score, and of its exponential
+  std::vector<float> scores_;            // by class: without votes
+  double nothing_;                       // a smaller sum of differences may be rounding alone
   std::vector<Node> fanin_, outputs_;
   std::vector<std::uint8_t> table_;
   std::vector<std::vector<Node>> readers_;            // by node: gates, one entry each
@@ -100,9 +114,12 @@ class Descent {
   std::vector<float> weights_, exponentials_, sums_;  // exp(score) by class, and their sums
   std::vector<float> differences_;  // by sample: the weighted loss if the gate is 1 less if it is 0
   std::vector<Member> cone_;        // the gate of the visit first
-  std::vector<Vote> votes_;         // by class
+  std::vector<Vote> votes_;         // in the order of classes
   std::vector<int> place_;          // by node: in the cone, or -1
-  std::vector<PairSums> seen_;      // by chunk and pair
+  std::vector<float> seen_;         // by chunk and pair of candidates
+  std::vector<double> totals_;      // by pair of candidates
+  std::vector<Pair> pairs_;         // the gate's own operands, then the most promising
+  std::vector<double> exact_;       // by chunk, pair and row
   std::vector<double> falls_, squares_;  // by chunk
   Team team_;
 };

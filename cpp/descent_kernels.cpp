@@ -61,19 +61,20 @@ GATEWRIGHT_INLINE Floats logarithm(Floats values) {
 
 GATEWRIGHT_MULTIVERSION
 void add_up(const float* differences, const Word* a, const Word* b, std::size_t num_words,
-            double* of_both, double* of_first) {
-  Floats both[kParts]{}, first[kParts]{};
-  const Floats zero{};
-  for (std::size_t word = 0; word < num_words; ++word) {
-    for (std::size_t part = 0; part < kParts; ++part) {
-      const std::size_t shift = kLanes * part;
-      const Floats values = load(differences + 64 * word + shift);
-      both[part] += lanes(a[word] & b[word], shift) ? values : zero;
-      first[part] += lanes(a[word], shift) ? values : zero;
+            double* by_row) {
+  for (std::size_t row = 0; row < 4; ++row) {
+    const Word flips_a = (row & 1) != 0 ? 0 : ~Word{0}, flips_b = (row & 2) != 0 ? 0 : ~Word{0};
+    Floats parts[kParts]{};
+    const Floats zero{};
+    for (std::size_t word = 0; word < num_words; ++word) {
+      const Word in_row = (a[word] ^ flips_a) & (b[word] ^ flips_b);
+      for (std::size_t part = 0; part < kParts; ++part) {
+        const Floats values = load(differences + 64 * word + kLanes * part);
+        parts[part] += lanes(in_row, kLanes * part) ? values : zero;
+      }
     }
+    by_row[row] = sum(parts);
   }
-  *of_both = sum(both);
-  *of_first = sum(first);
 }
 
 GATEWRIGHT_MULTIVERSION
@@ -88,11 +89,9 @@ void count(const Word* says, Word flips, std::size_t num_words, float* counts) {
 }
 
 GATEWRIGHT_MULTIVERSION
-void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, float factor,
-               float share, const Word* is_right, const float* exponentials, float* off, float* on,
-               float* rises) {
-  const Floats up = Floats{} + factor, down = Floats{} + 1 / factor, one = Floats{} + 1;
-  const Floats zero{};
+void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, const Word* is_right,
+               const float* exponentials, float* off, float* on, float* rises) {
+  const Floats zero{}, one = zero + 1;
   for (std::size_t word = 0; word < num_words; ++word) {
     Word differs = 0;
     for (std::size_t i = 0; i < num_said; ++i) differs |= said[i].off[word] ^ said[i].on[word];
@@ -100,6 +99,8 @@ void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, fl
     for (std::size_t shift = 0; shift < 64; shift += kLanes) {
       Floats factors_off = one, factors_on = one, rise = zero;
       for (std::size_t i = 0; i < num_said; ++i) {
+        const Floats up = zero + said[i].up, down = zero + said[i].down;
+        const Floats share = zero + said[i].share;
         const Word now = said[i].now[word] ^ said[i].flips;
         const Word if_off = said[i].off[word] ^ said[i].flips;
         const Word if_on = said[i].on[word] ^ said[i].flips;
@@ -108,8 +109,8 @@ void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, fl
         factors_on *= lanes(if_on & ~now, shift) ? up : one;
         factors_on *= lanes(~if_on & now, shift) ? down : one;
         const Word right = is_right[word];
-        rise += lanes(if_on & ~if_off & right, shift) ? zero + share : zero;
-        rise -= lanes(~if_on & if_off & right, shift) ? zero + share : zero;
+        rise += lanes(if_on & ~if_off & right, shift) ? share : zero;
+        rise -= lanes(~if_on & if_off & right, shift) ? share : zero;
       }
       const std::size_t at = 64 * word + shift;
       const Floats exponential = load(exponentials + at);

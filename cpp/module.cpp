@@ -8,6 +8,7 @@
 #include <string>
 
 #include "binding.hpp"
+#include "bit_matrix.hpp"
 #include "simulate.hpp"
 
 namespace nb = nanobind;
@@ -68,6 +69,20 @@ Result simulate_nodes(std::int64_t num_inputs, const Fanin& fanin, const Table& 
   });
 }
 
+Result transpose(const Words& rows, std::size_t num_columns) {
+  const std::size_t num_rows = rows.shape(0), num_words = (num_rows + 63) / 64;
+  if (rows.shape(1) != (num_columns + 63) / 64) {
+    refuse("rows have " + std::to_string(rows.shape(1)) + " words, which " +
+           std::to_string(num_columns) + " bits do not fill");
+  }
+  std::unique_ptr<std::uint64_t[]> columns(new std::uint64_t[num_columns * num_words]);
+  {
+    nb::gil_scoped_release release;
+    gatewright::transpose(rows.data(), num_rows, num_columns, columns.get());
+  }
+  return make_result(num_columns, num_words, std::move(columns));
+}
+
 }  // namespace
 
 void bind_augment(nb::module_& module);
@@ -88,6 +103,8 @@ NB_MODULE(_native, module) {
              "outputs"_a.noconvert(), "words"_a.noconvert(), "Values of the outputs.");
   module.def("simulate_nodes", &simulate_nodes, "num_inputs"_a, "fanin"_a.noconvert(),
              "table"_a.noconvert(), "words"_a.noconvert(), "Values of all nodes.");
+  module.def("transpose", &transpose, "rows"_a.noconvert(), "num_columns"_a,
+             "Packed rows as packed columns.");
   module.def("instruction_set", &gatewright::instruction_set,
              "The widest instruction set in use: AVX-512, AVX2, NEON or portable.");
   bind_augment(module);

@@ -27,16 +27,4 @@ struct Inputs {
   Buffer<std::uint32_t> d_groups, operands, gradients;
 };
 
-// Transposes 64 x 64 bits: bit j of word i becomes bit i of word j (Hacker's Delight 7-3).
-inline void transpose(std::uint64_t* words) {
-  std::uint64_t mask = 0x0000'0000'ffff'ffff;
-  for (unsigned width = 32; width != 0; width >>= 1, mask ^= mask << width) {
-    for (unsigned i = 0; i < 64; i = ((i | width) + 1) & ~width) {
-      const std::uint64_t swap = ((words[i] >> width) ^ words[i | width]) & mask;
-      words[i] ^= swap << width;
-      words[i | width] ^= swap;
-    }
-  }
-}
-
 }  // namespace gatewright

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bit_matrix.hpp"
 #include "buffer.hpp"
 #include "flush_to_zero.hpp"
 #include "layer.hpp"

@@ -33,8 +33,15 @@ def a_case(seed: int):
     weights[-7:] = 0
     order = (1 + num_inputs + rng.permutation(circuit.num_gates)).astype(np.int32)
     candidates = np.stack([rng.integers(1, node, (2, 5)) for node in order]).astype(np.int32)
-    tau = float(rng.uniform(0.5, 4))
-    return (circuit, num_classes, tau, words, y, weights), order, candidates
+    readout = np.eye(num_classes, num_classes + 1) / rng.uniform(0.5, 4)
+    if seed % 4 == 3:  # as many groups of other weights, and constants
+        readout = rng.integers(-2, 3, readout.shape) / 4
+    return (circuit, readout.astype(np.float32), words, y, weights), order, candidates
+
+
+def votes(num_classes: int, tau: float):
+    """The readout of a group a class."""
+    return np.eye(num_classes, num_classes + 1, dtype=np.float32) / np.float32(tau)
 
 
 def parts_of(case):
@@ -66,13 +73,13 @@ def test_the_core_does_what_python_does(seed):
 def test_inverted_outputs_and_several_votes_of_a_gate_count():
     needs_core()
     case, order, candidates = a_case(3)
-    circuit, num_classes, *others = case
+    circuit, *others = case
     outputs = circuit.outputs ^ (np.arange(len(circuit.outputs)) % 2).astype(np.int32)
     outputs[0] = outputs[-1]
     changed = Circuit(
         circuit.fanin, circuit.table, outputs, circuit.input_names, circuit.output_names
     )
-    case = changed, num_classes, *others
+    case = changed, *others
     slow, fast = PythonDescent(*parts_of(case)), descent(*case, threads=1)
     assert fast.sweep(order, candidates, 0.0)[0] == slow.sweep(order, candidates, 0.0)[0] > 0
     np.testing.assert_array_equal(fast.table, slow.table)
@@ -93,7 +100,7 @@ def test_threads_make_no_difference():
     candidates = np.stack([rng.integers(1, node, (2, 6)) for node in order]).astype(np.int32)
     found = []
     for threads in (1, 2, 3, 8):
-        one = descent(circuit, 3, 2.0, words, y, np.ones(num_samples, np.float32), threads=threads)
+        one = descent(circuit, votes(3, 2.0), words, y, np.ones(num_samples, np.float32), threads)
         gain = one.sweep(order, candidates, 1.0)
         found.append((gain, one.fanin.tolist(), one.table.tolist(), one.losses().tolist()))
     assert found[0][0][0] > 20
@@ -107,13 +114,13 @@ def test_a_sweep_finds_the_wire_and_the_table_that_are_missing():
     y = (bits[:, 2] ^ bits[:, 5]).astype(np.int32)
     fanin, tables = np.array([[5, 0], [1, 2]], np.int32), np.array([0xA, 0xE], np.uint8)
     circuit = Network(Gates.hard(6, fanin, tables), head=GroupSum(2)).gates_circuit()
-    one = descent(circuit, 2, 0.5, pack(bits), y, np.ones(512, np.float32))
+    one = descent(circuit, votes(2, 0.5), pack(bits), y, np.ones(512, np.float32))
     others = np.broadcast_to(np.arange(1, 7, dtype=np.int32), (2, 2, 6)).copy()
     order = np.array([7, 8], np.int32)
     assert one.losses().mean() > 0.6
     changed, fall = one.sweep(order, others, 3.0)
     assert changed == 2
-    assert one.fanin.tolist() == [[6, 3], [6, 3]]
+    assert one.fanin.tolist() == [[6, 3], [3, 6]]
     assert one.table.tolist() == [0x9, 0x6]  # the first votes for class 0
     assert one.losses().mean() == pytest.approx(np.log1p(np.exp(-2)), abs=1e-5)
     assert one.sweep(order, others, 0.0) == (0, 0.0)
@@ -123,12 +130,13 @@ def test_a_sweep_finds_the_wire_and_the_table_that_are_missing():
 def test_what_makes_no_sense_is_named():
     needs_core()
     case, order, candidates = a_case(5)
-    circuit, num_classes, tau, words, y, weights = case
+    circuit, readout, words, y, weights = case
     for changed, message in (
-        ((circuit, len(circuit.outputs) + 1, tau, words, y, weights), "equal groups of votes"),
-        ((circuit, num_classes, 0.0, words, y, weights), "tau is over 0"),
-        ((circuit, num_classes, tau, words, y[1:], weights), "one entry for each"),
-        ((circuit, num_classes, tau, words, y + num_classes, weights), "classes holds numbers"),
+        ((circuit, votes(len(circuit.outputs) + 1, 1), words, y, weights), "equal groups"),
+        ((circuit, readout[:1], words, y, weights), r"of shape \[1, \d\] is not of at least 2"),
+        ((circuit, np.full_like(readout, np.inf), words, y, weights), "not finite"),
+        ((circuit, readout, words, y[1:], weights), "one entry for each"),
+        ((circuit, readout, words, y + len(readout), weights), "classes holds numbers"),
     ):
         with pytest.raises(ValueError, match=message):
             descent(*changed)
@@ -137,12 +145,14 @@ def test_what_makes_no_sense_is_named():
         one.sweep(order, candidates[1:], 0.0)
     with pytest.raises(ValueError, match="not a gate's node"):
         one.sweep(np.zeros_like(order), candidates, 0.0)
+    with pytest.raises(ValueError, match="255 candidates of an operand; at most 254"):
+        one.sweep(order, np.repeat(candidates[..., :1], 255, axis=2), 0.0)
     with pytest.raises(ValueError, match="not below node"):
         one.sweep(order, candidates + circuit.num_nodes, 0.0)
 
 
 @machines("address,undefined", "thread")
 def test_the_core_is_clean_under_sanitizers(machine: Machine, tmp_path: Path) -> None:
-    sources = ["descent", "descent_kernels", "simulate", "team"]
+    sources = ["descent", "descent_kernels", "pair_sums", "simulate", "team"]
     program = machine.build("test_descent", sources, tmp_path, "-O1")
     assert machine.run(program) == "60 circuits, 0 wrong\n"

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewright import native
+from gatewright.circuit import pack
 from native_programs import Machine, machines
 
 Arrays = dict[str, Any]
@@ -91,6 +92,18 @@ def test_bit_a_plus_2b_of_the_table_is_the_gate(
     )
     assert outputs[0, 0] & 0xF == table
     assert outputs[1, 0] == ~outputs[0, 0]
+
+
+@given(st.integers(0, 2**32), st.integers(0, 200), st.integers(0, 200))
+@example(0, 64, 64)
+@example(0, 0, 65)
+def test_transposed_rows_are_columns(seed: int, num_rows: int, num_columns: int) -> None:
+    bits = np.random.default_rng(seed).random((num_rows, num_columns)) < 0.5
+    rows, columns = pack(bits.T), pack(bits)
+    for transpose in (native.transpose, native.transpose_numpy):
+        np.testing.assert_array_equal(transpose(rows, num_columns), columns)
+        with pytest.raises(ValueError, match=f"which {num_columns + 64} bits do not fill"):
+            transpose(rows, num_columns + 64)
 
 
 def test_arrays_that_are_strided_or_frozen_are_taken() -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from jax import Array
 
+from gatewright import native
 from gatewright.augment import Augment
-from gatewright.circuit import pack
 from gatewright.encode import Encoder
 from gatewright.errors import InputError
 from gatewright.network import Network
@@ -119,7 +119,7 @@ class Feed:
 
     def columns(self, words: Words) -> Words:
         """Packed rows uint64[n, W] as a circuit reads them: uint64[num_inputs, ceil(n / 64)]."""
-        return pack(_bits(_octets(words, self.num_inputs), self.num_inputs))
+        return native.transpose(words, self.num_inputs)
 
     def batches(self, batch: int, step: int, count: int) -> tuple[Words, Targets]:
         """Packed rows uint64[count * batch, W] and targets of steps `step` to step + count - 1."""
@@ -215,7 +215,3 @@ def _pack_bits(samples: npt.NDArray[Any]) -> Words:
 def _octets(words: Words, num_inputs: int) -> Octets:
     octets = words.astype("<u8", copy=False).view(np.uint8)
     return np.ascontiguousarray(octets[:, : -(-num_inputs // 8)])
-
-
-def _bits(octets: Octets, num_inputs: int) -> npt.NDArray[np.bool_]:
-    return np.unpackbits(octets, axis=1, count=num_inputs, bitorder="little").view(np.bool_)

@@ -80,6 +80,29 @@ def simulate_nodes(num_inputs: int, fanin: Int32s, table: Bytes, words: Words) -
     return module.simulate_nodes(num_inputs, *_check_kinds(fanin, table, words))
 
 
+def transpose(rows: Words, num_columns: int) -> Words:
+    """Packed rows uint64[n, W] of so many bits as packed columns uint64[num_columns, ceil(n / 64)].
+
+    Raises ValueError where W is not ceil(num_columns / 64).
+    """
+    module = load()
+    if module is None:
+        return transpose_numpy(rows, num_columns)
+    return module.transpose(np.ascontiguousarray(rows, np.uint64), num_columns)
+
+
+def transpose_numpy(rows: Words, num_columns: int) -> Words:
+    """Do what `transpose` does, in NumPy."""
+    if rows.shape[1] != -(-num_columns // 64):
+        raise ValueError(f"rows have {rows.shape[1]} words, which {num_columns} bits do not fill")
+    octets = np.ascontiguousarray(rows, "<u8").view(np.uint8)
+    bits = np.unpackbits(octets, axis=1, count=num_columns, bitorder="little")
+    padded = np.zeros((num_columns, -(-len(rows) // 64) * 64), np.uint8)
+    padded[:, : len(rows)] = bits.T
+    columns = np.packbits(padded, axis=1, bitorder="little")
+    return columns.view("<u8").astype(np.uint64, copy=False)
+
+
 def simulate_numpy(
     num_inputs: int, fanin: Int32s, table: Bytes, outputs: Int32s, words: Words
 ) -> Words:

@@ -4,16 +4,18 @@ Annealing ends at hard gates that no gradient moves any more. Of a hard network 
 minimised exactly in one gate at a time: with d[s] what sample s loses more if the gate is 1 than if
 it is 0, all other gates being as they are, the gate's table of least loss is 1 in those rows of its
 operands over which the d sum to less than 0, whatever its operands are. So each gate is tried with
-other operands near its own, and takes the best ones and their table where the loss falls by
-more than chance.
+all pairs of some nodes near its operands, and takes the best pair and its table where the loss
+falls by more than chance.
 
 Few samples tell anything, those that are nearly decided otherwise. So samples are drawn with a
 probability that rises with the probability of a wrong class, and weighted by its inverse. Each
-round draws them anew, warped anew: a network fits those it is polished with far too well.
+round draws them anew, warped anew: a network fits those it is polished with far too well. The first
+rounds change much and take fewer.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -24,7 +26,7 @@ import numpy.typing as npt
 
 from gatewright.augment import Augment
 from gatewright.circuit import Circuit, Words
-from gatewright.descent import Floats, Ints, descent
+from gatewright.descent import MOST_CANDIDATES, Floats, Ints, descent
 from gatewright.encode import Encoder
 from gatewright.errors import InputError
 from gatewright.feed import IMAGES_AT_ONCE, Feed
@@ -41,6 +43,9 @@ JUDGED_AT_ONCE = 16_384
 
 #: Sources that are drawn for each candidate: the nearest are taken, where places are known.
 DRAWN = 16
+
+#: Of the last round's samples the first one has this share; the others by equal ratios more.
+FIRST_SHARE = 0.25
 
 #: Operands whose candidates are drawn at a time.
 OPERANDS_AT_ONCE = 4096
@@ -80,7 +85,7 @@ def polish(
     augment: Augment | None = None,
     rounds: int = 4,
     samples: int = 1 << 18,
-    candidates: int = 32,
+    candidates: int = 30,
     places: npt.NDArray[np.float32] | None = None,
     reach: float = 3.0,
     significance: float = 1.0,
@@ -93,12 +98,13 @@ def polish(
     The result is a function of the arguments but `threads`.
 
     Args:
-        network: layers of two-input gates with `GroupSum`, a group a class. Its hard form counts.
+        network: layers of two-input gates with `GroupSum`. Its hard form counts.
         x, y: training rows, bits or what `encoder` encodes, and their classes.
         augment: warps images anew for every round.
         rounds: each visits every gate once, in an order of its own.
-        samples: drawn for a round, where images are warped or rows are more; else it is all rows.
-        candidates: of each operand and round, drawn from the layer below.
+        samples: drawn for the last round, a quarter of them for the first, where images are warped
+            or rows are more; else it is all rows.
+        candidates: of each operand and round, drawn from the layer below, at most MOST_CANDIDATES.
         places: float32[num_inputs, d], of the inputs: candidates are then near what they replace.
         reach: how near; a distance r has the weight exp(-r^2 / (2 reach^2)).
         significance: standard errors by which the loss has to fall for a gate to change.
@@ -107,11 +113,15 @@ def polish(
     Raises:
         InputError: the network is another one, or rows and network do not fit.
     """
-    tau = tau_of(network)
-    if rounds < 0 or samples < 1 or candidates < 0 or not reach > 0 or significance < 0:
+    readout = readout_of(network)
+    if (
+        rounds < 0 or samples < 1 or not 0 <= candidates <= MOST_CANDIDATES or not reach > 0
+        or significance < 0
+    ):  # fmt: skip
         raise InputError(
             f"polish: rounds {rounds}, samples {samples}, candidates {candidates}, reach {reach} "
-            f"and significance {significance}; give at least 0, 1, 0, over 0 and at least 0"
+            f"and significance {significance}; give at least 0, at least 1, 0 to "
+            f"{MOST_CANDIDATES}, over 0 and at least 0"
         )
     if places is not None and (places.ndim != 2 or len(places) != network.num_inputs):
         raise InputError(
@@ -120,8 +130,7 @@ def polish(
         )
     targets = classes_of(np.asarray(y))
     feed = Feed.make(network, x, targets, encoder=encoder, augment=augment, seed=seed)
-    assert isinstance(network.head, GroupSum)
-    num_classes, circuit = network.head.num_classes, network.gates_circuit()
+    circuit = network.gates_circuit()
     ends = list(accumulate((layer.num_outputs for layer in network.layers), initial=0))
     step = 0
     for number in range(1, rounds + 1):
@@ -129,10 +138,10 @@ def polish(
         if augment is None and feed.num_rows <= samples:
             drawn = _Drawn.all_of(feed)
         else:
-            drawn, step = _Drawn.of(feed, circuit, num_classes, tau, samples, step, threads)
-        worker = descent(
-            circuit, num_classes, tau, drawn.words, drawn.y, drawn.weights, threads=threads
-        )
+            missing = (rounds - number) / max(rounds - 1, 1)
+            num = math.ceil(samples * FIRST_SHARE**missing)
+            drawn, step = _Drawn.of(feed, circuit, readout, num, step, threads)
+        worker = descent(circuit, readout, drawn.words, drawn.y, drawn.weights, threads=threads)
         loss = float(np.average(worker.losses(), weights=drawn.weights))
         others = _candidates(circuit, ends, candidates, places, reach, rng)
         order = rng.permutation(circuit.num_gates).astype(np.int32)
@@ -146,18 +155,23 @@ def polish(
     return _network_of(circuit, ends, network)
 
 
-def tau_of(network: Network) -> float:
-    """Of its head; InputError where `polish` does not take the network."""
+def readout_of(network: Network) -> Floats:
+    """float32[num_classes, num_groups + 1]: scores by the groups' sums, last what is added to them.
+
+    Raises:
+        InputError: `polish` does not take the network.
+    """
     head = network.head
-    if not isinstance(head, GroupSum) or head.divisions:
-        raise InputError(
-            "polish takes classifiers whose outputs are votes, a group a class: GroupSum(...) "
-            f"without divisions, not {head}"
-        )
+    if not isinstance(head, GroupSum):
+        raise InputError(f"polish takes classifiers whose outputs vote, GroupSum(...), not {head}")
     for i, layer in enumerate(network.layers):
         if layer.hard_fanin().shape[1] != 2:
             raise InputError(f"polish takes two-input gates; layer {i} is {type(layer).__name__}")
-    return float(head.tau_of(network.layers[-1].num_outputs // head.num_classes))
+    size = network.layers[-1].num_outputs // head.num_groups
+    readout = head.readout_of(size)
+    if readout is None:
+        readout = np.eye(head.num_classes, head.num_groups + 1, dtype=np.float32)
+    return np.ascontiguousarray(readout / float(head.tau_of(size)), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +188,7 @@ class _Drawn:
 
     @staticmethod
     def of(
-        feed: Feed, circuit: Circuit, num_classes: int, tau: float, samples: int, step: int,
+        feed: Feed, circuit: Circuit, readout: Floats, samples: int, step: int,
         threads: int | None,
     ) -> tuple[_Drawn, int]:  # fmt: skip
         """From this step of the feed on, and the step behind the last."""
@@ -186,7 +200,7 @@ class _Drawn:
             words, targets = feed.batches(JUDGED_AT_ONCE, step, 1)
             step += 1
             one = _Drawn._filled(feed.columns(words), targets, np.ones(len(words), np.float32))
-            judge = descent(circuit, num_classes, tau, one.words, one.y, one.weights, threads)
+            judge = descent(circuit, readout, one.words, one.y, one.weights, threads)
             wrong = -np.expm1(-judge.losses()[: len(words)])
             share = np.clip(wrong / SURE, LEAST_SHARE, 1)
             kept = rng.random(len(share)) < share
@@ -235,8 +249,12 @@ def _candidates(
             size = (len(operands), num if at is None else DRAWN * num)
             drawn = rng.integers(len(sources), size=size, dtype=np.int32)
             if at is not None and num:
+                drawn.sort(axis=1)
                 squares = np.square(at[drawn] - at[operands][:, None]).sum(axis=2)
                 order = squares / (2 * reach**2) - rng.gumbel(size=size).astype(np.float32)
+                order[:, 1:][drawn[:, 1:] == drawn[:, :-1]] = (
+                    np.inf
+                )  # each once, if there are enough
                 nearest = np.argpartition(order, num, axis=1)[:, :num]
                 drawn = np.take_along_axis(drawn, nearest, axis=1)
             flat[i : i + len(operands)] = sources[0] + drawn

@@ -1,8 +1,10 @@
 // Descends from random circuits, some of them with dead gates and constants, with one and three
 // threads, which must agree. The losses that are kept up to date must be those that the circuit it
-// became has, and no greater than it said.
+// became has, and no greater than it said. Sums over pairs are the same in portable code and near
+// what they are without rounding.
 // tests/test_descent.py compiles it with sanitizers.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "descent.hpp"
+#include "pair_sums.hpp"
 #include "random_circuit.hpp"
 #include "simulate.hpp"
 
@@ -19,15 +22,20 @@ using gatewright::Descent;
 
 struct Case {
   RandomCircuit circuit;
-  std::size_t num_classes;
+  std::size_t num_classes, num_groups;
+  std::vector<float> readout;
   std::vector<std::uint64_t> words;
   std::vector<std::int32_t> classes;
   std::vector<float> weights;
   gatewright::Votes votes;
 
-  Case(std::mt19937& random, std::size_t classes_, std::size_t group_size)
-      : circuit(random, 1 + random() % 8, 1 + random() % 60, classes_ * group_size),
-        num_classes(classes_) {
+  Case(std::mt19937& random, std::size_t classes_, std::size_t groups_, std::size_t group_size)
+      : circuit(random, 1 + random() % 8, 1 + random() % 60, groups_ * group_size),
+        num_classes(classes_),
+        num_groups(groups_) {
+    for (std::size_t i = 0; i < num_classes * (num_groups + 1); ++i) {
+      readout.push_back(static_cast<float>(random() % 4) / 4 - 0.5F);
+    }
     const std::size_t num_words = 1 + random() % 200;
     for (std::size_t i = 0; i < circuit.num_inputs * num_words; ++i) {
       words.push_back(std::uint64_t{random()} << 32 | random());
@@ -36,7 +44,7 @@ struct Case {
       classes.push_back(static_cast<std::int32_t>(random() % num_classes));
       weights.push_back(static_cast<float>(random() % 4) / 2);
     }
-    votes = {num_classes, 1.5F, num_words, classes.data(), weights.data()};
+    votes = {num_classes, num_groups, readout.data(), num_words, classes.data(), weights.data()};
   }
 
   // By definition, of these gates.
@@ -50,11 +58,15 @@ struct Case {
     gatewright::simulate(view, votes.num_words, words.data(), outputs.data());
     double total = 0;
     for (std::size_t sample = 0; sample < 64 * votes.num_words; ++sample) {
-      std::vector<double> scores(num_classes);
-      for (std::size_t i = 0; i < view.num_outputs; ++i) {
-        const std::uint64_t word = outputs[i * votes.num_words + sample / 64];
-        scores[i / (view.num_outputs / num_classes)] +=
-            static_cast<double>(word >> sample % 64 & 1) / static_cast<double>(votes.tau);
+      std::vector<double> scores;
+      for (std::size_t c = 0; c < num_classes; ++c) {
+        const float* of_class = &readout[c * (num_groups + 1)];
+        scores.push_back(static_cast<double>(of_class[num_groups]));
+        for (std::size_t i = 0; i < view.num_outputs; ++i) {
+          const std::uint64_t word = outputs[i * votes.num_words + sample / 64];
+          scores[c] += static_cast<double>(word >> sample % 64 & 1) *
+                       static_cast<double>(of_class[i / (view.num_outputs / num_groups)]);
+        }
       }
       double sum = 0;
       for (const double score : scores) sum += std::exp(score);
@@ -75,7 +87,7 @@ double sum(const Descent& descent, const Case& drawn) {
 }
 
 bool is_right(std::mt19937& random) {
-  const Case drawn(random, 2 + random() % 3, 1 + random() % 5);
+  const Case drawn(random, 2 + random() % 3, 1 + random() % 5, 1 + random() % 5);
   const gatewright::CircuitView view = drawn.circuit.view();
   gatewright::validate(view);
   Descent one(view, drawn.words.data(), drawn.votes, 1);
@@ -107,12 +119,56 @@ bool is_right(std::mt19937& random) {
   return true;
 }
 
+bool sums_are_right(std::mt19937& random) {
+  const std::size_t num_nodes = 1 + random() % 12,
+                    num_words = 1 + random() % gatewright::kPairWords;
+  const std::size_t num_rows = gatewright::padded(num_nodes), num_samples = 64 * num_words;
+  std::vector<std::uint64_t> words;
+  for (std::size_t i = 0; i < 2 * num_rows * num_words; ++i) {
+    words.push_back(std::uint64_t{random()} << 32 | random());
+  }
+  std::vector<const std::uint64_t*> first, second;
+  for (std::size_t i = 0; i < num_rows; ++i) {
+    first.push_back(&words[i * num_words]);
+    second.push_back(&words[(num_rows + i) * num_words]);
+  }
+  std::vector<float> values;
+  const float size = std::ldexp(1.F, static_cast<int>(random() % 40) - 30);
+  std::normal_distribution<float> normal(0.05F, 1);
+  for (std::size_t i = 0; i < num_samples; ++i) {
+    values.push_back(random() % 50 == 0 ? 0 : size * normal(random));
+  }
+  if (random() % 10 == 0) std::fill(values.begin(), values.end(), 0.F);
+  float most = 0;
+  for (const float value : values) most = std::max(most, std::abs(value));
+  std::vector<std::int8_t> scratch((2 * num_rows + 1) * 64 * gatewright::kPairWords);
+  std::vector<float> sums(num_rows * num_rows), others(num_rows * num_rows);
+  gatewright::pair_sums(values.data(), first.data(), second.data(), num_nodes, num_words,
+                        scratch.data(), sums.data());
+  gatewright::pair_sums_portable(values.data(), first.data(), second.data(), num_nodes, num_words,
+                                 scratch.data(), others.data());
+  if (sums != others) return false;
+  // A step is a 63rd at most, and roundings go up and down as evenly as they can.
+  const double allowed = static_cast<double>(most) / 63 * (3 + std::sqrt(num_samples));
+  for (std::size_t i = 0; i < num_nodes; ++i) {
+    for (std::size_t j = 0; j < num_nodes; ++j) {
+      double exact = 0;
+      for (std::size_t sample = 0; sample < num_samples; ++sample) {
+        const std::uint64_t both = first[i][sample / 64] & second[j][sample / 64];
+        if ((both >> sample % 64 & 1) != 0) exact += static_cast<double>(values[sample]);
+      }
+      if (std::abs(static_cast<double>(sums[i * num_rows + j]) - exact) > allowed) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 int main() {
   std::mt19937 random(1);
   int wrong = 0;
-  for (int n = 0; n < 60; ++n) wrong += !is_right(random);
+  for (int n = 0; n < 60; ++n) wrong += !is_right(random) + !sums_are_right(random);
   std::printf("60 circuits, %d wrong\n", wrong);
   return wrong != 0;
 }

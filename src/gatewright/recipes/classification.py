@@ -230,7 +230,6 @@ class Classification(Recipe):
 
     def network(self) -> Network:
         from gatewright.network import Network
-        from gatewright.polishing import tau_of
 
         layers: list[Layer] = []
         width = self.encoder.num_bits
@@ -243,8 +242,6 @@ class Classification(Recipe):
         network = Network(*layers, head=self._head())
         if self.polish < 0:
             raise InputError(f"polish is a number of rounds, at least 0, not {self.polish}")
-        if self.polish:
-            tau_of(network)  # which says what it cannot polish, before it is trained
         return network
 
     def _head(self) -> Sums:
