@@ -19,7 +19,7 @@ from gatewright.heads import Bits, GroupSum
 from gatewright.layers import Gates
 from gatewright.luts import Luts
 from gatewright.network import Network
-from gatewright.polishing import _Drawn, polish
+from gatewright.polishing import _Drawn, hard_network, polish
 from gatewright.recipes.mnist import Mnist8k
 from gatewright.train import evaluate
 from test_cli import only_json
@@ -163,6 +163,45 @@ def test_a_recipe_polishes_what_it_trained(chosen, tmp_path):
     assert gather(tmp_path / "run").is_stale is True
 
 
+def test_a_run_that_was_cut_short_goes_on_behind_its_last_round(chosen, tmp_path):
+    whole = experiment.run(chosen, tmp_path / "whole")
+
+    def cut(done):
+        if done.number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(chosen, tmp_path / "cut", polishing=cut)
+    path, rounds = tmp_path / "cut" / "polished.safetensors", []
+    damaged = path.read_bytes()
+    result = experiment.run(chosen, tmp_path / "cut", resume=True, polishing=rounds.append)
+    assert [one.number for one in rounds] == [3]
+    assert result.accuracy_hard == whole.accuracy_hard
+    assert result.wall_seconds > 0.3 * whole.wall_seconds
+    contents = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("cut", "whole")]
+    assert contents[0] == contents[1]
+    experiment.run(replace(chosen, seed=3), tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "polished.safetensors", path)  # of another network
+    experiment.run(chosen, tmp_path / "cut", resume=True, polishing=rounds.append)
+    assert [one.number for one in rounds] == [3, 1, 2, 3]
+    at = damaged.index(b'"fanin"')
+    path.write_bytes(damaged[:at] + b'"fanon"' + damaged[at + 7 :])
+    with pytest.raises(InputError, match=r"polished.safetensors: not a polished network.*fanin"):
+        experiment.run(chosen, tmp_path / "cut", resume=True)
+
+
+def test_gates_that_are_no_network_of_these_layers_are_refused():
+    network = a_network(9, 6)
+    circuit = network.gates_circuit()
+    assert hard_network(circuit, network).gates_circuit().fanin.tolist() == circuit.fanin.tolist()
+    fanin = circuit.fanin.copy()
+    fanin[10, 1] = 3  # an input, for a gate of the second layer
+    with pytest.raises(InputError, match="a gate of layer 1 does not read the layer below it"):
+        hard_network(replace(circuit, fanin=fanin), network)
+    with pytest.raises(InputError, match="15 gates over 20 inputs are no network of 18 over 20"):
+        hard_network(circuit, a_network(9, 9))
+
+
 def test_a_run_that_was_polished_is_folded_from_what_it_trained_and_polished_again(
     chosen, tmp_path
 ):
@@ -193,9 +232,9 @@ def test_samples_stand_for_those_that_were_not_drawn(chosen):
     feed = Feed.make(network, train.x, train.y, encoder=chosen.encoder, augment=chosen.augment)
     circuit = network.gates_circuit()
     readout = 20 * np.eye(4, 5, dtype=np.float32)  # so high a one decides
-    drawn, step = _Drawn.of(feed, circuit, readout, 20_000, 0, None)
-    num_drawn, num_kept = step * 16_384, int((drawn.weights > 0).sum())
-    assert 20_000 <= num_kept < 0.98 * num_drawn
+    drawn = _Drawn.of(feed, circuit, readout, 20_000, 1, None)
+    num_drawn = 16_384 * round(drawn.weights.sum() / 16_384)
+    assert 20_000 <= int((drawn.weights > 0).sum()) < 0.98 * num_drawn
     assert drawn.weights.sum() == pytest.approx(num_drawn, rel=0.02)
     assert drawn.weights.max() == 8.0
     shares = np.bincount(drawn.y, drawn.weights, minlength=4) / drawn.weights.sum()

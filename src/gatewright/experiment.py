@@ -23,7 +23,15 @@ from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
 from gatewright.polishing import Round
 from gatewright.recipes import Recipe
-from gatewright.runs import load_metrics, name_of, save_model, save_recipe
+from gatewright.runs import (
+    Polished,
+    load_metrics,
+    load_polished,
+    name_of,
+    save_model,
+    save_polished,
+    save_recipe,
+)
 from gatewright.steppers import temperature_at
 from gatewright.train import best_metrics, evaluate, fit, kernel_of, last_metrics
 from gatewright.view.curves import curves
@@ -96,7 +104,8 @@ def run(
     """Train a recipe into a run folder, extract the circuit, judge it on the test rows.
 
     Writes recipe.json, metrics.jsonl, checkpoint.safetensors, curves.svg, model.safetensors and
-    model.json, which says of what network it was made; and tau.json where the recipe tries several.
+    model.json, which says of what network it was made; tau.json where the recipe tries several, and
+    after every round of polishing polished.safetensors, where it polishes.
 
     Args:
         resume: continue the folder's run, bit for bit.
@@ -113,11 +122,8 @@ def run(
     (rows, test), options = recipe.data(), recipe.options()
     encoder = options.get("encoder")
     name = name_of(recipe)
-    begun = time.perf_counter(), time.process_time()
-    polished = recipe.polished(network, polishing)
-    wall_seconds = cpu_seconds = 0.0
-    if polished is not network:
-        wall_seconds, cpu_seconds = time.perf_counter() - begun[0], time.process_time() - begun[1]
+    spent = _polished(recipe, network, path, resume, polishing)
+    polished = spent.network
     extracted = extract(polished, encoder, name=name.replace("-", "_"))
     model = recipe.finish(extracted)
     save_model(path, model, network.to_netlist())
@@ -146,11 +152,35 @@ def run(
         steps=last.step,
         epochs=round(last.step * batch_size / len(rows), 3),
         kernel=kernel,
-        cpu_seconds=round(last.cpu_seconds + cpu_seconds, 3),
-        wall_seconds=round(last.wall_seconds + wall_seconds, 3),
+        cpu_seconds=round(last.cpu_seconds + spent.cpu_seconds, 3),
+        wall_seconds=round(last.wall_seconds + spent.wall_seconds, 3),
         peak_rss_mb=round(peak_rss() / 1e6, 1),
         measure=recipe.measure,
     )
+
+
+def _polished(
+    recipe: Recipe,
+    network: Network,
+    folder: Path,
+    resume: bool,
+    progress: Callable[[Round], None] | None,
+) -> Polished:
+    """Polishes a trained network as its recipe says, from where an earlier run of it ended."""
+    trained = network.to_netlist()
+    so_far = load_polished(folder, network) if resume else Polished(network)
+    begun = time.perf_counter() - so_far.wall_seconds, time.process_time() - so_far.cpu_seconds
+
+    def after(done: Round) -> None:
+        nonlocal so_far
+        wall_seconds, cpu_seconds = time.perf_counter() - begun[0], time.process_time() - begun[1]
+        so_far = Polished(done.network, done.number, cpu_seconds, wall_seconds)
+        save_polished(folder, so_far, trained)
+        if progress is not None:
+            progress(done)
+
+    recipe.polished(so_far.network, after, so_far.rounds)
+    return so_far
 
 
 def train(

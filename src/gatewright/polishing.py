@@ -16,8 +16,9 @@ rounds change much and take fewer.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -38,8 +39,8 @@ from gatewright.network import Network
 #: but at least so large a share of them.
 SURE, LEAST_SHARE = 0.05, 0.125
 
-#: Samples of which those to keep are chosen at a time.
-JUDGED_AT_ONCE = 16_384
+#: Samples of which those to keep are chosen at a time, and how often for a round at most.
+JUDGED_AT_ONCE, STEPS_A_ROUND = 16_384, 1 << 20
 
 #: Sources that are drawn for each candidate: the nearest are taken, where places are known.
 DRAWN = 16
@@ -61,6 +62,8 @@ class Round:
         changed: gates.
         gates: of the network.
         fall: of the mean cross-entropy on the round's own samples, which flatter it.
+        network: after it.
+        seconds_left: of the rounds that follow, by the time that those so far took.
     """
 
     number: int
@@ -68,11 +71,14 @@ class Round:
     changed: int
     gates: int
     fall: float
+    network: Network = field(repr=False)
+    seconds_left: float
 
     def __str__(self) -> str:
+        left = f"; some {self.seconds_left:.0f} s left" if self.seconds_left else ""
         return (
             f"polish {self.number}: loss {self.loss:.4f} before, {self.changed} of {self.gates} "
-            f"gates changed, which takes {self.fall:.4f} off its own samples' loss"
+            f"gates changed, which takes {self.fall:.4f} off its own samples' loss{left}"
         )
 
 
@@ -91,6 +97,7 @@ def polish(
     significance: float = 1.0,
     seed: int = 0,
     threads: int | None = None,
+    done: int = 0,
     progress: Callable[[Round], None] | None = None,
 ) -> Network:
     """Improve the hard network gate by gate; the result is hard, of as many gates in each layer.
@@ -109,6 +116,7 @@ def polish(
         reach: how near; a distance r has the weight exp(-r^2 / (2 reach^2)).
         significance: standard errors by which the loss has to fall for a gate to change.
         threads: of the native core; None takes all cores.
+        done: rounds that the network has been through, of these `rounds`.
 
     Raises:
         InputError: the network is another one, or rows and network do not fit.
@@ -132,15 +140,15 @@ def polish(
     feed = Feed.make(network, x, targets, encoder=encoder, augment=augment, seed=seed)
     circuit = network.gates_circuit()
     ends = list(accumulate((layer.num_outputs for layer in network.layers), initial=0))
-    step = 0
-    for number in range(1, rounds + 1):
+    is_drawn = augment is not None or feed.num_rows > samples
+    sizes = [samples * FIRST_SHARE ** (i / max(rounds - 1, 1)) for i in range(rounds)][::-1]
+    begun = time.perf_counter()
+    for number in range(done + 1, rounds + 1):
         rng = np.random.default_rng((seed, number))
-        if augment is None and feed.num_rows <= samples:
-            drawn = _Drawn.all_of(feed)
+        if is_drawn:
+            drawn = _Drawn.of(feed, circuit, readout, math.ceil(sizes[number - 1]), number, threads)
         else:
-            missing = (rounds - number) / max(rounds - 1, 1)
-            num = math.ceil(samples * FIRST_SHARE**missing)
-            drawn, step = _Drawn.of(feed, circuit, readout, num, step, threads)
+            drawn = _Drawn.all_of(feed)
         worker = descent(circuit, readout, drawn.words, drawn.y, drawn.weights, threads=threads)
         loss = float(np.average(worker.losses(), weights=drawn.weights))
         others = _candidates(circuit, ends, candidates, places, reach, rng)
@@ -150,9 +158,13 @@ def polish(
         circuit = replace(circuit, fanin=worker.fanin, table=worker.table)
         if progress is not None:
             share = fall / float(drawn.weights.sum())
-            progress(Round(number, loss, changed, circuit.num_gates, share))
+            left = sum(sizes[number:]) if is_drawn else rounds - number
+            through = sum(sizes[done:number]) if is_drawn else number - done
+            seconds_left = (time.perf_counter() - begun) * left / through
+            now = hard_network(circuit, network)
+            progress(Round(number, loss, changed, circuit.num_gates, share, now, seconds_left))
         del worker, drawn  # the values of all nodes, before there are those of the next round
-    return _network_of(circuit, ends, network)
+    return hard_network(circuit, network)
 
 
 def readout_of(network: Network) -> Floats:
@@ -188,14 +200,14 @@ class _Drawn:
 
     @staticmethod
     def of(
-        feed: Feed, circuit: Circuit, readout: Floats, samples: int, step: int,
+        feed: Feed, circuit: Circuit, readout: Floats, samples: int, number: int,
         threads: int | None,
-    ) -> tuple[_Drawn, int]:  # fmt: skip
-        """From this step of the feed on, and the step behind the last."""
+    ) -> _Drawn:  # fmt: skip
+        """So many, or a few more, of the feed's samples that are this round's."""
         rows: list[Words] = []
         classes: list[npt.NDArray[Any]] = []
         weights: list[Floats] = []
-        num, rng = 0, np.random.default_rng((feed.seed, step))
+        step, num, rng = number * STEPS_A_ROUND, 0, np.random.default_rng((feed.seed, number))
         while num < samples:
             words, targets = feed.batches(JUDGED_AT_ONCE, step, 1)
             step += 1
@@ -210,7 +222,7 @@ class _Drawn:
             num += int(kept.sum())
         parts = [feed.columns(part) for part in _regrouped(rows)]
         words = np.concatenate(parts, axis=1)
-        return _Drawn._filled(words, np.concatenate(classes), np.concatenate(weights)), step
+        return _Drawn._filled(words, np.concatenate(classes), np.concatenate(weights))
 
     @staticmethod
     def _filled(words: Words, y: npt.NDArray[Any], weights: Floats) -> _Drawn:
@@ -264,11 +276,24 @@ def _candidates(
     return result
 
 
-def _network_of(circuit: Circuit, ends: list[int], like: Network) -> Network:
+def hard_network(circuit: Circuit, like: Network) -> Network:
+    """The network of a circuit's gates, in layers of as many as the other has, with its head.
+
+    Raises:
+        InputError: the gates are not as many, or one reads another layer than the one below it.
+    """
+    ends = list(accumulate((layer.num_outputs for layer in like.layers), initial=0))
+    if (circuit.num_inputs, circuit.num_gates) != (like.num_inputs, ends[-1]):
+        raise InputError(
+            f"{circuit.num_gates} gates over {circuit.num_inputs} inputs are no network of "
+            f"{ends[-1]} over {like.num_inputs}"
+        )
     layers: list[Gates] = []
     first, num_inputs = 1, circuit.num_inputs
     for begin, end in pairwise(ends):
         fanin = (circuit.fanin[begin:end] - first).astype(np.int32)
+        if fanin.size and not (fanin.min() >= 0 and fanin.max() < num_inputs):
+            raise InputError(f"a gate of layer {len(layers)} does not read the layer below it")
         layers.append(Gates.hard(num_inputs, fanin, circuit.table[begin:end]))
         first, num_inputs = 1 + circuit.num_inputs + begin, end - begin
     return Network(*layers, head=like.head)

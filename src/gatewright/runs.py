@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gatewright import storage, targets
 from gatewright.circuit import Circuit
 from gatewright.errors import InputError
 from gatewright.model import Model
 from gatewright.recipes import RECIPES, Recipe, recipe
+
+if TYPE_CHECKING:
+    from gatewright.network import Network
+
+#: Of `Polished`, what its file says of it.
+PROGRESS = ("rounds", "cpu_seconds", "wall_seconds")
 
 
 def save_recipe(folder: Path, chosen: Recipe, resume: bool) -> None:
@@ -80,6 +86,54 @@ def save_model(folder: Path, model: Model, trained: Circuit) -> None:
     storage.write_atomic(folder / "model.safetensors", content)
     made = {"trained": _digest_of(trained), "model": hashlib.sha256(content).hexdigest()}
     storage.write_atomic(folder / "model.json", (json.dumps(made, indent=1) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Polished:
+    """How far the polishing of a run is.
+
+    Attributes:
+        network: hard, of as many gates a layer as the trained one.
+        rounds: that it has been through.
+        cpu_seconds, wall_seconds: spent on them.
+    """
+
+    network: Network
+    rounds: int = 0
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+def save_polished(folder: Path, polished: Polished, trained: Circuit) -> None:
+    """Write polished.safetensors, which says of which trained network's netlist it was made."""
+    circuit = polished.network.gates_circuit()
+    metadata = {"kind": "gatewright polished", "trained": _digest_of(trained)}
+    metadata |= {name: str(getattr(polished, name)) for name in PROGRESS}
+    arrays = {"fanin": circuit.fanin, "table": circuit.table}
+    storage.write_atomic(folder / "polished.safetensors", storage.encode(arrays, metadata))
+
+
+def load_polished(folder: Path, network: Network) -> Polished:
+    """How far the polishing of this trained network is; not begun where there is no such file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    from gatewright.polishing import hard_network
+
+    path = folder / "polished.safetensors"
+    if not path.exists():
+        return Polished(network)
+    arrays, metadata = storage.load_arrays(path)
+    if metadata.get("trained") != _digest_of(network.to_netlist()):
+        return Polished(network)
+    try:
+        rounds, cpu_seconds, wall_seconds = (float(metadata[name]) for name in PROGRESS)
+        circuit = replace(network.gates_circuit(), fanin=arrays["fanin"], table=arrays["table"])
+        hard = hard_network(circuit, network)
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        raise InputError(f"{path}: not a polished network of this run ({error})") from error
+    return Polished(hard, int(rounds), cpu_seconds, wall_seconds)
 
 
 def is_model_of(folder: Path, trained: Circuit) -> bool:

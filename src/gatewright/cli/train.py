@@ -2,8 +2,8 @@
 
 Every field of the recipe is an option (`gatewright train mnist-8k --help` lists them). An
 interrupted run is saved; --resume continues it bit for bit. In the folder: recipe.json,
-metrics.jsonl, checkpoint.safetensors, model.safetensors, model.json (of what network that was made)
-and curves.svg, a plot of the run.
+metrics.jsonl, checkpoint.safetensors, polished.safetensors (where the recipe polishes),
+model.safetensors, model.json (of what network that was made) and curves.svg, a plot of the run.
 """
 
 from __future__ import annotations

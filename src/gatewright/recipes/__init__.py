@@ -70,9 +70,15 @@ class Recipe:
         """More arguments for `gatewright.train.fit`: an encoder, a temperature, a batch size."""
         return {}
 
-    def polished(self, network: Network, progress: Callable[[Round], None] | None) -> Network:
-        """What is done to the trained network, by training rows alone, before it is extracted."""
-        del progress
+    def polished(
+        self, network: Network, progress: Callable[[Round], None] | None, done: int = 0
+    ) -> Network:
+        """What is done to the trained network, by training rows alone, before it is extracted.
+
+        Args:
+            done: rounds of it that the network has been through.
+        """
+        del progress, done
         return network
 
     def finish(self, model: Model) -> Model:

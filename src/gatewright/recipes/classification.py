@@ -286,7 +286,9 @@ class Classification(Recipe):
         rows = self._splits[0].x[:BALANCE_ROWS]
         return balance_of(self.encoder(rows)) if self.balance else None
 
-    def polished(self, network: Network, progress: Callable[[Round], None] | None) -> Network:
+    def polished(
+        self, network: Network, progress: Callable[[Round], None] | None, done: int = 0
+    ) -> Network:
         from gatewright.polishing import polish
 
         if self.polish == 0:
@@ -295,7 +297,7 @@ class Classification(Recipe):
         return polish(
             network, train.x, train.y, encoder=self.encoder, augment=self.augment,
             rounds=self.polish, places=self._places if reach else None, reach=reach or 1.0,
-            seed=self.seed, threads=self.threads or None, progress=progress,
+            seed=self.seed, threads=self.threads or None, done=done, progress=progress,
         )  # fmt: skip
 
     def optimizer(self) -> optax.GradientTransformation:
