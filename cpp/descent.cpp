@@ -23,6 +23,9 @@ constexpr std::size_t kPromising = 4;
 // Less than the greatest of a sample a score does not count: exponentials of 0 could not grow.
 constexpr float kLeastScore = -80;
 
+// Visits after which exponentials are made anew: rounding adds up in them, and they may overflow.
+constexpr std::size_t kRecount = 4096;
+
 // A mean of differences that is smaller may be rounding alone.
 constexpr double kNothing = 2.5e-7;
 
@@ -127,15 +130,14 @@ void Descent::count_votes(std::size_t chunk) {
     for (std::size_t c = 1; c < num_classes_; ++c) {
       most = std::max(most, scores[c * num_samples + sample]);
     }
-    float total = 0;
     for (std::size_t c = 0; c < num_classes_; ++c) {
       const float score = scores[c * num_samples + sample] - most;
       const float power = std::exp(std::max(score, kLeastScore));
       exponentials_[c * sums_.size() + 64 * begin + sample] = power;
-      total += power;
     }
-    sums_[64 * begin + sample] = total;
   }
+  add_up_classes(&exponentials_[64 * begin], num_classes_, sums_.size(), num_samples,
+                 &sums_[64 * begin]);
 }
 
 std::vector<float> Descent::losses() const {
@@ -363,16 +365,15 @@ void Descent::replace(std::size_t chunk, const Form& form) {
           const Word says = then[word] ^ mask(outputs_[output]);
           for (Word left = then[word] ^ now[word]; left != 0; left &= left - 1) {
             const auto bit = static_cast<std::size_t>(std::countr_zero(left));
-            float& power = of_class[64 * word + bit];
-            const float before = power;
-            power *= (says >> bit & 1) != 0 ? up : down;
-            sums_[64 * (begin + word) + bit] += power - before;
+            of_class[64 * word + bit] *= (says >> bit & 1) != 0 ? up : down;
           }
         }
       }
     }
     std::copy_n(then, num_words, now);
   }
+  add_up_classes(&exponentials_[64 * begin], num_classes_, sums_.size(), 64 * num_words,
+                 &sums_[64 * begin]);
 }
 
 void Descent::rewire(Node node, const Form& form) {
@@ -402,8 +403,8 @@ Descent::Gain Descent::sweep(const Node* order, std::size_t num_visits, const No
       for (std::size_t chunk = member; chunk < num_chunks_; chunk += team_.size()) work(chunk);
       team_.meet();
     };
-    each([&](std::size_t chunk) { count_votes(chunk); });  // anew, so that rounding does not add up
     for (std::size_t visit = 0; visit < num_visits; ++visit) {
+      if (visit % kRecount == 0) each([&](std::size_t chunk) { count_votes(chunk); });
       const Node node = order[visit];
       const Node* others = candidates + 2 * num_candidates * visit;
       if (member == 0) find_cone(node);

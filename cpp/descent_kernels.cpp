@@ -89,6 +89,16 @@ void count(const Word* says, Word flips, std::size_t num_words, float* counts) {
 }
 
 GATEWRIGHT_MULTIVERSION
+void add_up_classes(const float* numbers, std::size_t num_classes, std::size_t stride,
+                    std::size_t num_samples, float* sums) {
+  for (std::size_t at = 0; at < num_samples; at += kLanes) {
+    Floats total = load(numbers + at);
+    for (std::size_t c = 1; c < num_classes; ++c) total += load(numbers + c * stride + at);
+    store(sums + at, total);
+  }
+}
+
+GATEWRIGHT_MULTIVERSION
 void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, const Word* is_right,
                const float* exponentials, float* off, float* on, float* rises) {
   const Floats zero{}, one = zero + 1;

@@ -13,6 +13,10 @@ void add_up(const float* differences, const std::uint64_t* a, const std::uint64_
 // Adds the votes of an output, where `flips` is all ones inverted, to the counts of its samples.
 void count(const std::uint64_t* says, std::uint64_t flips, std::size_t num_words, float* counts);
 
+// By sample the sum of its numbers of all classes, each class's `stride` behind the one before.
+void add_up_classes(const float* numbers, std::size_t num_classes, std::size_t stride,
+                    std::size_t num_samples, float* sums);
+
 // What an output says now, and what it says if the gate of the visit is 0 or 1; and what a class
 // has of its vote: a share of the score, factors of the exponential if it comes or goes.
 struct Said {

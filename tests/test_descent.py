@@ -35,7 +35,7 @@ def a_case(seed: int):
     candidates = np.stack([rng.integers(1, node, (2, 5)) for node in order]).astype(np.int32)
     readout = np.eye(num_classes, num_classes + 1) / rng.uniform(0.5, 4)
     if seed % 4 == 3:  # as many groups of other weights, and constants
-        readout = rng.integers(-2, 3, readout.shape) / 4
+        readout = rng.integers(-2, 3, readout.shape) / 2
     return (circuit, readout.astype(np.float32), words, y, weights), order, candidates
 
 
