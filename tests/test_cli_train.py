@@ -29,7 +29,7 @@ from test_cli import COMMAND, ENVIRONMENT, assert_refused, only_json
 STEPS = 500
 TINY = (
     "--layers", "L300:4,G400", "--batch-size", 20, "--steps", STEPS, "--chunk", 25,
-    "--held-out", 300, "--seed", 2, "--threads", 1,
+    "--held-out", 300, "--seed", 2, "--threads", 1, "--polish", 0,
 )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def recipe_for(data_set: str, **changed) -> Mnist8k:
     chosen = Mnist8k(
         data_set=data_set, layers="L90:12,G90,G90", thermometer="uniform:15", held_out=400,
         batch_size=50, steps=500, chunk=25, tau=None, seed=4, threads=1, learning_rate=0.03,
-        init="residual", strength=2.0, final_temperature=0.1, **PLAIN,
+        init="residual", strength=2.0, final_temperature=0.1, polish=0, **PLAIN,
     )  # fmt: skip
     return replace(chosen, **changed)
 

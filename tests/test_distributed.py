@@ -152,7 +152,7 @@ def test_a_run_of_two_that_is_cut_and_resumed_is_that_of_one(tmp_path: Path) -> 
     fields = [
         "--data-set", rows, "--layers", "L60:4", "--thermometer", "uniform:7", "--held-out", 50,
         "--batch-size", 20, "--steps", 800, "--chunk", 50, "--patience", 1000, "--seed", 3,
-        "--rotate", 0, "--shear", 0, "--scale", 0, "--shift", 0, "--elastic", 0,
+        "--rotate", 0, "--shear", 0, "--scale", 0, "--shift", 0, "--elastic", 0, "--polish", 0,
         "--narrow", "0.03:3,0.5:2",
     ]  # fmt: skip
 

@@ -25,7 +25,7 @@ def chosen(tmp_path_factory):
     return Mnist8k(
         data_set=str(path), layers="L60:4", thermometer="uniform:7", held_out=50, batch_size=25,
         steps=60, chunk=20, tau=None, rotate=0, shear=0, scale=0, shift=0, elastic=0, seed=4,
-        threads=1, final_temperature=0.5,
+        threads=1, final_temperature=0.5, polish=0,
     )  # fmt: skip
 
 

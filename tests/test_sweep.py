@@ -19,6 +19,7 @@ from gatewright.cli.fields import recipe_of
 from gatewright.journal import last_metrics
 from gatewright.recipes.life import Life
 from gatewright.recipes.mnist import Mnist8k
+from gatewright.runs import load_model
 from gatewright.search import Plan, Range
 from gatewright.study import bury, open_study, trials_of
 from test_cli import assert_refused, only_json
@@ -27,6 +28,7 @@ from test_cli_train import in_process
 PLAIN = [
     "--layers", "L60:4", "--thermometer", "uniform:7", "--held-out", 50, "--batch-size", 25,
     "--rotate", 0, "--shear", 0, "--scale", 0, "--shift", 0, "--elastic", 0, "--seed", 0,
+    "--polish", 0,
 ]  # fmt: skip
 #: A trial in a few hundredths of a second; and one that lasts for some seconds.
 QUICK, LONG = ("--steps", 60, "--chunk", 20), ("--steps", 40_000, "--chunk", 500)
@@ -102,6 +104,19 @@ def test_a_trial_is_the_training_that_train_does(
         assert best["accuracy"] == pytest.approx(100 * hard, abs=1e-3)
         assert best["gates"] == result.gates_swept
         assert 0 < best["depth"] < best["gates"]
+
+
+def test_a_trial_is_polished_as_train_polishes(rows: Path, tmp_path: Path) -> None:
+    found = swept(rows, tmp_path / "sweep", "--search", "polish=0,2")
+    by_polish = {trial["params"]["polish"]: trial for trial in found["trials"]}
+    result = trained(rows, tmp_path / "run", "--polish", 2)
+    assert by_polish[2]["gates"] == result.gates_swept != by_polish[0]["gates"]
+    given = ["train", "mnist-8k", "--out", "x", "--data-set", rows, *PLAIN, *QUICK, "--polish", 2]
+    words = [*map(str, given)]
+    chosen = recipe_of(build_parser(words).parse_args(words), Mnist8k)
+    x, y = chosen.options()["held_out"]
+    right = (load_model(str(tmp_path / "run")).predict(x) == y).mean()
+    assert by_polish[2]["accuracy"] == pytest.approx(100 * right, abs=1e-3)
 
 
 def test_the_front_is_in_the_files(whole: tuple[Path, dict[str, Any]]) -> None:

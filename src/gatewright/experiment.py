@@ -179,7 +179,7 @@ def _polished(
         if progress is not None:
             progress(done)
 
-    recipe.polished(so_far.network, after, so_far.rounds)
+    recipe.polished(so_far.network, recipe.data()[0], after, so_far.rounds)
     return so_far
 
 

@@ -114,7 +114,7 @@ def fold(
 def _point(recipe: Classification, network: Network, keep: float, folder: Path | None) -> Point:
     """Judges a network, polished where the recipe says so, and saves its model."""
     name = name_of(recipe).replace("-", "_")
-    network = recipe.polished(network, None)
+    network = recipe.polished(network, recipe.data()[0])
     model = optimize(extract(network, recipe.encoder, name=name), 1)
     if folder is not None:
         model.save(folder / "model.safetensors")

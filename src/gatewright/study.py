@@ -190,11 +190,10 @@ class _Objective:
             if one.number < trial.number and _is_taken(one)
         ]
         alike = [one for one in before if _proposed(one) == params]
-        is_chosen_twice = self._is_listed and bool(alike)
+        # Numbers of a range are never drawn twice by chance: another process had the same seed.
+        is_drawn = any(space.values() is None for space in search.values())
+        is_chosen_twice = bool(alike) and (self._is_listed or is_drawn)
         is_last_taken = self._plan.trials is not None and len(before) >= self._plan.trials
-        running = load_optuna().trial.TrialState.RUNNING
-        if any(one.state == running for one in alike):
-            is_chosen_twice |= any(space.values() is None for space in search.values())
         if is_last_taken or is_chosen_twice:
             trial.set_user_attr("is_surplus", True)
             raise GatewrightError("another process has begun this trial, or the last one")
@@ -214,7 +213,7 @@ class _Objective:
         optuna = load_optuna()
         from gatewright.experiment import try_taus
         from gatewright.extraction import extract
-        from gatewright.train import fit
+        from gatewright.train import evaluate, fit
 
         train = recipe.data()[0]
         num_steps, options = recipe.num_steps, recipe.options()
@@ -245,6 +244,11 @@ class _Objective:
             network, train.x, train.y, recipe.optimizer(), steps=num_steps, seed=recipe.seed,
             stop=recipe.is_done, progress=progress, **options,
         )  # fmt: skip
+        polished = recipe.polished(network, train)
+        if polished is not network:
+            x, y = options["held_out"]
+            judged = evaluate(polished, x, y, encoder=options.get("encoder"))
+            network, reported = polished, [judged.hard_accuracy]
         circuit = extract(network, options.get("encoder")).circuit
         circuit = sweep(strash(circuit))
         trial.set_user_attr("gates", circuit.num_gates)

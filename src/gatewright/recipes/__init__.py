@@ -71,14 +71,19 @@ class Recipe:
         return {}
 
     def polished(
-        self, network: Network, progress: Callable[[Round], None] | None, done: int = 0
+        self,
+        network: Network,
+        rows: Split,
+        progress: Callable[[Round], None] | None = None,
+        done: int = 0,
     ) -> Network:
-        """What is done to the trained network, by training rows alone, before it is extracted.
+        """What is done to the trained network before it is extracted.
 
         Args:
+            rows: to do it by, those that it was trained on.
             done: rounds of it that the network has been through.
         """
-        del progress, done
+        del rows, progress, done
         return network
 
     def finish(self, model: Model) -> Model:

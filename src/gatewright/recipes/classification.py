@@ -287,15 +287,19 @@ class Classification(Recipe):
         return balance_of(self.encoder(rows)) if self.balance else None
 
     def polished(
-        self, network: Network, progress: Callable[[Round], None] | None, done: int = 0
+        self,
+        network: Network,
+        rows: Split,
+        progress: Callable[[Round], None] | None = None,
+        done: int = 0,
     ) -> Network:
         from gatewright.polishing import polish
 
         if self.polish == 0:
             return network
-        train, reach = self.data()[0], parse_layers(self.layers)[0].reach
+        reach = parse_layers(self.layers)[0].reach
         return polish(
-            network, train.x, train.y, encoder=self.encoder, augment=self.augment,
+            network, rows.x, rows.y, encoder=self.encoder, augment=self.augment,
             rounds=self.polish, places=self._places if reach else None, reach=reach or 1.0,
             seed=self.seed, threads=self.threads or None, done=done, progress=progress,
         )  # fmt: skip

@@ -47,8 +47,8 @@ class MnistLarge(MnistSmall):
 
 
 @dataclass(frozen=True)
-class _Learned(_Mnist):
-    """A layer that learns its wiring among pixels near one another; perhaps another behind it.
+class _Polished(_Mnist):
+    """Two layers that learn their wiring among near ones, trained for a few epochs, then polished.
 
     What the fields are was chosen with 10,000 rows held out.
     """
@@ -56,55 +56,50 @@ class _Learned(_Mnist):
     init: str = "gaussian"
     strength: float | None = None
     learning_rate: float = 0.075
-    batch_size: int = 256
-    epochs: float = 150
-    tau: float | None = 10.0
-    final_temperature: float = 0.005
-    anneal: float = 0.4
-    held_out: int = 1000
-
-
-@dataclass(frozen=True)
-class Mnist4k(_Learned):
-    """One layer of 4,000 gates."""
-
-    layers: str = "L4000:32@3"
-    tau: float | None = 5.0
-
-
-@dataclass(frozen=True)
-class Mnist8k(_Learned):
-    """One layer of 8,000 gates."""
-
-    layers: str = "L8000:32@3"
-
-
-@dataclass(frozen=True)
-class Mnist16k(_Learned):
-    """Two layers of 8,000 gates, both of which learn their wiring; polished behind training."""
-
-    layers: str = "L8000:32@3,L8000:8@4"
     weight_decay: float = 0.02
+    batch_size: int = 256
+    epochs: float = 4
     rotate: float = 7.0
     shear: float = 0.08
     scale: float = 0.08
     elastic: float = 0.75
-    narrow: str = "0.05:12,0.12:6"
-    epochs: float = 100
-    polish: int = 10
+    final_temperature: float = 0.005
+    anneal: float = 0.4
+    polish: int = 12
+    held_out: int = 1000
 
 
 @dataclass(frozen=True)
-class Mnist(_Learned):
-    """Two layers of 32,000 gates, polished behind training."""
+class Mnist4k(_Polished):
+    """Layers of 1,500 and 2,500 gates."""
 
-    layers: str = "L32000:32@3,L32000:8@4"
-    tau: float | None = 20.0
-    weight_decay: float = 0.02
+    layers: str = "L1500:32@3,L2500:8@4"
+    tau: float | None = 5.0
+
+
+@dataclass(frozen=True)
+class Mnist8k(_Polished):
+    """Layers of 3,000 and 5,000 gates."""
+
+    layers: str = "L3000:32@3,L5000:8@4"
+    tau: float | None = 8.0
+
+
+@dataclass(frozen=True)
+class Mnist16k(_Polished):
+    """Layers of 6,000 and 10,000 gates."""
+
+    layers: str = "L6000:32@3,L10000:8@4"
+    tau: float | None = 11.0
+
+
+@dataclass(frozen=True)
+class Mnist(_Polished):
+    """Layers of 24,000 and 40,000 gates."""
+
+    layers: str = "L24000:32@3,L40000:8@4"
+    tau: float | None = 22.0
     rotate: float = 8.0
     shear: float = 0.1
     scale: float = 0.1
     elastic: float = 1.0
-    narrow: str = "0.05:12,0.12:6"
-    epochs: float = 60
-    polish: int = 8
