@@ -79,12 +79,12 @@ def whole(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
     """Seven trials in one go."""
     out = tmp_path_factory.mktemp("whole")
     search = (*RATES, "--search", "layers=L60:4|L30:4", "--trials", 7)
-    return out, swept_without_layers(rows, out, *search)
+    return out, swept_without("--layers", rows, out, *search)
 
 
-def swept_without_layers(rows: Path, out: Path, *more: object) -> dict[str, Any]:
+def swept_without(option: str, rows: Path, out: Path, *more: object) -> dict[str, Any]:
     given = arguments(rows, out, *more, "--json")
-    at = given.index("--layers")
+    at = given.index(option)
     result = in_process(*given[:at], *given[at + 2 :])
     assert result.returncode == 0, result.stderr
     return only_json(result)
@@ -107,7 +107,7 @@ def test_a_trial_is_the_training_that_train_does(
 
 
 def test_a_trial_is_polished_as_train_polishes(rows: Path, tmp_path: Path) -> None:
-    found = swept(rows, tmp_path / "sweep", "--search", "polish=0,2")
+    found = swept_without("--polish", rows, tmp_path / "sweep", "--search", "polish=0,2")
     by_polish = {trial["params"]["polish"]: trial for trial in found["trials"]}
     result = trained(rows, tmp_path / "run", "--polish", 2)
     assert by_polish[2]["gates"] == result.gates_swept != by_polish[0]["gates"]
@@ -139,12 +139,12 @@ def test_a_sweep_in_two_parts_is_the_one_in_one_go_and_reads_no_test_rows(
     """The second part finds other rows of the test in the same file."""
     _, found = whole
     search = (*RATES, "--search", "layers=L60:4|L30:4", "--trials")
-    swept_without_layers(rows, tmp_path, *search, 5)
+    swept_without("--layers", rows, tmp_path, *search, 5)
     arrays = dict(np.load(rows))
     before = rows.read_bytes()
     try:
         np.savez(rows, **arrays | {"y_test": 2 - arrays["y_test"]})
-        again = swept_without_layers(rows, tmp_path, *search, 7, "--resume")
+        again = swept_without("--layers", rows, tmp_path, *search, 7, "--resume")
     finally:
         rows.write_bytes(before)
     assert again == found
@@ -157,7 +157,7 @@ def test_pruning_can_be_turned_off(
     _, found = whole
     search = (*RATES, "--search", "layers=L60:4|L30:4", "--pruner", "none")
     first = next(trial["number"] for trial in found["trials"] if trial["state"] == "pruned")
-    plain = swept_without_layers(rows, tmp_path, *search, "--trials", first + 1)
+    plain = swept_without("--layers", rows, tmp_path, *search, "--trials", first + 1)
     assert {trial["state"] for trial in plain["trials"]} == {"complete"}
     assert plain["trials"][:first] == found["trials"][:first]
     assert plain["trials"][first]["params"] == found["trials"][first]["params"]
@@ -206,7 +206,7 @@ def test_what_was_tried_is_not_trained_again(rows: Path, tmp_path: Path) -> None
 
 def test_trials_that_fail_are_told_and_the_others_go_on(rows: Path, tmp_path: Path) -> None:
     search = ("--search", "layers=L60:4|L61:4", "--search", "init=residual|gaussian")
-    found = swept_without_layers(rows, tmp_path / "some", *search)
+    found = swept_without("--layers", rows, tmp_path / "some", *search)
     failed = [trial for trial in found["trials"] if trial["state"] == "failed"]
     assert [trial["params"]["layers"] for trial in failed] == ["L61:4", "L61:4"]
     assert all("multiple of 3 outputs" in trial["error"] for trial in failed)
