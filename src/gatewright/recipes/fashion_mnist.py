@@ -39,3 +39,4 @@ class Fashion(Fashion8k):
     layers: str = "L32000:32@5,L32000:8@4"
     tau: float | None = 24.0
     divisions: int = 0
+    polish: int = 8
