@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "descent_kernels.hpp"
-#include "pair_sums.hpp"
 #include "truth.hpp"
 
 namespace gatewright {
@@ -56,6 +55,7 @@ Descent::Descent(const CircuitView& circuit, const Word* words, const Votes& vot
       place_(circuit.num_nodes(), -1),
       falls_(num_chunks_),
       squares_(num_chunks_),
+      pair_sums_(pair_sums().front()),
       team_(num_threads) {
   // What all classes' scores have in common is no matter: the least share of a group becomes 0.
   for (std::size_t group = 0; group < num_groups_; ++group) {
@@ -223,8 +223,8 @@ void Descent::measure(std::size_t chunk, Node node, const Node* candidates,
       list[2 + k] = value(candidates[side * num_candidates + k]) + begin;
     }
   }
-  pair_sums(&differences_[64 * begin], lists[0].data(), lists[1].data(), num_nodes, num_words,
-            bytes, &seen_[chunk * num_rows * num_rows]);
+  pair_sums_(&differences_[64 * begin], lists[0].data(), lists[1].data(), num_nodes, num_words,
+             bytes, &seen_[chunk * num_rows * num_rows]);
 }
 
 // What the loss of each sample of a chunk would be with the gate 1, less that with the gate 0.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "pair_sums.hpp"
 #include "simulate.hpp"
 #include "team.hpp"
 
@@ -121,6 +122,7 @@ class Descent {
   std::vector<Pair> pairs_;         // the gate's own operands, then the most promising
   std::vector<double> exact_;       // by chunk, pair and row
   std::vector<double> falls_, squares_;  // by chunk
+  PairSums* pair_sums_;
   Team team_;
 };
 

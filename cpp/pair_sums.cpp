@@ -1,11 +1,12 @@
 #include "pair_sums.hpp"
 
+#include <algorithm>
 #include <cmath>
-
-#include "multiversion.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace gatewright {
@@ -63,10 +64,6 @@ GATEWRIGHT_INLINE float rounded(const float* values, std::size_t num, std::int8_
   return step;
 }
 
-// Halves of a register of AVX-512, so that four sums and what they are of fit in what others have.
-using Bytes [[gnu::vector_size(32)]] = std::int8_t;
-using Shorts [[gnu::vector_size(32)]] = std::int16_t;
-
 // Byte k: all ones where bit k is 1.
 GATEWRIGHT_INLINE Word spread(Word eight) {
   const Word bits = (eight * 0x0101010101010101) & 0x8040201008040201;
@@ -74,51 +71,78 @@ GATEWRIGHT_INLINE Word spread(Word eight) {
   return ((tops >> 7) & 0x0101010101010101) * 0xFF;
 }
 
-GATEWRIGHT_INLINE void expand(const Word* node, std::size_t num_words, std::int8_t* to) {
+// A row of bytes: what `of` has where the node is 1, else 0.
+template <typename Of>
+GATEWRIGHT_INLINE void expand(const Word* node, std::size_t num_words, Of of, std::int8_t* to) {
   for (std::size_t word = 0; word < num_words; ++word) {
     for (std::size_t part = 0; part < 8; ++part) {
-      store(to + 64 * word + 8 * part, spread(node[word] >> 8 * part & 0xFF));
+      const std::size_t at = 64 * word + 8 * part;
+      store(to + at, spread(node[word] >> 8 * part & 0xFF) & of(at));
     }
   }
 }
 
-// What a lane adds up is two of 126 in each of 128 steps: it does not overflow.
-static_assert(126 * kRow / 16 < 1 << 15);
+// The lists' rows, rounded values and `one`s, behind one another from `rows` on; and the step.
+GATEWRIGHT_INLINE float make_rows(const float* values, const Word* const* first,
+                                  const Word* const* second, std::size_t num_rows,
+                                  std::size_t num_words, Word one, std::int8_t* scratch) {
+  std::int8_t* rows = scratch + kRow;
+  const float step = rounded(values, 64 * num_words, scratch);
+  const auto value = [scratch](std::size_t at) { return load<Word>(scratch + at); };
+  for (std::size_t i = 0; i < num_rows; ++i) {
+    expand(first[i], num_words, value, rows + i * kRow);
+    expand(second[i], num_words, [one](std::size_t) { return one; }, rows + (num_rows + i) * kRow);
+  }
+  return step;
+}
 
-}  // namespace
+// Values of a row that are added up in 16 bits, with so many lanes: the greatest are 126.
+constexpr std::size_t at_once(std::size_t num_lanes) { return ((1 << 15) - 1) / 126 * num_lanes; }
 
-GATEWRIGHT_MULTIVERSION
+using Bytes [[gnu::vector_size(16)]] = std::int8_t;
+using Shorts [[gnu::vector_size(16)]] = std::int16_t;
+
+// Adds the sums of neighbours.
+GATEWRIGHT_INLINE Shorts plus_pairs(Shorts total, Bytes of) {
+#if defined(__ARM_NEON)
+  return vpadalq_s8(total, of);
+#else
+  const auto pairs = Shorts(of);
+  return total + (pairs << 8 >> 8) + (pairs >> 8);
+#endif
+}
+
 void pair_sums_portable(const float* values, const Word* const* first, const Word* const* second,
                         std::size_t num_nodes, std::size_t num_words, std::int8_t* scratch,
                         float* sums) {
-  const std::size_t num_rows = padded(num_nodes), size = 64 * num_words;
-  std::int8_t *quanta = scratch, *a = quanta + kRow, *b = a + num_rows * kRow;
-  const float step = rounded(values, size, quanta);
-  for (std::size_t i = 0; i < num_rows; ++i) {
-    expand(first[i], num_words, a + i * kRow);
-    expand(second[i], num_words, b + i * kRow);
-    for (std::size_t at = 0; at < size; at += sizeof(Bytes)) {
-      std::int8_t* to = a + i * kRow + at;
-      store(to, load<Bytes>(to) & load<Bytes>(quanta + at));
-    }
-  }
+  constexpr std::size_t kPart = at_once(8) / 64 * 64;
+  const std::size_t num_rows = padded(num_nodes);
+  const float step = make_rows(values, first, second, num_rows, num_words, ~Word{0}, scratch);
+  const std::int8_t *a = scratch + kRow, *b = a + num_rows * kRow;
   for (std::size_t i = 0; i < num_rows; i += 2) {
     for (std::size_t j = 0; j < num_rows; j += 2) {
-      Shorts total[2][2]{};
-      for (std::size_t at = 0; at < size; at += sizeof(Bytes)) {
-        for (std::size_t x = 0; x < 2; ++x) {
-          const Bytes of_first = load<Bytes>(a + (i + x) * kRow + at);
-          for (std::size_t y = 0; y < 2; ++y) {
-            const auto both = Shorts(of_first & load<Bytes>(b + (j + y) * kRow + at));
-            total[x][y] += (both << 8 >> 8) + (both >> 8);
+      std::int32_t whole[2][2]{};
+      for (std::size_t begin = 0; begin < 64 * num_words; begin += kPart) {
+        Shorts total[2][2]{};
+        const std::size_t end = std::min(begin + kPart, 64 * num_words);
+        for (std::size_t at = begin; at < end; at += sizeof(Bytes)) {
+          for (std::size_t x = 0; x < 2; ++x) {
+            const Bytes of_first = load<Bytes>(a + (i + x) * kRow + at);
+            for (std::size_t y = 0; y < 2; ++y) {
+              const Bytes both = of_first & load<Bytes>(b + (j + y) * kRow + at);
+              total[x][y] = plus_pairs(total[x][y], both);
+            }
+          }
+        }
+        for (std::size_t k = 0; k < sizeof(Shorts) / 2; ++k) {
+          for (std::size_t x = 0; x < 2; ++x) {
+            for (std::size_t y = 0; y < 2; ++y) whole[x][y] += total[x][y][k];
           }
         }
       }
       for (std::size_t x = 0; x < 2; ++x) {
         for (std::size_t y = 0; y < 2; ++y) {
-          std::int32_t whole = 0;
-          for (std::size_t k = 0; k < sizeof(Shorts) / 2; ++k) whole += total[x][y][k];
-          sums[(i + x) * num_rows + j + y] = step * static_cast<float>(whole);
+          sums[(i + x) * num_rows + j + y] = step * static_cast<float>(whole[x][y]);
         }
       }
     }
@@ -126,7 +150,39 @@ void pair_sums_portable(const float* values, const Word* const* first, const Wor
 }
 
 #if defined(__x86_64__)
-namespace {
+[[gnu::target("avx2")]] void pair_sums_avx2(const float* values, const Word* const* first,
+                                            const Word* const* second, std::size_t num_nodes,
+                                            std::size_t num_words, std::int8_t* scratch,
+                                            float* sums) {
+  static_assert(kRow <= at_once(16));
+  const std::size_t num_rows = padded(num_nodes);
+  const float step =
+      make_rows(values, first, second, num_rows, num_words, 0x0101010101010101, scratch);
+  const std::int8_t *a = scratch + kRow, *b = a + num_rows * kRow;
+  for (std::size_t j = 0; j < num_rows; j += 2) {
+    for (std::size_t i = 0; i < num_rows; i += 4) {
+      __m256i total[4][2];
+      for (auto& row : total) row[0] = row[1] = _mm256_setzero_si256();
+      for (std::size_t at = 0; at < 64 * num_words; at += 32) {
+        const __m256i second_0 = load<__m256i>(b + j * kRow + at);
+        const __m256i second_1 = load<__m256i>(b + (j + 1) * kRow + at);
+        for (std::size_t x = 0; x < 4; ++x) {
+          const __m256i of_first = load<__m256i>(a + (i + x) * kRow + at);
+          total[x][0] = _mm256_add_epi16(total[x][0], _mm256_maddubs_epi16(second_0, of_first));
+          total[x][1] = _mm256_add_epi16(total[x][1], _mm256_maddubs_epi16(second_1, of_first));
+        }
+      }
+      for (std::size_t x = 0; x < 4; ++x) {
+        for (std::size_t y = 0; y < 2; ++y) {
+          std::int32_t parts[8], whole = 0;
+          store(parts, _mm256_madd_epi16(total[x][y], _mm256_set1_epi16(1)));
+          for (const std::int32_t part : parts) whole += part;
+          sums[(i + x) * num_rows + j + y] = step * static_cast<float>(whole);
+        }
+      }
+    }
+  }
+}
 
 [[gnu::target("avx512f,avx512bw,avx512vnni")]] void pair_sums_vnni(
     const float* values, const Word* const* first, const Word* const* second, std::size_t num_nodes,
@@ -170,19 +226,20 @@ namespace {
   }
 }
 
-}  // namespace
 #endif
 
-void pair_sums(const float* values, const Word* const* first, const Word* const* second,
-               std::size_t num_nodes, std::size_t num_words, std::int8_t* scratch, float* sums) {
+}  // namespace
+
+std::vector<PairSums*> pair_sums() {
+  std::vector<PairSums*> found;
 #if defined(__x86_64__)
-  static const bool has_products =
-      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
-  if (has_products) {
-    return pair_sums_vnni(values, first, second, num_nodes, num_words, scratch, sums);
+  if (__builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vnni") != 0) {
+    found.push_back(pair_sums_vnni);
   }
+  if (__builtin_cpu_supports("avx2") != 0) found.push_back(pair_sums_avx2);
 #endif
-  pair_sums_portable(values, first, second, num_nodes, num_words, scratch, sums);
+  found.push_back(pair_sums_portable);
+  return found;
 }
 
 }  // namespace gatewright

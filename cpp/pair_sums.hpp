@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace gatewright {
 
@@ -18,13 +19,11 @@ constexpr std::size_t padded(std::size_t num_nodes) { return (num_nodes + 3) / 4
 // sums[i * padded(n) + j] for first[i] and second[j], each num_words <= kPairWords words of 64
 // samples, with n of either list; from there to padded(n) they are anything that can be read.
 // `scratch` holds (2 * padded(n) + 1) * 64 * kPairWords bytes.
-void pair_sums(const float* values, const std::uint64_t* const* first,
-               const std::uint64_t* const* second, std::size_t num_nodes, std::size_t num_words,
-               std::int8_t* scratch, float* sums);
+using PairSums = void(const float* values, const std::uint64_t* const* first,
+                      const std::uint64_t* const* second, std::size_t num_nodes,
+                      std::size_t num_words, std::int8_t* scratch, float* sums);
 
-// The same without instructions for products of bytes, which pair_sums uses where there are any.
-void pair_sums_portable(const float* values, const std::uint64_t* const* first,
-                        const std::uint64_t* const* second, std::size_t num_nodes,
-                        std::size_t num_words, std::int8_t* scratch, float* sums);
+// For the instruction sets that this processor has, the best first. All give the same.
+std::vector<PairSums*> pair_sums();
 
 }  // namespace gatewright
