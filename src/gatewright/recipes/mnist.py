@@ -95,11 +95,14 @@ class Mnist16k(_Polished):
 
 @dataclass(frozen=True)
 class Mnist(_Polished):
-    """Layers of 24,000 and 40,000 gates."""
+    """Two layers of 32,000 gates."""
 
-    layers: str = "L24000:32@3,L40000:8@4"
-    tau: float | None = 22.0
+    layers: str = "L32000:32@3,L32000:8@4"
+    tau: float | None = 20.0
     rotate: float = 8.0
     shear: float = 0.1
     scale: float = 0.1
     elastic: float = 1.0
+    narrow: str = "0.05:12,0.12:6"
+    epochs: float = 60
+    polish: int = 8
