@@ -19,7 +19,7 @@ from gatewright.journal import load_network
 from gatewright.passes import Record, optimize
 from gatewright.passes.objectives import cpu_seconds
 from gatewright.proof_log import prove_with_log
-from gatewright.runs import load_model, load_recipe
+from gatewright.runs import load_model, load_polished, load_recipe
 from gatewright.verify import Proof, Undecided, prove
 from lib.abc_alone import abc_alone
 from lib.recording import parser, write
@@ -34,7 +34,8 @@ def measure(source: Path, time_budget: float) -> dict[str, Any]:
     if source.is_dir():  # extracted anew: with today's head
         recipe = load_recipe(source)
         network = load_network(source, recipe.network(), recipe.optimizer())
-        circuit = extract(network, name=source.name).circuit
+        polished = load_polished(source, network).network
+        circuit = extract(polished, name=source.name).circuit
     else:
         circuit = load_model(str(source)).circuit
     swept = optimize(circuit, 1)

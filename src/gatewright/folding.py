@@ -23,7 +23,7 @@ from gatewright.learned import LearnedGates, beside
 from gatewright.network import Network
 from gatewright.passes import optimize
 from gatewright.recipes.classification import Classification
-from gatewright.runs import load_recipe, name_of
+from gatewright.runs import load_polished, load_recipe, name_of
 from gatewright.train import evaluate, fit
 from gatewright.view.curves import tradeoff
 
@@ -93,7 +93,8 @@ def fold(
     if not shares or not all(0 < share <= 1 for share in shares):
         raise InputError(f"shares of the votes are above 0 and at most 1, not {list(shares)}")
     network = load_network(Path(run), recipe.network(), recipe.optimizer())
-    points = [_point(recipe, network, 1.0, None)]
+    polished = load_polished(Path(run), network)
+    points = [_point(recipe, polished.network, 1.0, None, polished.rounds)]
     yield points[0]
     train = recipe.data()[0]
     for share in shares:
@@ -111,10 +112,16 @@ def fold(
         yield points[-1]
 
 
-def _point(recipe: Classification, network: Network, keep: float, folder: Path | None) -> Point:
-    """Judges a network, polished where the recipe says so, and saves its model."""
+def _point(
+    recipe: Classification, network: Network, keep: float, folder: Path | None, rounds: int = 0
+) -> Point:
+    """Judges a network, polished where the recipe says so, and saves its model.
+
+    Args:
+        rounds: of polishing that it has been through.
+    """
     name = name_of(recipe).replace("-", "_")
-    network = recipe.polished(network, recipe.data()[0])
+    network = recipe.polished(network, recipe.data()[0], done=rounds)
     model = optimize(extract(network, recipe.encoder, name=name), 1)
     if folder is not None:
         model.save(folder / "model.safetensors")
