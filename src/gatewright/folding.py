@@ -3,7 +3,8 @@
 This is no exact pass: the result is another function, trained on the training rows and judged on
 rows held out. Most gates of a classifier's circuit count votes, 4.5 a vote, so a gate that halves
 the votes saves four times what it costs. Both votes that a new gate reads are of its group, learned
-among a few candidates; the layers below go on from what they have learned.
+among a few candidates; the layers below go on from what they have learned. Of a polished network
+the new layer alone learns, for the others are hard; then all of it is polished.
 """
 
 from __future__ import annotations
@@ -92,9 +93,10 @@ def fold(
     recipe = recipe_of(run, epochs, threads)
     if not shares or not all(0 < share <= 1 for share in shares):
         raise InputError(f"shares of the votes are above 0 and at most 1, not {list(shares)}")
-    network = load_network(Path(run), recipe.network(), recipe.optimizer())
-    polished = load_polished(Path(run), network)
-    points = [_point(recipe, polished.network, 1.0, None, polished.rounds)]
+    trained = load_network(Path(run), recipe.network(), recipe.optimizer())
+    polished = load_polished(Path(run), trained)
+    network = polished.network
+    points = [_point(recipe, network, 1.0, None, polished.rounds)]
     yield points[0]
     train = recipe.data()[0]
     for share in shares:
