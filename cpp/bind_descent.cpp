@@ -43,7 +43,7 @@ void make(Descent* self, const Fanin& fanin, const Table& table, const Outputs& 
       outputs.shape(0) % (readout.shape(1) - 1) != 0) {
     refuse("a readout of shape [" + std::to_string(num_classes) + ", " +
            std::to_string(readout.shape(1)) +
-           "] is not of at least 2 classes and of equal groups " + "of " +
+           "] is not of at least 2 classes and of equal groups of " +
            std::to_string(outputs.shape(0)) + " outputs");
   }
   const std::size_t num_numbers = num_classes * readout.shape(1);

@@ -281,12 +281,11 @@ void Descent::find_pairs(Node node, const Node* candidates, std::size_t num_cand
       best[at] = {cost, i, j};
     }
   }
-  pairs_.assign(1, Pair{own[0], own[1], {}});
+  pairs_.assign(1, {own[0], own[1]});
   for (std::size_t k = 0; k < num_best; ++k) {
-    const auto [cost, i, j] = best[k];
+    const auto& [cost, i, j] = best[k];
     pairs_.push_back({i == 1 ? own[0] : candidates[i - 2],
-                      j == 1 ? own[1] : candidates[num_candidates + j - 2],
-                      {}});
+                      j == 1 ? own[1] : candidates[num_candidates + j - 2]});
   }
 }
 
@@ -300,16 +299,15 @@ void Descent::add_up_pairs(std::size_t chunk) {
   }
 }
 
-Descent::Form Descent::choose(Node node) {
+Descent::Form Descent::choose(Node node) const {
   const std::size_t gate = static_cast<std::size_t>(node) - first_gate_;
   Form best{fanin_[2 * gate], fanin_[2 * gate + 1], table_[gate]};
   double least = 0;  // what the best costs, against false
   for (std::size_t k = 0; k < pairs_.size(); ++k) {
-    Pair& pair = pairs_[k];
-    Form form{pair.a, pair.b, 0};
+    Form form{pairs_[k].a, pairs_[k].b, 0};
     double cost = 0;
     for (unsigned row = 0; row < 4; ++row) {
-      double& sum = pair.by_row[row];
+      double sum = 0;
       for (std::size_t chunk = 0; chunk < num_chunks_; ++chunk) {
         sum += exact_[4 * (chunk * (1 + kPromising) + k) + row];
       }

@@ -24,12 +24,6 @@ struct Votes {
   const float* weights;         // by sample
 };
 
-// A pair of operands, and what samples differ by, summed up by the row of a table they are in.
-struct Pair {
-  std::int32_t a, b;
-  double by_row[4];
-};
-
 class Descent {
  public:
   static constexpr std::size_t kMostCandidates = 254;
@@ -73,6 +67,9 @@ class Descent {
     int places[2];  // -1: outside
     std::uint8_t table;
   };
+  struct Pair {
+    Node a, b;
+  };
   // What a gate may become.
   struct Form {
     Node a, b;
@@ -91,7 +88,7 @@ class Descent {
   void differ(std::size_t begin, std::size_t num_words, const Word* off, const Word* on);
   void find_pairs(Node node, const Node* candidates, std::size_t num_candidates);
   void add_up_pairs(std::size_t chunk);
-  Form choose(Node node);
+  Form choose(Node node) const;
   float share(std::size_t of_class, std::size_t group) const {
     return shares_[of_class * num_groups_ + group];
   }
