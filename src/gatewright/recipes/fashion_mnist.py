@@ -9,7 +9,10 @@ from gatewright.recipes.classification import Classification
 
 @dataclass(frozen=True)
 class Fashion8k(Classification):
-    """One layer of 8,000 gates; the fields were chosen with 10,000 rows held out."""
+    """One layer of 8,000 gates, trained and then polished.
+
+    The fields were chosen with 10,000 rows held out.
+    """
 
     data_set: str = "fashion-mnist"
     layers: str = "L8000:32@5"
@@ -17,7 +20,7 @@ class Fashion8k(Classification):
     thermometer: str = "quantile:7"
     learning_rate: float = 0.03
     batch_size: int = 100
-    epochs: float = 150
+    epochs: float = 30
     tau: float | None = 40.0
     divisions: int = 40
     crop: int = 1
@@ -26,6 +29,7 @@ class Fashion8k(Classification):
     weight_decay: float = 0.03
     final_temperature: float = 0.01
     anneal: float = 0.4
+    polish: int = 12
     held_out: int = 1000
 
 
