@@ -1,34 +1,19 @@
 #include "descent_kernels.hpp"
 
 #include "multiversion.hpp"
+#include "sixteen.hpp"
 
 namespace gatewright {
 namespace {
 
 using Word = std::uint64_t;
 
-// Sixteen samples, in the language that GCC and Clang share.
-constexpr std::size_t kLanes = 16;
-using Floats [[gnu::vector_size(4 * kLanes)]] = float;
-using Ints [[gnu::vector_size(4 * kLanes)]] = std::int32_t;
 constexpr Ints kBits = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
                         1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
-
-#define GATEWRIGHT_INLINE [[gnu::always_inline]] inline
 
 // The lanes of a word from bit `shift` on: all ones where it has ones.
 GATEWRIGHT_INLINE Ints lanes(Word word, std::size_t shift) {
   return ((kBits * 0 + static_cast<std::int32_t>(word >> shift & 0xFFFF)) & kBits) != 0;
-}
-
-GATEWRIGHT_INLINE Floats load(const float* from) {
-  Floats values;
-  __builtin_memcpy(&values, from, sizeof values);
-  return values;
-}
-
-GATEWRIGHT_INLINE void store(float* to, Floats values) {
-  __builtin_memcpy(to, &values, sizeof values);
 }
 
 constexpr std::size_t kParts = 64 / kLanes;  // of a word; each has its own sums, for sums wait
@@ -69,7 +54,7 @@ void add_up(const float* differences, const Word* a, const Word* b, std::size_t 
     for (std::size_t word = 0; word < num_words; ++word) {
       const Word in_row = (a[word] ^ flips_a) & (b[word] ^ flips_b);
       for (std::size_t part = 0; part < kParts; ++part) {
-        const Floats values = load(differences + 64 * word + kLanes * part);
+        const Floats values = load<Floats>(differences + 64 * word + kLanes * part);
         parts[part] += lanes(in_row, kLanes * part) ? values : zero;
       }
     }
@@ -83,7 +68,7 @@ void count(const Word* says, Word flips, std::size_t num_words, float* counts) {
   for (std::size_t word = 0; word < num_words; ++word) {
     for (std::size_t shift = 0; shift < 64; shift += kLanes) {
       float* at = counts + 64 * word + shift;
-      store(at, load(at) + (lanes(says[word] ^ flips, shift) ? one : zero));
+      store(at, load<Floats>(at) + (lanes(says[word] ^ flips, shift) ? one : zero));
     }
   }
 }
@@ -92,8 +77,8 @@ GATEWRIGHT_MULTIVERSION
 void add_up_classes(const float* numbers, std::size_t num_classes, std::size_t stride,
                     std::size_t num_samples, float* sums) {
   for (std::size_t at = 0; at < num_samples; at += kLanes) {
-    Floats total = load(numbers + at);
-    for (std::size_t c = 1; c < num_classes; ++c) total += load(numbers + c * stride + at);
+    Floats total = load<Floats>(numbers + at);
+    for (std::size_t c = 1; c < num_classes; ++c) total += load<Floats>(numbers + c * stride + at);
     store(sums + at, total);
   }
 }
@@ -123,10 +108,10 @@ void add_votes(const Said* said, std::size_t num_said, std::size_t num_words, co
         rise -= lanes(~if_on & if_off & right, shift) ? share : zero;
       }
       const std::size_t at = 64 * word + shift;
-      const Floats exponential = load(exponentials + at);
-      store(off + at, load(off + at) + exponential * (factors_off - one));
-      store(on + at, load(on + at) + exponential * (factors_on - one));
-      store(rises + at, load(rises + at) + rise);
+      const Floats exponential = load<Floats>(exponentials + at);
+      store(off + at, load<Floats>(off + at) + exponential * (factors_off - one));
+      store(on + at, load<Floats>(on + at) + exponential * (factors_on - one));
+      store(rises + at, load<Floats>(rises + at) + rise);
     }
   }
 }
@@ -135,8 +120,9 @@ GATEWRIGHT_MULTIVERSION
 void subtract(const float* off, const float* on, const float* rises, const float* weights,
               std::size_t num_samples, float* differences) {
   for (std::size_t at = 0; at < num_samples; at += kLanes) {
-    const Floats difference = logarithm(load(on + at) / load(off + at)) - load(rises + at);
-    store(differences + at, difference * load(weights + at));
+    const Floats difference =
+        logarithm(load<Floats>(on + at) / load<Floats>(off + at)) - load<Floats>(rises + at);
+    store(differences + at, difference * load<Floats>(weights + at));
   }
 }
 

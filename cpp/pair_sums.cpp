@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sixteen.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
@@ -14,28 +16,10 @@ namespace {
 
 using Word = std::uint64_t;
 
-#define GATEWRIGHT_INLINE [[gnu::always_inline]] inline
-
 constexpr std::size_t kRow = 64 * kPairWords;  // bytes: one a sample
 
-// In the language that GCC and Clang share.
-constexpr std::size_t kLanes = 16;
-using Floats [[gnu::vector_size(4 * kLanes)]] = float;
-using Ints [[gnu::vector_size(4 * kLanes)]] = std::int32_t;
 using Unsigned [[gnu::vector_size(4 * kLanes)]] = std::uint32_t;
 using Quanta [[gnu::vector_size(kLanes)]] = std::int8_t;
-
-template <typename T, typename From>
-GATEWRIGHT_INLINE T load(const From* from) {
-  T values;
-  __builtin_memcpy(&values, from, sizeof values);
-  return values;
-}
-
-template <typename T, typename To>
-GATEWRIGHT_INLINE void store(To* to, T values) {
-  __builtin_memcpy(to, &values, sizeof values);
-}
 
 // Rounds so many values, a multiple of 16, and returns the step. The s-th is rounded up where the
 // fractions of it and of s + 1 times the golden ratio are over 1 together.
@@ -96,8 +80,8 @@ GATEWRIGHT_INLINE float make_rows(const float* values, const Word* const* first,
   return step;
 }
 
-// Values of a row that are added up in 16 bits, with so many lanes: the greatest are 126.
-constexpr std::size_t at_once(std::size_t num_lanes) { return ((1 << 15) - 1) / 126 * num_lanes; }
+// Values of a row that are added up in 16 bits, with so many lanes: they are 127 at most.
+constexpr std::size_t at_once(std::size_t num_lanes) { return ((1 << 15) - 1) / 127 * num_lanes; }
 
 using Bytes [[gnu::vector_size(16)]] = std::int8_t;
 using Shorts [[gnu::vector_size(16)]] = std::int16_t;
@@ -225,7 +209,6 @@ void pair_sums_portable(const float* values, const Word* const* first, const Wor
     }
   }
 }
-
 #endif
 
 }  // namespace

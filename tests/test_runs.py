@@ -18,6 +18,7 @@ def test_a_run_from_before_a_field_resumes_where_that_changes_nothing(tmp_path):
     runs.save_recipe(tmp_path, chosen, resume=False)
     path = tmp_path / "recipe.json"
     content = json.loads(path.read_text())
+    assert content["weight_decay"] == 0.02
     assert content["crop"] == 0
     path.write_text(json.dumps({k: v for k, v in content.items() if k != "crop"}))
     with pytest.raises(InputError, match="this run has crop 0, not 1"):

@@ -264,9 +264,8 @@ def _candidates(
                 drawn.sort(axis=1)
                 squares = np.square(at[drawn] - at[operands][:, None]).sum(axis=2)
                 order = squares / (2 * reach**2) - rng.gumbel(size=size).astype(np.float32)
-                order[:, 1:][drawn[:, 1:] == drawn[:, :-1]] = (
-                    np.inf
-                )  # each once, if there are enough
+                again = drawn[:, 1:] == drawn[:, :-1]
+                order[:, 1:][again] = np.inf  # taken where there are no others
                 nearest = np.argpartition(order, num, axis=1)[:, :num]
                 drawn = np.take_along_axis(drawn, nearest, axis=1)
             flat[i : i + len(operands)] = sources[0] + drawn
