@@ -187,18 +187,17 @@ void Engine::for_each_turn(std::size_t num_words, Prepare prepare, Finish finish
 void Engine::fill(const Runner& runner, const std::uint64_t* words, std::size_t stride,
                   std::size_t count, std::uint8_t* slots) const {
   const std::size_t size = runner.vector_bytes(), block_words = size / 8;
-  for (std::size_t first = 0; first < count; first += block_words) {
-    const std::size_t own = std::min(block_words, count - first);
-    for (const std::size_t input : read_inputs_) {
-      std::uint8_t* const to = slots + input * size;
-      if (own == block_words && size == 64) {
-        std::memcpy(to, words + input * stride + first, 64);
-      } else {
-        std::memcpy(to, words + input * stride + first, own * 8);
-        std::memset(to + own * 8, 0, size - own * 8);
-      }
-    }
-    slots += runner.block_bytes();
+  const std::size_t whole = count / block_words, rest = count % block_words;
+  engine_kernels().fill_slots(
+      {reinterpret_cast<const std::uint8_t*>(words), 8 * stride, read_inputs_.data(),
+       read_inputs_.size(), size, runner.block_bytes()},
+      whole, slots);
+  if (rest == 0) return;
+  words += whole * block_words;
+  slots += whole * runner.block_bytes();
+  for (const std::size_t input : read_inputs_) {
+    std::memcpy(slots + input * size, words + input * stride, rest * 8);
+    std::memset(slots + input * size + rest * 8, 0, size - rest * 8);
   }
 }
 

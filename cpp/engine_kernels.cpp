@@ -6,6 +6,7 @@
 
 #include "column_kernel.hpp"
 #include "connection_kernel.hpp"
+#include "filling_kernel.hpp"
 #include "packing_kernel.hpp"
 #include "program.hpp"
 #include "vectors.hpp"
@@ -15,13 +16,22 @@ namespace {
 
 constexpr std::size_t kVectors = kSlotBytes / sizeof(Words);
 
-template <typename Function>
-[[gnu::always_inline]] inline void step_through(const Step* step, std::size_t size, bool is_far,
+// Into the first cache; from memory into the second, which waits for more lines at a time.
+template <std::size_t ahead>
+[[gnu::always_inline]] inline void ask_for(const std::uint8_t* slot) {
+  constexpr int locality = ahead > kAhead ? 2 : 3;
+  for (std::size_t line = 0; line < kSlotBytes; line += 64) {
+    __builtin_prefetch(slot + line, 0, locality);
+  }
+}
+
+template <std::size_t ahead, typename Function>
+[[gnu::always_inline]] inline void step_through(const Step* step, std::size_t size,
                                                 std::uint8_t* slots, Function function) {
   for (const Step* const end = step + size; step != end; ++step) {
-    if (is_far) {
-      __builtin_prefetch(slots + step[kAhead].a);
-      __builtin_prefetch(slots + step[kAhead].b);
+    if constexpr (ahead > 0) {
+      ask_for<ahead>(slots + step[ahead].a);
+      ask_for<ahead>(slots + step[ahead].b);
     }
     const auto* a = reinterpret_cast<const Words*>(slots + step->a);
     const auto* b = reinterpret_cast<const Words*>(slots + step->b);
@@ -30,26 +40,26 @@ template <typename Function>
   }
 }
 
-template <bool is_far>
+template <std::size_t ahead>
 void follow(const Step* step, const Run* runs, std::size_t num_runs, std::uint8_t* slots) {
   for (const Run* run = runs; run != runs + num_runs; step += run->size, ++run) {
     const std::size_t size = run->size;
     switch (run->table) {
       case kAndNot:
-        step_through(step, size, is_far, slots,
-                     [](const Words& a, const Words& b) { return a & ~b; });
+        step_through<ahead>(step, size, slots,
+                            [](const Words& a, const Words& b) { return a & ~b; });
         break;
       case kXor:
-        step_through(step, size, is_far, slots,
-                     [](const Words& a, const Words& b) { return a ^ b; });
+        step_through<ahead>(step, size, slots,
+                            [](const Words& a, const Words& b) { return a ^ b; });
         break;
       case kAnd:
-        step_through(step, size, is_far, slots,
-                     [](const Words& a, const Words& b) { return a & b; });
+        step_through<ahead>(step, size, slots,
+                            [](const Words& a, const Words& b) { return a & b; });
         break;
       default:
-        step_through(step, size, is_far, slots,
-                     [](const Words& a, const Words& b) { return a | b; });
+        step_through<ahead>(step, size, slots,
+                            [](const Words& a, const Words& b) { return a | b; });
     }
   }
 }
@@ -63,8 +73,10 @@ void follow(const Step* step, const Run* runs, std::size_t num_runs, std::uint8_
 
 extern const EngineKernels GATEWRIGHT_NAME(engine_kernels, GATEWRIGHT_TARGET) = {
     GATEWRIGHT_TEXT(GATEWRIGHT_TARGET),
-    follow<false>,
-    follow<true>,
+    follow<0>,
+    follow<kAhead>,
+    follow<kFarAhead>,
+    fill_slots,
     pack<std::uint8_t>,
     pack<float>,
     pack<double>,

@@ -20,8 +20,21 @@ struct Run {
 
 constexpr std::size_t kSlotBytes = 128;
 
-// Steps that are asked for ahead of time; so many more must be there to be read.
-constexpr std::size_t kAhead = 32;
+// How many steps before it is used an operand is asked for, where slots outgrow the second cache
+// and where they outgrow the third; so many more steps must be there to be read.
+constexpr std::size_t kAhead = 20, kFarAhead = 128;
+
+// Follows all steps, whose slots begin at `slots`.
+using Follow = void(const Step* steps, const Run* runs, std::size_t num_runs, std::uint8_t* slots);
+
+// Rows of packed bits, row_bytes from one to the next; of those of `inputs` the first slot_bytes
+// go to a slot of the first block, the next to one of the second block, block_bytes behind it, ...
+struct SlotRows {
+  const std::uint8_t* first;
+  std::size_t row_bytes;
+  const std::uint32_t* inputs;
+  std::size_t num_inputs, slot_bytes, block_bytes;
+};
 
 // Rows of features of one type, side by side; rows are any number of bytes apart.
 struct Rows {
@@ -120,9 +133,10 @@ struct Patch {
 
 struct EngineKernels {
   const char* name;
-  // Follow runs of steps on the slots of one block; `far` where the slots are in no near cache.
-  void (*follow)(const Step* steps, const Run* runs, std::size_t num_runs, std::uint8_t* slots);
-  void (*follow_far)(const Step* steps, const Run* runs, std::size_t num_runs, std::uint8_t* slots);
+  // Steps on the slots of one block: in near caches, in the third cache, in memory.
+  Follow *follow, *follow_ahead, *follow_far_ahead;
+  // Into the slots of whole blocks; slots are of whole vectors of 16 bytes.
+  void (*fill_slots)(const SlotRows& rows, std::size_t num_blocks, std::uint8_t* slots);
   PackRows<std::uint8_t>* pack_uint8;
   PackRows<float>* pack_float;
   PackRows<double>* pack_double;

@@ -11,8 +11,8 @@ namespace {
 // their operands stay in the nearest cache.
 constexpr std::size_t kWindow = 256;
 
-// Slots, in bytes, above which they are asked for ahead of time.
-constexpr std::size_t kLarge = std::size_t{1} << 21;
+// Slots, in bytes, above which operands are asked for ahead of time, and above which far ahead.
+constexpr std::size_t kLarge = std::size_t{1} << 21, kHuge = std::size_t{24} << 20;
 
 std::size_t at(Value value) { return static_cast<std::size_t>(value); }
 
@@ -56,7 +56,7 @@ Interpreter::Interpreter(const Program& given) {
     slot[input] = static_cast<std::int32_t>(num_slots_++);
     if (left[input] == 0) free_slots.push_back(slot[input]);
   }
-  steps_.reserve(order.size() + kAhead);
+  steps_.reserve(order.size() + kFarAhead);
   for (const std::uint32_t i : order) {
     const auto& operands = program.operations[i].operands;
     const auto a = static_cast<std::size_t>(slot[at(operands[0])]);
@@ -72,7 +72,8 @@ Interpreter::Interpreter(const Program& given) {
   if (block_bytes() > std::numeric_limits<std::uint32_t>::max()) {
     throw std::length_error("the circuit's values take more than 4 GB");
   }
-  for (std::size_t k = 0; k < kAhead; ++k) steps_.push_back({0, 0, 0});  // prefetched, not followed
+  for (std::size_t k = 0; k < kFarAhead; ++k)
+    steps_.push_back({0, 0, 0});  // prefetched, not followed
   for (const std::int32_t literal : program.outputs) {
     output_slots_.push_back(slot[at(literal >> 1)]);
   }
@@ -80,7 +81,9 @@ Interpreter::Interpreter(const Program& given) {
 
 void Interpreter::run(std::uint8_t* slots, std::size_t num_blocks) const {
   const EngineKernels& kernels = engine_kernels();
-  const auto follow = block_bytes() > kLarge ? kernels.follow_far : kernels.follow;
+  Follow* const follow = block_bytes() > kHuge    ? kernels.follow_far_ahead
+                         : block_bytes() > kLarge ? kernels.follow_ahead
+                                                  : kernels.follow;
   for (std::size_t block = 0; block < num_blocks; ++block) {
     follow(steps_.data(), runs_.data(), runs_.size(), slots + block * block_bytes());
   }
