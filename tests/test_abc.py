@@ -21,7 +21,13 @@ from gatewright.passes.fraig import fraig
 from gatewright.passes.kick import MOST_GATES, kick
 from gatewright.passes.objectives import Deadline, Goal, cpu_seconds
 from gatewright.passes.resynthesize import MAP_LEVELS, SCRIPTS, resynthesize
-from gatewright.passes.shorten import BALANCE, CHOOSE, CHOOSE_IF_WIDE, QUICK, shorten
+from gatewright.passes.shorten import (
+    BALANCE,
+    BALANCE_CHOICES,
+    CHOOSE_IF_WIDE,
+    QUICK,
+    shorten,
+)
 from gatewright.passes.sweep import sweep
 from gatewright.passes.walk import walk
 from gatewright.targets import read
@@ -81,8 +87,9 @@ def test_what_a_script_wrote_before_it_was_ended_may_be_enough(epfl: Path) -> No
     [
         ({"NARROW": 0}, [QUICK]),
         ({"WIDE": 0}, [CHOOSE_IF_WIDE]),
-        ({"NARROW": 1000, "LEAVES": 0}, [BALANCE, CHOOSE]),
-        ({"NARROW": 1000, "LEAVES": 1}, [BALANCE, QUICK]),
+        ({"NARROW": 1000}, [BALANCE_CHOICES]),
+        ({"NARROW": 1000, "CHOICES_A_SECOND": 1}, [QUICK]),
+        ({"NARROW": 1000, "HUGE": 100}, [QUICK, BALANCE]),
         ({"NARROW": 0, "TOLD_APART": 2}, [QUICK]),
     ],
 )

@@ -42,7 +42,7 @@ TABLES_OF_FOUR = "if -K 4 -a; mfs2 -a -e; strash; dc2"
 
 MAP_GATES = "if -K 2 -a; mfs2 -a -e"
 MAP_LEVELS_QUICKLY = "if -K 2"
-MAP_LEVELS = f"dch; {MAP_LEVELS_QUICKLY}"
+MAP_LEVELS = f"dch -C 50; {MAP_LEVELS_QUICKLY}"
 
 #: What ends a script, from an AIG to a network of two-input nodes. Larger tables become an AIG
 #: again, which our own mapper covers.
@@ -68,7 +68,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "and": (f"ifraig; dc2; {FINISH['and']}",),
     "depth": (
         f"if -g -K 6 -C 8; strash; {MAP_LEVELS}",
-        f"dch; if -g -K 6 -C 8; strash; {MAP_LEVELS}",
+        f"dch -C 50; if -g -K 6 -C 8; strash; {MAP_LEVELS}",
         f"&get -n; &sopb -C 8; &put; {MAP_LEVELS}",
         f"&get -n; &synch2; &put; {MAP_LEVELS}",
     ),

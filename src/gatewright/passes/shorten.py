@@ -47,13 +47,16 @@ QUICK = f"strash; {QUICKLY}; {QUICKLY}; if -K 2"
 BALANCE = "strash; if -g -K 6 -C 8; strash; if -K 2"
 CHOOSE = "strash; dch -C 50; if -K 2"
 CHOOSE_IF_WIDE = "strash; dch -x -C 50; if -K 2"
+BALANCE_CHOICES = "strash; dch -C 50; if -g -K 6 -C 8; strash; if -K 2"
 
 #: Gates a level: above the first a circuit is wide, as control is, below the second narrow.
 WIDE = 200
 NARROW = 10
 
-#: Share of a narrow circuit's levels: where the first step leaves more, quick ones do not get far.
-LEAVES = 0.6
+#: Gates a second of the time up to which balancing may look at choices, round after round, and
+#: gates above which there is no time for any.
+CHOICES_A_SECOND = 2_900
+HUGE = 100_000
 
 #: Rounds that one run of ABC may do: it writes at most ten circuits.
 ROUNDS = 4
@@ -107,8 +110,9 @@ def _by_rounds(circuit: Circuit, goal: Goal, deadline: Deadline) -> Circuit:
     """The best that steps from the circuit come to; those on the way to it are stages of the goal.
 
     Equal gates are merged first where there are many. Then come quick steps, and rounds of SOP
-    balancing and structural choices; only rounds, choices first, where the circuit is wide, or
-    narrow and balancing leaves most of its levels. The best is bypassed.
+    balancing and structural choices; only rounds where the circuit is wide, choices first, or
+    narrow, where balancing looks at the choices if there is time for that. Of a huge one there is
+    time for balancing alone. The best is bypassed.
     """
     way = list[Circuit]()
     shared = strash(circuit)
@@ -118,10 +122,11 @@ def _by_rounds(circuit: Circuit, goal: Goal, deadline: Deadline) -> Circuit:
     script = [QUICK, QUICK, *[BALANCE, CHOOSE] * ROUNDS]
     if start.num_gates > WIDE * start.depth:
         script = [CHOOSE_IF_WIDE, BALANCE] * ROUNDS
-    elif start.num_gates < NARROW * start.depth:
-        way.extend(_steps(start, [BALANCE], deadline))
-        if [start, *way][-1].depth > LEAVES * start.depth:
-            script = [CHOOSE, BALANCE] * ROUNDS
+    elif start.num_gates > HUGE:
+        way.extend(_steps(start, [QUICK], deadline))
+        script = [BALANCE] * ROUNDS
+    elif start.num_gates < min(NARROW * start.depth, CHOICES_A_SECOND * goal.seconds):
+        script = [BALANCE_CHOICES] * ROUNDS
     best, since = goal.best(circuit, *way), 0
     while since < PATIENCE * goal.persistence and deadline.left > 0:
         found = _steps([circuit, *way][-1], script, deadline)

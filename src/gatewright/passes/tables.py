@@ -5,11 +5,12 @@ among the tables of small windows by SAT (`&satlut`) and resubstitutes under don
 What it makes comes back as a circuit in two forms, as sums of cubes, in which a table can hardly be
 cut otherwise, and as an AIG, in which it may be cut better; our own mapper decides. First rounds
 are made of the gates, and of fewer gates too, as long as that pays: the ones are better for
-functions of few inputs, the others where there is much to share. Of a large circuit there is no
-time for these, nor for structural choices: its first round is the one that suits arithmetic, or
-control. Then every script is tried on the best, those first that did best before; when none helps,
-random ones that change the structure first. Time only ends it: what is tried next does not depend
-on the clock.
+functions of few inputs, the others where there is much to share; of small circuits ABC's long
+search is another beginning. Of a large circuit there is no time for these: its first round is the
+one that suits arithmetic, or control, where structural choices are quick ones. Then every script is
+tried on the best, those first that did best before; when none helps, random ones that change the
+structure first. Time only ends it: what is tried next does not depend
+on the clock, though what ABC's long search finds does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gatewright.passes.objectives import LUT_INPUTS, Deadline, Goal
 from gatewright.passes.resynthesize import (
     COMPRESS,
     LARGE,
+    SOON_TO,
     is_arithmetic,
     resynthesize,
     share_gone,
@@ -38,7 +40,13 @@ CHOOSE = "&satlut; &put; mfs2 -a -e"
 MAP = f"&get -n; &if -a -K {{k}}; {CHOOSE}"
 
 RESTRUCTURE = f"strash; {COMPRESS}; {MAP}"
-TABLES_AND_BACK = f"strash; if -K {{k}} -a; mfs2 -a -e; strash; dc2; {MAP}"
+
+#: Structural choices in a third of the time: few conflicts a pair, computed the newer way.
+CHOICES = "; ".join(["strash; dch -x -C 50; if -K {k} -a; mfs2 -a -e"] * 3)
+
+#: ABC's search over scripts, for so many seconds; of a small circuit it finds other structures.
+SEARCH = "strash; &get; &deepsyn -T {seconds}; &put; dch; if -K {{k}} -a; mfs2 -a -e"
+SEARCH_SHARE = 0.1
 
 #: From gates or tables to tables, the quickest first.
 SCRIPTS: tuple[str, ...] = (
@@ -52,8 +60,8 @@ SCRIPTS: tuple[str, ...] = (
 )
 
 #: Those for a large circuit, whose rounds take seconds. The first round is the first of these where
-#: it is arithmetic, else the last, which takes away a quarter of a memory controller's tables.
-OF_LARGE: tuple[str, ...] = (SCRIPTS[0], SCRIPTS[2], RESTRUCTURE, TABLES_AND_BACK)
+#: it is arithmetic, else the last, of which eight rounds halve a memory controller's tables.
+OF_LARGE: tuple[str, ...] = (SCRIPTS[0], SCRIPTS[2], RESTRUCTURE, CHOICES)
 
 #: Those that begin with an AIG.
 RESTARTS = tuple(script for script in SCRIPTS if script.startswith("strash"))
@@ -108,7 +116,11 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
     else:
         gates = circuit
         for turn in count():
-            first = (_made(gates, script, None, k, goal, deadline) for script in SCRIPTS[:2])
+            scripts = SCRIPTS[:2]
+            if gates.num_gates <= SOON_TO:
+                seconds = max(1, round(SEARCH_SHARE * goal.seconds))
+                scripts = (*scripts, SEARCH.format(seconds=seconds))
+            first = (_made(gates, script, None, k, goal, deadline) for script in scripts)
             before, best = best, goal.best(best, *first)
             is_over = deadline.left < sum(GATES_SHARES) * goal.seconds
             if turn and (is_over or share_gone(before, best, goal) <= PAYS):
