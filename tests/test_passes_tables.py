@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,13 @@ def test_a_large_circuit_begins_with_what_suits_it(
         return run(circuit, script, *args, **options)
 
     monkeypatch.setattr(abc, "results", results)
-    for circuit, first in (
-        (multiplier(8, is_swapped=False), "strash; &get -n; &if"),
-        (read(epfl / "ctrl.aig"), "strash; dch -x -C 50; if -K 6 -a; mfs2 -a -e; strash; dch"),
+    ctrl = read(epfl / "ctrl.aig")
+    for circuit, wide, first in (
+        (multiplier(8, is_swapped=False), 0, "strash; &get -n; &if"),
+        (ctrl, 0, "strash; dch -x -C 50; if -K 6 -a; mfs2 -a -e; strash; dch"),
+        (ctrl, 200, "strash; if -K 6 -a; mfs2 -a -e; strash; dc2"),
     ):
+        monkeypatch.setattr(sys.modules["gatewright.passes.tables"], "WIDE", wide)
         given.clear()
         goal = Goal("lut6", seconds=0.5)
         after = tables(circuit, goal)
@@ -108,10 +112,11 @@ def test_gates_are_made_fewer_as_long_as_that_pays(
     module = sys.modules["gatewright.passes.tables"]
     router = read(epfl / "router.aig")
     small = optimize(router, passes=["sweep", "two_level"], time_budget=20)
-    given = list[Circuit]()
+    given, seconds = list[Circuit](), [3.0]
 
-    def of_few_gates(circuit: Circuit, _: Goal) -> Circuit:
+    def of_few_gates(circuit: Circuit, goal: Goal) -> Circuit:
         given.append(circuit)
+        seconds.append(goal.seconds)
         return small
 
     monkeypatch.setattr(module, "PAYS", pays)
@@ -119,6 +124,7 @@ def test_gates_are_made_fewer_as_long_as_that_pays(
     monkeypatch.setattr(module, "_of_few_gates", of_few_gates)
     after = tables(router, Goal("lut6", seconds=3))
     assert given == [router, small][:turns]  # what pays no more ends it
+    assert all(one > other for one, other in pairwise(seconds))  # of the time that is left
     assert prove(router, after)
 
 

@@ -7,10 +7,9 @@ cut otherwise, and as an AIG, in which it may be cut better; our own mapper deci
 are made of the gates, and of fewer gates too, as long as that pays: the ones are better for
 functions of few inputs, the others where there is much to share; of small circuits ABC's long
 search is another beginning. Of a large circuit there is no time for these: its first round is the
-one that suits arithmetic, or control, where structural choices are quick ones. Then every script is
-tried on the best, those first that did best before; when none helps, random ones that change the
-structure first. Time only ends it: what is tried next does not depend
-on the clock, though what ABC's long search finds does.
+one that suits arithmetic, or control, or neither. Then every script is tried on the best, those
+first that did best before; when none helps, random ones that change the structure first. Time only
+ends it: what is tried next does not depend on the clock, though what ABC's long search finds does.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from gatewright.passes.resynthesize import (
     resynthesize,
     share_gone,
 )
+from gatewright.passes.shorten import WIDE
 from gatewright.passes.sweep import sweep
 from gatewright.passes.walk import walk
 from gatewright.targets import blif
@@ -40,6 +40,7 @@ CHOOSE = "&satlut; &put; mfs2 -a -e"
 MAP = f"&get -n; &if -a -K {{k}}; {CHOOSE}"
 
 RESTRUCTURE = f"strash; {COMPRESS}; {MAP}"
+TABLES_AND_BACK = f"strash; if -K {{k}} -a; mfs2 -a -e; strash; dc2; {MAP}"
 
 #: Structural choices in a third of the time: few conflicts a pair, computed the newer way.
 CHOICES = "; ".join(["strash; dch -x -C 50; if -K {k} -a; mfs2 -a -e"] * 3)
@@ -60,8 +61,9 @@ SCRIPTS: tuple[str, ...] = (
 )
 
 #: Those for a large circuit, whose rounds take seconds. The first round is the first of these where
-#: it is arithmetic, else the last, of which eight rounds halve a memory controller's tables.
-OF_LARGE: tuple[str, ...] = (SCRIPTS[0], SCRIPTS[2], RESTRUCTURE, CHOICES)
+#: it is arithmetic, the last where it is wide, as control is, of which eight rounds halve a memory
+#: controller's tables, else the one before, which takes away half of a square root's.
+OF_LARGE: tuple[str, ...] = (SCRIPTS[0], SCRIPTS[2], RESTRUCTURE, TABLES_AND_BACK, CHOICES)
 
 #: Those that begin with an AIG.
 RESTARTS = tuple(script for script in SCRIPTS if script.startswith("strash"))
@@ -75,8 +77,10 @@ KICKS = (
     "resub -K 8 -N 3; rewrite -z; refactor -z",
 )
 
-#: Shares of the time for fewer gates: by `resynthesize`, then by `walk`.
+#: Shares of the time that is left for fewer gates: by `resynthesize`, then by `walk`; and of all of
+#: the time, what must be left for them after the first turn.
 GATES_SHARES = (0.15, 0.3)
+LEAST_LEFT = 0.4
 
 #: Share of the tables that fewer gates took away, above which they are made fewer still.
 PAYS = 0.05
@@ -108,7 +112,8 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
     if circuit.num_gates > LARGE:
         yields = dict.fromkeys(OF_LARGE, UNTRIED_YIELD)
         is_sum = is_arithmetic(circuit)
-        script = OF_LARGE[0 if is_sum else -1]
+        is_wide = circuit.num_gates > WIDE * circuit.depth
+        script = OF_LARGE[0 if is_sum else -1 if is_wide else -2]
         made = _made(circuit, script, None, k, goal, deadline)
         best = goal.best(circuit, made)
         # the tables that it chose for arithmetic it chooses again
@@ -122,10 +127,10 @@ def tables(circuit: Circuit, goal: Goal) -> Circuit:
                 scripts = (*scripts, SEARCH.format(seconds=seconds))
             first = (_made(gates, script, None, k, goal, deadline) for script in scripts)
             before, best = best, goal.best(best, *first)
-            is_over = deadline.left < sum(GATES_SHARES) * goal.seconds
+            is_over = deadline.left < LEAST_LEFT * goal.seconds
             if turn and (is_over or share_gone(before, best, goal) <= PAYS):
                 break
-            gates = _of_few_gates(gates, goal)
+            gates = _of_few_gates(gates, replace(goal, seconds=deadline.left))
     goal.stages.append(best)
     in_vain: dict[str, Circuit] = {}
     rng, since = random.Random(goal.seed), 0
