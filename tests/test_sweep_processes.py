@@ -22,7 +22,13 @@ from gatewright.cli import build_parser
 from gatewright.cli.fields import recipe_of
 from gatewright.recipes.mnist import Mnist8k
 from gatewright.search import Choices, Plan, Range
-from gatewright.study import open_study, propose, trials_of, work
+from gatewright.study import (
+    _Objective,  # pyright: ignore[reportPrivateUsage]
+    open_study,
+    propose,
+    trials_of,
+    work,
+)
 from test_cli import COMMAND, ENVIRONMENT, only_json
 from test_cli_train import in_process
 from test_sweep import FOUR, LONG, RATES, arguments, rows, swept, url_of
@@ -113,6 +119,30 @@ def test_a_trial_that_has_only_begun_is_not_trained_twice(rows: Path, tmp_path: 
     done = [trial for trial in trials_of(study) if trial.state == "complete"]
     assert sorted(str(trial.params["learning_rate"]) for trial in done) == ["0.05", "0.1"]
     assert Late.plan is None
+
+
+def test_what_a_trial_draws_does_not_depend_on_who_draws_first(rows: Path, tmp_path: Path) -> None:
+    """Two processes may begin trials before either has drawn; one alone draws the same."""
+    given = arguments(rows, tmp_path)
+    chosen = recipe_of(build_parser(given).parse_args(given), Mnist8k)
+    search = {"learning_rate": Range(0.01, 0.1)}
+    plans = [
+        Plan(chosen, search, url_of(tmp_path / name), "mnist-8k", trials=2, pruner="none")
+        for name in ("alone", "beside")
+    ]
+    studies: list[optuna.Study] = []
+    for name in ("alone", "beside"):
+        (tmp_path / name).mkdir()
+        open_study(plans[len(studies)], resume=False)
+        storage = optuna.storages.RDBStorage(url_of(tmp_path / name))  # without a heartbeat
+        studies.append(optuna.load_study(storage=storage, study_name="mnist-8k"))
+    alone, beside = studies
+    work(plans[0], 0, None)
+    for trial in reversed([beside.ask(), beside.ask()]):
+        _Objective(plans[1], beside, is_listed=False, parent=None)(trial)
+    drawn = [[trial.params["learning_rate"] for trial in study.trials] for study in (alone, beside)]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 2
 
 
 def wait_for_both(folder: Path, line: str) -> None:

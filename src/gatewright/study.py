@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from zlib import crc32
 
 import numpy as np
 
@@ -127,7 +126,7 @@ def work(plan: Plan, worker: int, report: Report | None, parent: int | None = No
     """Run trials of the study until there are enough, or the time is over.
 
     Args:
-        worker: number of this process, from 0: it seeds the search.
+        worker: number of this process, from 0: of the combinations that are left it takes another.
         parent: of this process; when it is gone, so is the sweep.
     """
     optuna = load_optuna()
@@ -152,11 +151,6 @@ def work(plan: Plan, worker: int, report: Report | None, parent: int | None = No
             if not left:
                 return
             propose(study, left[worker % len(left)])  # not what others have just taken
-        entropy = [plan.recipe.seed, len(trials), worker]
-        if any(trial.state == optuna.trial.TrialState.RUNNING for trial in trials):
-            entropy.append(crc32(_process().encode()))  # other machines have a worker 0 as well
-        seed = np.random.SeedSequence(entropy).generate_state(1)
-        study.sampler = optuna.samplers.TPESampler(seed=int(seed[0]))
         objective = _Objective(plan, study, combinations is not None, parent)
         study.optimize(objective, n_trials=1, catch=(GatewrightError,), callbacks=[say])
 
@@ -183,6 +177,9 @@ class _Objective:
     def __call__(self, trial: optuna.Trial) -> float:
         trial.set_user_attr("process", _process())
         search = self._plan.search
+        # By the trial's number, which no other one has: processes draw what they would one by one.
+        seed = np.random.SeedSequence([self._plan.recipe.seed, trial.number, 0]).generate_state(1)
+        self._study.sampler = load_optuna().samplers.TPESampler(seed=int(seed[0]))
         params = {name: space.suggest(trial, name) for name, space in search.items()}
         before = [
             one
@@ -190,9 +187,7 @@ class _Objective:
             if one.number < trial.number and _is_taken(one)
         ]
         alike = [one for one in before if _proposed(one) == params]
-        # Numbers of a range are never drawn twice by chance: another process had the same seed.
-        is_drawn = any(space.values() is None for space in search.values())
-        is_chosen_twice = bool(alike) and (self._is_listed or is_drawn)
+        is_chosen_twice = bool(alike) and self._is_listed
         is_last_taken = self._plan.trials is not None and len(before) >= self._plan.trials
         if is_last_taken or is_chosen_twice:
             trial.set_user_attr("is_surplus", True)
