@@ -46,10 +46,8 @@ def test_tables_are_chosen_that_the_mapper_does_not_find() -> None:
     assert goal.cost(tables(circuit, goal))[0] <= 0.95 * goal.cost(circuit)[0]
 
 
-def test_a_large_circuit_begins_with_what_suits_it(
-    epfl: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["gatewright.passes.tables"], "LARGE", 0)
+def scripts_given(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What ABC is asked to run from now on."""
     given, run = list[str](), abc.results
 
     def results(circuit: Circuit, script: str, *args: Any, **options: Any) -> list[Circuit]:
@@ -57,6 +55,14 @@ def test_a_large_circuit_begins_with_what_suits_it(
         return run(circuit, script, *args, **options)
 
     monkeypatch.setattr(abc, "results", results)
+    return given
+
+
+def test_a_large_circuit_begins_with_what_suits_it(
+    epfl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["gatewright.passes.tables"], "LARGE", 0)
+    given = scripts_given(monkeypatch)
     ctrl = read(epfl / "ctrl.aig")
     for circuit, wide, first in (
         (multiplier(8, is_swapped=False), 0, "strash; &get -n; &if"),
@@ -129,13 +135,7 @@ def test_gates_are_made_fewer_as_long_as_that_pays(
 
 
 def test_a_small_circuit_is_searched_too(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given, run = list[str](), abc.results
-
-    def results(circuit: Circuit, script: str, *args: Any, **options: Any) -> list[Circuit]:
-        given.append(script)
-        return run(circuit, script, *args, **options)
-
-    monkeypatch.setattr(abc, "results", results)
+    given = scripts_given(monkeypatch)
     ctrl = read(epfl / "ctrl.aig")
     after = tables(ctrl, Goal("lut6", seconds=12))
     to_tables = [script for script in given if "deepsyn" in script and "if -K 6" in script]
