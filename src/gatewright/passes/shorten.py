@@ -45,7 +45,7 @@ RECOVER = f"strash; {MAP_LEVELS}; {RESUBSTITUTE}"
 QUICKLY = "if -g -K 5 -C 4; strash"
 QUICK = f"strash; {QUICKLY}; {QUICKLY}; if -K 2"
 BALANCE = "strash; if -g -K 6 -C 8; strash; if -K 2"
-CHOOSE = "strash; dch -C 50; if -K 2"
+CHOOSE = f"strash; {MAP_LEVELS}"
 CHOOSE_IF_WIDE = "strash; dch -x -C 50; if -K 2"
 BALANCE_CHOICES = "strash; dch -C 50; if -g -K 6 -C 8; strash; if -K 2"
 

@@ -42,7 +42,7 @@ MAP = f"&get -n; &if -a -K {{k}}; {CHOOSE}"
 RESTRUCTURE = f"strash; {COMPRESS}; {MAP}"
 TABLES_AND_BACK = f"strash; if -K {{k}} -a; mfs2 -a -e; strash; dc2; {MAP}"
 
-#: Structural choices in a third of the time: few conflicts a pair, computed the newer way.
+#: Structural choices in two fifths of the time: few conflicts a pair, computed the newer way.
 CHOICES = "; ".join(["strash; dch -x -C 50; if -K {k} -a; mfs2 -a -e"] * 3)
 
 #: ABC's search over scripts, for so many seconds; of a small circuit it finds other structures.
@@ -61,8 +61,8 @@ SCRIPTS: tuple[str, ...] = (
 )
 
 #: Those for a large circuit, whose rounds take seconds. The first round is the first of these where
-#: it is arithmetic, the last where it is wide, as control is, of which eight rounds halve a memory
-#: controller's tables, else the one before, which takes away half of a square root's.
+#: it is arithmetic, the last where it is wide, as control is, of which nine rounds take away two
+#: fifths of a memory controller's tables, else the one before, which takes away half of a root's.
 OF_LARGE: tuple[str, ...] = (SCRIPTS[0], SCRIPTS[2], RESTRUCTURE, TABLES_AND_BACK, CHOICES)
 
 #: Those that begin with an AIG.
