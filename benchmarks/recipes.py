@@ -30,7 +30,8 @@ QUICK_FIELDS = ["--steps", "20"]
 #: Results that are summed up over the seeds.
 SUMMED_UP = (
     "accuracy_hard", "accuracy_soft", "gap", "gates_extracted", "gates_swept", "gates_swept_body",
-    "decided", "cpu_seconds", "wall_seconds", "peak_rss_mb",
+    "decided", "cpu_seconds", "wall_seconds", "peak_rss_mb", "accuracy_unpolished",
+    "gap_unpolished",
 )  # fmt: skip
 
 
@@ -60,10 +61,15 @@ def _cpu_of_children() -> float:
 
 
 def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The number of seeds, and over them mean, standard deviation, least and greatest."""
+    """The number of seeds, and over them mean, standard deviation, least and greatest.
+
+    What a recipe that does not polish has none of is left out.
+    """
     summary: dict[str, Any] = {"seeds": len(runs)}
     for key in SUMMED_UP:
-        values = [run[key] for run in runs]
+        values = [run[key] for run in runs if run[key] is not None]
+        if not values:
+            continue
         summary[key] = {
             "mean": round(statistics.mean(values), 4),
             "std": round(statistics.stdev(values), 4) if len(values) > 1 else 0.0,

@@ -148,7 +148,12 @@ def test_a_recipe_polishes_what_it_trained(chosen, tmp_path):
     result = experiment.run(chosen, tmp_path / "run", polishing=rounds.append)
     assert len(rounds) == 3
     assert result.accuracy_hard > plain.accuracy_hard + 3
-    assert (result.accuracy_soft, result.gap) == (plain.accuracy_soft, plain.gap)
+    trained = plain.accuracy_hard, plain.gap
+    assert (result.accuracy_unpolished, result.gap_unpolished) == trained
+    assert (plain.accuracy_unpolished, plain.gap_unpolished) == (None, None)
+    assert result.accuracy_soft == pytest.approx(result.accuracy_hard, abs=1e-4)
+    assert (result.gap, result.decided) == (0, 1)
+    assert f"before polishing {plain.accuracy_hard:.2f} %" in str(result)
     assert result.gates == plain.gates == 72
     assert result.cpu_seconds > 0
     _, test = chosen.data()

@@ -233,7 +233,6 @@ HEAD = ".inputs a b\n.outputs y\n"
         (HEAD + ".latch a y re c 0\n", "x.blif:3: .latch is not supported; unroll"),
         (HEAD + ".subckt m a=b\n", "x.blif:3: .subckt is not supported; flatten"),
         (HEAD + ".gate nand2 A=a B=b O=y\n", "x.blif:3: .gate is not supported; write it unmapped"),
-        (HEAD + ".exdc\n", "x.blif:3: .exdc is not supported"),
         (HEAD + ".frob a\n", "x.blif:3: unknown directive '.frob'"),
     ],
 )
@@ -241,6 +240,26 @@ def test_errors_name_the_line_the_signal_and_the_mend(text: str, message: str) -
     with pytest.raises(InputError, match="^" + message) as error:
         parse(text)
     assert "\n" not in str(error.value)
+
+
+def test_dont_cares_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    model = HEAD + ".names a b y\n11 1\n"
+    text = model + ".exdc\n.inputs a b\n.outputs y\n.names a b y\n00 1\n.frob\n.end\n"
+    with pytest.warns(UserWarning, match=r"^x.blif:5: the don't-cares \(.exdc\) are left out"):
+        circuit = parse(text)
+    assert written(circuit) == written(parse(model))
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(InputError, match=r"x.blif:12: '.names' stands after .end"),
+    ):
+        parse(text + ".names y\n")
+    (tmp_path / "x.blif").write_text(text)
+    show = [sys.executable, "-m", "gatewright", "show", str(tmp_path / "x.blif")]
+    told = subprocess.run(show, capture_output=True, text=True, check=True).stderr
+    assert told.startswith(f"gatewright show: {tmp_path}/x.blif:5: the don't-cares")
+    assert told.count("\n") == 1
+    quiet = subprocess.run([*show, "--quiet"], capture_output=True, text=True, check=True)
+    assert not quiet.stderr
 
 
 def test_a_loop_is_named_signal_by_signal() -> None:

@@ -42,9 +42,10 @@ class Result:
     """What came of a run.
 
     Attributes:
-        accuracy_soft, accuracy_hard: on the test rows, in percent; of a regression R^2.
-        gap: soft less hard, in points, of the network: before the recipe polishes it or finishes
-            the circuit.
+        accuracy_soft, accuracy_hard: on the test rows, in percent; of a regression R^2. Of the
+            network that the model is made of: a polished one is hard, so that both are the same.
+            Where the recipe finishes the circuit, what is hard is the model.
+        gap: soft less hard, in points, of that network.
         loss: of the soft network on the test rows.
         gates: of the network's layers.
         gates_extracted: two-input gates of the circuit, its head included.
@@ -57,6 +58,8 @@ class Result:
             of polishing; reading the data and what follows are not.
         peak_rss_mb: the most memory that the process held, in 10^6 bytes.
         measure: what the accuracies are: "accuracy", or "R^2".
+        accuracy_unpolished, gap_unpolished: of the hard network as it was trained, and what the
+            soft one had more, where the recipe polishes it.
     """
 
     recipe: str
@@ -77,6 +80,8 @@ class Result:
     wall_seconds: float
     peak_rss_mb: float
     measure: str = "accuracy"
+    accuracy_unpolished: float | None = None
+    gap_unpolished: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """The run as JSON."""
@@ -84,9 +89,15 @@ class Result:
 
     def __str__(self) -> str:
         what = "% of the test rows right" if self.measure == "accuracy" else "% R^2 on test rows"
+        if self.accuracy_unpolished is None:
+            found = f"soft {self.accuracy_soft:.2f} %, gap {self.gap:+.2f}"
+        else:
+            found = (
+                f"before polishing {self.accuracy_unpolished:.2f} %, gap {self.gap_unpolished:+.2f}"
+            )
         return (
             f"{self.recipe}, seed {self.seed}: {self.accuracy_hard:.2f} {what} "
-            f"(soft {self.accuracy_soft:.2f} %, gap {self.gap:+.2f}), {self.gates} gates, "
+            f"({found}), {self.gates} gates, "
             f"{self.gates_swept} with the head after sweeping, decided {self.decided:.1%}; "
             f"{self.steps} steps in {self.wall_seconds:.0f} s, {self.cpu_seconds:.0f} s of CPU time"
         )
@@ -130,9 +141,14 @@ def run(
     last = last_metrics(path)
     judged_at = last if options.get("patience") is None else best_metrics(path)
     temperature = temperature_at(options.get("temperature", 1.0), jnp.asarray(judged_at.step))
-    judged = evaluate(network, test.x, test.y, encoder=encoder, temperature=float(temperature))
+
+    def judge(network: Network) -> Metrics:
+        return evaluate(network, test.x, test.y, encoder=encoder, temperature=float(temperature))
+
+    trained = judge(network)
+    judged = trained if polished is network else judge(polished)
     hard = judged.hard_accuracy
-    if polished is not network or model is not extracted:
+    if model is not extracted:
         hard = float((model.predict(test.x) == test.y).mean())
     title = f"{name}, seed {recipe.seed}"
     storage.write_atomic(path / "curves.svg", curves(load_metrics(path), title).encode())
@@ -156,6 +172,8 @@ def run(
         wall_seconds=round(last.wall_seconds + spent.wall_seconds, 3),
         peak_rss_mb=round(peak_rss() / 1e6, 1),
         measure=recipe.measure,
+        accuracy_unpolished=None if polished is network else round(100 * trained.hard_accuracy, 4),
+        gap_unpolished=None if polished is network else round(100 * trained.gap, 4),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -74,7 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"unrecognized arguments: {' '.join(unknown)}"
         )
     try:
-        code: int = options.run(options)
+        with warnings.catch_warnings():
+            if options.quiet:
+                warnings.simplefilter("ignore")
+            warnings.showwarning = _show_warning(options.command)
+            code: int = options.run(options)
         sys.stdout.flush()
         return code
     except GatewrightError as error:
@@ -91,3 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = error.filename or "standard output"
         print(f"gatewright {options.command}: {place}: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def _show_warning(command: str) -> Callable[..., None]:
+    """Shows a warning's text alone, in one line."""
+
+    def show(message: Warning | str, *_place: object) -> None:
+        print(f"gatewright {command}: {message}", file=sys.stderr)
+
+    return show

@@ -8,11 +8,13 @@ a constant (`Builder` makes none), is written with fewer operands. A cover by lo
 (`passes.mapping`) takes one `.names` a table.
 
 Read: one flat combinational model: `.names` of any number of inputs, in any order, with covers of
-either phase. Every error is one line: the file, the line, the signal, the mend.
+either phase. What `.exdc` says that does not matter is left out, with a warning: the model's own
+outputs are kept there too. Every error is one line: the file, the line, the signal, the mend.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +40,6 @@ REFUSED = {
     ".subckt": "flatten the hierarchy first (yosys: flatten)",
     ".gate": "write it unmapped (abc: unmap or logic)",
     ".mgate": "write it unmapped",
-    ".exdc": "remove the don't-care network",
     ".search": "paste the other file's model in its place",
     ".start_kiss": "encode the state machine as .names first",
 }
@@ -225,8 +226,8 @@ def read(data: bytes, source: str) -> Circuit:
     """Read a BLIF model; `source` is what errors call the file.
 
     Covers of two inputs become a gate each, wider ones an OR of cubes. Logic that no output
-    needs is kept; what is said of times and loads is not. Without a `.model` line the circuit is
-    named after `source`.
+    needs is kept; what is said of times and loads is not, nor of don't-cares, of which a
+    UserWarning tells. Without a `.model` line the circuit is named after `source`.
 
     Raises:
         InputError: the text is not one flat combinational model.
@@ -272,9 +273,11 @@ def _logical_lines(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
 def _parse(text: str, source: str) -> _Source:
     parsed = _Source(PurePath(source).stem.strip("<>") or "circuit", {}, {}, False, {})
     current: _Names | None = None
-    model_line = end_line = 0
+    model_line = end_line = exdc_line = 0
     for line, words in _logical_lines(text, source):
         head = words[0]
+        if exdc_line and head != ".end" and not end_line:
+            continue
         if head[0] != "." and not end_line:
             if current is None:
                 raise InputError(
@@ -312,6 +315,13 @@ def _parse(text: str, source: str) -> _Source:
             current = None
         elif head == ".end":
             end_line = line
+        elif head == ".exdc":
+            exdc_line = line
+            warnings.warn(
+                f"{source}:{line}: the don't-cares (.exdc) are left out; outputs keep there what "
+                "the model gives",
+                stacklevel=2,
+            )
         elif head in SKIPPED:
             current = None
         elif head in REFUSED:
