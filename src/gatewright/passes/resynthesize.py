@@ -40,6 +40,9 @@ TABLES_AND_BACK = "if -K 6 -a; mfs2 -a -e; strash; dc2"
 #: Of a divider, a tenth of what all others leave.
 TABLES_OF_FOUR = "if -K 4 -a; mfs2 -a -e; strash; dc2"
 
+#: Equal nodes are merged, and the rest rewritten: quick, and of random tables it leaves least.
+RESTRUCTURE = "ifraig; scorr; dc2; dc2"
+
 MAP_GATES = "if -K 2 -a; mfs2 -a -e"
 MAP_LEVELS_QUICKLY = "if -K 2"
 MAP_LEVELS = f"dch -C 50; {MAP_LEVELS_QUICKLY}"
@@ -63,7 +66,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
         FINISH["gates"],
         f"{COMPRESS}; {FINISH['gates']}",
         f"{TABLES_AND_BACK}; {FINISH['gates']}",
-        f"ifraig; scorr; dc2; dc2; {FINISH['gates']}",
+        f"{RESTRUCTURE}; {FINISH['gates']}",
     ),
     "and": (f"ifraig; dc2; {FINISH['and']}",),
     "depth": (
@@ -76,7 +79,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
         name: (
             f"if -K {k} -a; mfs2 -a -e; strash; dc2",
             FINISH[name],
-            f"ifraig; scorr; dc2; dc2; {FINISH[name]}",
+            f"{RESTRUCTURE}; {FINISH[name]}",
         )
         for name, k in LUT_INPUTS.items()
     },
@@ -93,10 +96,8 @@ SEARCHED = ("gates",)
 LONG_FROM = 300
 SOON_TO = 2_500
 
-#: Gates a second from which there is no time to try each script once and to repeat the best: where
-#: the long search would be tried last, and where second, since it finds more there.
-A_SECOND = 350
-A_SECOND_SOON = 600
+#: Gates a second from which there is no time to try each script once and to repeat the best.
+A_SECOND = 150
 
 #: Gates above which the long search has no time to try much.
 LARGE = 15_000
@@ -159,8 +160,7 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
             scripts.insert(1 if circuit.num_gates <= SOON_TO else len(scripts), long_search)
         scripts.append(search)
     seconds = max(1, round(goal.seconds / 4))
-    a_second = A_SECOND_SOON if circuit.num_gates <= SOON_TO else A_SECOND
-    if goal.objective in SEARCHED and circuit.num_gates > a_second * goal.seconds:
+    if goal.objective in SEARCHED and circuit.num_gates > A_SECOND * goal.seconds:
         quicker = [script for script in scripts if script not in (search, long_search)]
         scripts = [*quicker, long_search.format(seconds=seconds)]
         return _in_turn(circuit, walked, scripts, goal, deadline)

@@ -3,27 +3,40 @@
 By ABC: the outputs' decision diagrams (`collapse`), sums of products from these, common divisors
 of all of them (`fx`, fast extract: Rajski and Vasudevamurthi, 1992), and gates. A circuit that was
 made out of tables, a PLA or a control unit, may have lost what its outputs share, and no local
-change finds it; other circuits' diagrams or products are too many, and the time ends that. Where it
-succeeds, restructuring what was given is tried beside it, and the better one taken.
+change finds it; other circuits' diagrams or products are too many, and the time ends that.
+
+Where it leaves much less than restructuring what was given, it is taken. Else it may be a place
+that is hard to leave, though fewer gates for now: both are restructured for some rounds, and the
+one is taken that will be less if it goes on as it went, unless it is far behind.
 """
 
 from __future__ import annotations
 
 from gatewright import abc
 from gatewright.circuit import Circuit
-from gatewright.passes.objectives import Goal
-from gatewright.passes.resynthesize import COMPRESS, FINISH, MAP_GATES, finished
+from gatewright.passes.objectives import Deadline, Goal
+from gatewright.passes.resynthesize import COMPRESS, FINISH, MAP_GATES, RESTRUCTURE, finished
 
 #: Nodes of all diagrams together; those of arithmetic are more, and are given up before the time.
 MOST_NODES = 10_000
 
 SHARED_SUMS = f"collapse -B {MOST_NODES}; sop; fx; strash"
 SUMS = f"strash; {SHARED_SUMS}; dc2; {MAP_GATES}"
-RESTRUCTURED = f"strash; {COMPRESS}; {FINISH['gates']}"
+
+#: Share of the other up to which sums of products are taken as they are; rounds of the race
+#: otherwise, and its time in times of that for the sums.
+MUCH_LESS = 0.5
+ROUNDS = 2
+RACE = 2
+
+#: What is more than so many times the other is not waited for.
+NEAR = 1.1
 
 
 def two_level(circuit: Circuit, goal: Goal) -> Circuit:
     """The circuit, or a better one from sums of products, found in `goal.seconds`.
+
+    A race takes up to RACE times as long again.
 
     Raises:
         MissingTool: there is no ABC.
@@ -31,8 +44,28 @@ def two_level(circuit: Circuit, goal: Goal) -> Circuit:
     found = abc.run(circuit, SUMS, goal.seconds)
     if found is None:
         return circuit
-    best = goal.best(circuit, finished(found, goal))
-    if best is not circuit:
-        other = abc.run(circuit, RESTRUCTURED, goal.seconds)
-        best = best if other is None else goal.best(best, finished(other, goal))
-    return best
+    sums = finished(found, goal)
+    if goal.best(circuit, sums) is circuit:
+        return circuit
+    finish, deadline = FINISH[goal.objective], Deadline(RACE * goal.seconds)
+    restructured = abc.run(circuit, f"strash; {COMPRESS}; {finish}", deadline.left)
+    if restructured is None:
+        return sums
+    runners = [finished(restructured, goal), sums]
+    before = now = [goal.cost(runner)[0] for runner in runners]
+    if now[1] <= MUCH_LESS * now[0]:
+        return sums
+    script = f"strash; {RESTRUCTURE}; {finish}"
+    for _ in range(ROUNDS):
+        after = [abc.run(runner, script, deadline.left) for runner in runners]
+        made = [
+            goal.best(runner, finished(one, goal))
+            for runner, one in zip(runners, after, strict=True)
+            if one is not None
+        ]
+        if len(made) < len(runners):  # no time
+            break
+        runners = made
+        before, now = now, [goal.cost(runner)[0] for runner in runners]
+    near = [n for n in range(len(runners)) if now[n] <= NEAR * min(now)]
+    return runners[min(near, key=lambda n: (2 * now[n] - before[n], now[n]))]
