@@ -19,7 +19,7 @@ from gatewright.passes.objectives import Goal
 from gatewright.passes.rewrite import rewrite
 from gatewright.passes.strash import strash
 from gatewright.passes.sweep import sweep
-from gatewright.verify import NotEquivalent, Undecided, prove
+from gatewright.verify import NotEquivalent, Proof, Undecided, prove
 from random_circuits import built_circuits, large, multiplier, raw_circuits
 
 #: Passes that neither search nor need another program.
@@ -448,6 +448,19 @@ def test_for_few_ands_the_structure_of_all_but_small_circuits_is_disturbed_first
     shares = [6.0] * len(walk) + [50.0] * len(abc[1])
     searches = [seconds for name, seconds in told if name != "two_level"]
     assert searches == pytest.approx([*shares, 100.0], abs=2)  # own passes take a little of it
+
+
+def test_a_proof_may_take_longer_behind_a_longer_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+
+    def note(before: Circuit, after: Circuit, *, seconds: float) -> Proof:
+        told.append(seconds)
+        return prove(before, after, seconds=seconds)
+
+    monkeypatch.setattr(sys.modules["gatewright.passes"], "prove", note)
+    for time_budget, seconds in ((5.0, None), (100.0, None), (100.0, 7.0)):
+        optimize(multiplier(3, False), passes=["sweep"], time_budget=time_budget, seconds=seconds)
+    assert told == [60, 200, 7]
 
 
 def test_what_has_few_ands_is_not_lost_where_gates_become_fewer(

@@ -59,7 +59,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "--report", metavar="FILE",
         help="what each pass removed and why: .txt, .json or .svg, or - for text on stdout",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=positive, default=60.0, help="for each proof (60)")
+    parser.add_argument(
+        "--seconds", type=positive, help="for each proof (60, or twice the time budget)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

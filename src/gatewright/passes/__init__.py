@@ -127,6 +127,10 @@ WALK_REPLACES = ("collapse", "rewrite", "kick")
 SHORTEN = ("strash", "sweep", "shorten", "sweep")
 SHORTEN_ALONE = ("strash", "sweep", "bypass")
 
+#: Least time for a proof, and in time budgets: a search that had more time is further off.
+PROOF_SECONDS = 60.0
+PROOF_BUDGETS = 2
+
 Optimized = TypeVar("Optimized", Circuit, Model)
 
 
@@ -169,7 +173,7 @@ def optimize(
     passes: Sequence[str] | None = None,
     time_budget: float = 60.0,
     seed: int = 0,
-    seconds: float = 60.0,
+    seconds: float | None = None,
     record: Callable[[Record], None] | None = None,
 ) -> Optimized:
     """The circuit (or the model, its circuit) made smaller, proved equal after every pass.
@@ -184,7 +188,7 @@ def optimize(
         time_budget: CPU seconds that the passes may take together; proofs come on top. Those that
             search end when it is up.
         seed: of what is random in a search.
-        seconds: time for each proof.
+        seconds: time for each proof; by default PROOF_SECONDS, or PROOF_BUDGETS time budgets.
         record: called with a Record after each pass.
 
     Raises:
@@ -201,6 +205,8 @@ def optimize(
             seed=seed, seconds=seconds, record=record,
         )  # fmt: skip
         return replace(subject, circuit=smaller)
+    if seconds is None:
+        seconds = max(PROOF_SECONDS, PROOF_BUDGETS * time_budget)
     if not 0 <= effort < len(EFFORTS):
         raise InputError(f"effort is from 0 to {len(EFFORTS) - 1}, not {effort}")
     is_kept = passes is None and objective == "and"  # each pass for another objective keeps its own
