@@ -282,32 +282,37 @@ def test_the_long_search_has_its_place(
     assert (places or [-1])[0] == place
 
 
+@pytest.mark.parametrize("is_soon", [True, False])
 def test_scripts_work_in_turn_where_time_does_not_do_for_each(
-    epfl: Path, monkeypatch: pytest.MonkeyPatch
+    is_soon: bool, epfl: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[tuple[str, Circuit]] = []
     run = abc.run
 
     def note(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
         ran.append((script, circuit))
-        return None if script in failing else run(circuit, script, seconds)
+        return None if failing else run(circuit, script, seconds)
 
-    failing: set[str] = set()
+    failing = False
     monkeypatch.setattr(abc, "run", note)
     module = sys.modules["gatewright.passes.resynthesize"]
     monkeypatch.setattr(module, "A_SECOND", 20)
+    monkeypatch.setattr(module, "SOON_TO_IN_TURN", 174 if is_soon else 173)
     circuit = read(epfl / "ctrl.aig")  # 174 gates
     small = resynthesize(circuit, Goal(seconds=4))
     assert small.num_gates < circuit.num_gates
     assert prove(circuit, small)
     assert ran[1][1].num_gates < circuit.num_gates  # what the first left
     assert len(set(ran)) == len(ran)  # nothing in vain twice
-    failing = {script for script, _ in ran}
+    failing = True
     ran.clear()
     monkeypatch.setattr(module, "walk", lambda circuit, _: circuit)
     assert resynthesize(circuit, Goal(seconds=4)) is circuit
     scripts = [script for script, _ in ran]
     assert len(scripts) == len(SCRIPTS["gates"]) + 1
+    assert [n for n, script in enumerate(scripts) if "&deepsyn" in script] == [
+        0 if is_soon else len(scripts) - 1
+    ]
     assert len(set(scripts)) == len(scripts)  # what fails ends it, not the time
 
 

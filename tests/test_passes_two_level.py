@@ -105,7 +105,7 @@ def test_what_was_flattened_is_found_again() -> None:
 
 @NEEDS_ABC
 def test_the_one_that_goes_down_faster_is_taken() -> None:
-    goal, finish = Goal(seconds=20.0), FINISH["gates"]
+    goal, finish = Goal(seconds=4.0), FINISH["gates"]
 
     def after(circuit: Circuit, script: str) -> Circuit:
         made = abc.run(circuit, script, 20.0)
@@ -125,6 +125,27 @@ def test_the_one_that_goes_down_faster_is_taken() -> None:
         assert prove(before, found)
         were_fewer.append(sums.num_gates < given.num_gates and taken[0] is given)
     assert any(were_fewer)  # before the race
+
+
+@NEEDS_ABC
+def test_the_long_search_is_the_race_where_time_does_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, ran = abc.run, list[tuple[Circuit, str]]()
+
+    def note(circuit: Circuit, script: str, seconds: float) -> Circuit | None:
+        ran.append((circuit, script))
+        return run(circuit, script, seconds)
+
+    monkeypatch.setattr(abc, "run", note)
+    before = products(9, 8, 150, 0)
+    found = two_level(before, Goal(seconds=5.0))
+    assert prove(before, found)
+    searches = [(circuit, script) for circuit, script in ran if "&deepsyn -T 3" in script]
+    assert len(searches) == 2
+    assert searches[0][0] is before
+    assert sweep(run(before, SUMS, 5.0) or before).num_gates == searches[1][0].num_gates
+    assert found.num_gates < searches[1][0].num_gates - 20
 
 
 @NEEDS_ABC

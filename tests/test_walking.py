@@ -163,6 +163,7 @@ def test_windows_cut_every_live_gate_once_and_in_order(epfl: Path, cut: str) -> 
 def test_a_large_circuit_is_walked_in_windows(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PASS, "PATIENCE", 3)
     monkeypatch.setattr(PASS, "WHOLE_GATES", 0)
+    monkeypatch.setattr(PASS, "WHOLE_GATES_LATER", 0)
     monkeypatch.setattr(PASS, "sampled", None)
     circuit = read(epfl / "router.aig")
     after = walk_pass(circuit, Goal(seconds=20))
@@ -174,11 +175,35 @@ def test_a_large_circuit_is_walked_in_windows(epfl: Path, monkeypatch: pytest.Mo
     assert other.fanin.tolist() != after.fanin.tolist()
 
 
+def test_what_windows_leave_is_walked_whole(epfl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On samples where inputs are many, else on all rows."""
+    for name in ("PATIENCE", "WHOLE_PATIENCE"):
+        monkeypatch.setattr(PASS, name, 3)
+    monkeypatch.setattr(PASS, "WHOLE_GATES", 0)
+    monkeypatch.setattr(SAMPLED, "PATIENCE", 5)
+    given: list[Circuit] = []
+
+    def note(circuit: Circuit, *how: Any) -> Circuit:
+        given.append(circuit)
+        return sampled(circuit, *how)
+
+    monkeypatch.setattr(PASS, "sampled", note)
+    few, many = read(epfl / "int2float.aig"), multiplier(7, is_swapped=False)
+    whole = walk_pass(few, Goal(seconds=60))
+    assert not given
+    assert prove(walk_pass(many, Goal(seconds=60)), many)
+    monkeypatch.setattr(PASS, "WHOLE_GATES_LATER", 0)
+    assert whole.num_gates < walk_pass(few, Goal(seconds=60)).num_gates - 5
+    in_windows = walk_pass(many, Goal(seconds=60))
+    assert [one.fanin.tolist() for one in given] == [in_windows.fanin.tolist()]
+
+
 @settings(max_examples=20)
 @given(circuit=CIRCUITS)
 def test_windows_take_any_circuit(circuit: Circuit) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PASS, "WHOLE_GATES", -1)
+        patch.setattr(PASS, "WHOLE_GATES_LATER", -1)
         patch.setattr(PASS, "MAX_LEAVES", 3)
         patch.setattr(PASS, "PATIENCE", 4)
         after = walk_pass(circuit, Goal(seconds=20))
@@ -208,6 +233,7 @@ def test_what_cannot_occur_on_leaves_is_used(
         builder.output(name, literal)
     builder.output("w", builder.lxor(x, d))
     monkeypatch.setattr(PASS, "WHOLE_GATES", -1)
+    monkeypatch.setattr(PASS, "WHOLE_GATES_LATER", -1)
     monkeypatch.setattr(PASS, "MAX_LEAVES", 2)
     monkeypatch.setattr(PASS, "SOURCES", sources)
     after = walk_pass(builder.build(), Goal(seconds=20))

@@ -15,7 +15,16 @@ from __future__ import annotations
 from gatewright import abc
 from gatewright.circuit import Circuit
 from gatewright.passes.objectives import Deadline, Goal
-from gatewright.passes.resynthesize import COMPRESS, FINISH, MAP_GATES, RESTRUCTURE, finished
+from gatewright.passes.resynthesize import (
+    COMPRESS,
+    FINISH,
+    LONG_SEARCH,
+    MAP_GATES,
+    RESTRUCTURE,
+    SEARCHED,
+    SOON_TO,
+    finished,
+)
 
 #: Nodes of all diagrams together; those of arithmetic are more, and are given up before the time.
 MOST_NODES = 10_000
@@ -28,6 +37,9 @@ SUMS = f"strash; {SHARED_SUMS}; dc2; {MAP_GATES}"
 MUCH_LESS = 0.5
 ROUNDS = 2
 RACE = 2
+
+#: Seconds from which ABC's long search is the race, where it is one of the scripts that come next.
+SEARCH_FROM = 5.0
 
 #: What is more than so many times the other is not waited for.
 NEAR = 1.1
@@ -55,8 +67,12 @@ def two_level(circuit: Circuit, goal: Goal) -> Circuit:
     before = now = [goal.cost(runner)[0] for runner in runners]
     if now[1] <= MUCH_LESS * now[0]:
         return sums
-    script = f"strash; {RESTRUCTURE}; {finish}"
-    for _ in range(ROUNDS):
+    script, rounds = f"strash; {RESTRUCTURE}; {finish}", ROUNDS
+    if goal.seconds >= SEARCH_FROM and goal.objective in SEARCHED and circuit.num_gates <= SOON_TO:
+        search = LONG_SEARCH.format(seconds=int(0.4 * deadline.left))
+        script, rounds = f"strash; {search}; &put; {finish}", 1
+        runners[0] = circuit  # which the search does most with
+    for _ in range(rounds):
         after = [abc.run(runner, script, deadline.left) for runner in runners]
         made = [
             goal.best(runner, finished(one, goal))

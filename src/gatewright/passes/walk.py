@@ -5,7 +5,8 @@ its don't-cares are all known. One of many inputs and few gates is walked whole 
 (`passes.sampled`). Others are cut into windows of few leaves, anew each round, and each is walked
 as a circuit of its own, on the rows that can occur on its leaves (`gatewright.reachable`). Two ways
 of cutting take turns: cones, which are deep, and gates that read what is in the window already,
-which are wide and cross between cones.
+which are wide and cross between cones. Once windows find nothing more, what is left is walked
+whole, if it is not too large.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from gatewright.reachable import reachable
 from gatewright.walking import Costs, total_cost
 from gatewright.walking import walk as walk_small
 
-#: Gates of the circuits that are walked whole, and inputs of those whose rows can all be looked at.
+#: Gates of the circuits that are walked whole, of others once windows find nothing more in them,
+#: and inputs of those whose rows can all be looked at.
 WHOLE_GATES = 1_000
+WHOLE_GATES_LATER = 5_000
 WHOLE_INPUTS = 12
 
 #: Leaves and gates of the windows of others.
@@ -56,16 +59,31 @@ def walk(circuit: Circuit, goal: Goal) -> Circuit:
     """The circuit or a smaller one, one seed always the same given the time.
 
     What is to be small is gates, or ANDs; for other objectives it is left as it is. It ends after
-    so many rounds in which it found nothing smaller: WHOLE_PATIENCE, or PATIENCE where it is cut
+    so many rounds in which it found nothing smaller: WHOLE_PATIENCE, and PATIENCE where it is cut
     into windows, times the goal's persistence.
     """
     costs = COSTS.get(goal.objective)
     if costs is None:
         return circuit
     rng, deadline = random.Random(goal.seed), Deadline(goal.seconds)
-    is_whole = circuit.num_gates <= WHOLE_GATES
-    if is_whole and circuit.num_inputs > WHOLE_INPUTS:
+    if circuit.num_gates > WHOLE_GATES:
+        circuit = _rounds(circuit, False, goal, costs, rng, deadline)
+        if circuit.num_gates > WHOLE_GATES_LATER or deadline.left <= 0:
+            return circuit
+    if circuit.num_inputs > WHOLE_INPUTS:
         return sampled(circuit, goal, costs, rng, deadline)
+    return _rounds(circuit, True, goal, costs, rng, deadline)
+
+
+def _rounds(
+    circuit: Circuit,
+    is_whole: bool,
+    goal: Goal,
+    costs: Costs,
+    rng: random.Random,
+    deadline: Deadline,
+) -> Circuit:
+    """Round after round of one window that is all, or of windows anew, until it is in vain."""
     patience = goal.persistence * (WHOLE_PATIENCE if is_whole else PATIENCE)
     best = now = circuit
     since = round_ = 0
