@@ -122,7 +122,9 @@ def close_enough(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
 
 def agree(found: tuple[float, int, list[np.ndarray]], expected: Answer, temperature: float) -> None:
     loss, num_right, gradients = found
-    assert loss == pytest.approx(expected.loss, rel=3e-6)
+    # Two units in the last place of the scores that it is the logarithm of, where these are large.
+    rounded = 2 * np.finfo(np.float32).eps * np.abs(expected.scores).max(initial=0.0)
+    assert loss == pytest.approx(expected.loss, rel=3e-6, abs=rounded)
     assert expected.num_right[0] <= num_right <= expected.num_right[1]
     close(gradients, expected.gradients, temperature)
 
@@ -134,6 +136,7 @@ def agree(found: tuple[float, int, list[np.ndarray]], expected: Answer, temperat
 @given(cases, st.integers(1, 3))
 @example(random_case(15641051, 2, [], 2, 1, 0.05, "training"), 1)  # decided gates,
 @example(random_case(6918, 2, [], 2, 1, 0.05, "training"), 1)  # and a decided sample
+@example(random_case(79637, 2, [2, 2, 35], 8, 1, 0.05, "training"), 1)  # scores of 21
 def test_the_kernel_does_what_is_written_by_hand(case: Case, threads: int) -> None:
     expected = by_hand(case)
     agree(step_of(case, threads=threads), expected, case.temperature)

@@ -18,6 +18,7 @@ from gatewright.passes.objectives import Deadline, Goal
 from gatewright.passes.resynthesize import (
     COMPRESS,
     FINISH,
+    LONG_FROM,
     LONG_SEARCH,
     MAP_GATES,
     RESTRUCTURE,
@@ -67,13 +68,14 @@ def two_level(circuit: Circuit, goal: Goal) -> Circuit:
     before = now = [goal.cost(runner)[0] for runner in runners]
     if now[1] <= MUCH_LESS * now[0]:
         return sums
-    script, rounds = f"strash; {RESTRUCTURE}; {finish}", ROUNDS
-    if goal.seconds >= SEARCH_FROM and goal.objective in SEARCHED and circuit.num_gates <= SOON_TO:
+    script, rounds, starts = f"strash; {RESTRUCTURE}; {finish}", ROUNDS, runners
+    is_searched = goal.objective in SEARCHED and LONG_FROM <= circuit.num_gates <= SOON_TO
+    if is_searched and goal.seconds >= SEARCH_FROM:
         search = LONG_SEARCH.format(seconds=int(0.4 * deadline.left))
         script, rounds = f"strash; {search}; &put; {finish}", 1
-        runners[0] = circuit  # which the search does most with
+        starts = [circuit, sums]  # the search does most with the structure that was given
     for _ in range(rounds):
-        after = [abc.run(runner, script, deadline.left) for runner in runners]
+        after = [abc.run(start, script, deadline.left) for start in starts]
         made = [
             goal.best(runner, finished(one, goal))
             for runner, one in zip(runners, after, strict=True)
@@ -81,7 +83,8 @@ def two_level(circuit: Circuit, goal: Goal) -> Circuit:
         ]
         if len(made) < len(runners):  # no time
             break
-        runners = made
+        starts = runners = made
         before, now = now, [goal.cost(runner)[0] for runner in runners]
     near = [n for n in range(len(runners)) if now[n] <= NEAR * min(now)]
-    return runners[min(near, key=lambda n: (2 * now[n] - before[n], now[n]))]
+    ahead = min(near, key=lambda n: (2 * now[n] - before[n], goal.cost(runners[n])))
+    return goal.best(circuit, runners[ahead])
