@@ -80,12 +80,14 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def recorded(path: Path | None, fields: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs of a file of results, where they are of a recipe with these fields."""
+    """The runs of a file of results, where they are of these fields and have all of SUMMED_UP."""
     if path is None or not path.exists():
         return []
     document = json.loads(path.read_text())
-    if document["fields"] != fields:
-        print(f"{path}: of other fields, so its runs are dropped", file=sys.stderr)
+    says_all = all(key in run for run in document["runs"] for key in SUMMED_UP)
+    if document["fields"] != fields or not says_all:
+        kind = "of an older form" if document["fields"] == fields else "of other fields"
+        print(f"{path}: {kind}, so its runs are dropped", file=sys.stderr)
         return []
     return document["runs"]
 

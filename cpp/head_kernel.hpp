@@ -8,16 +8,18 @@
 namespace gatewright {
 namespace {
 
+// What is added to a score comes last: it is large where groups' zeros are votes, and each sum on
+// top of it would be rounded as coarsely.
 void read_out(const Readout& readout, const float* sums, float* scores) {
   const std::size_t num = readout.num_groups;
   const float* weights = readout.weights.data();
   for (std::size_t s = 0; s < readout.num_scores(); ++s, weights += num + 1) {
     for (int j = 0; j < kVectors; ++j) {
-      Floats score = splat(weights[num]);
+      Floats score{};
       for (std::size_t g = 0; g < num; ++g) {
         score += weights[g] * load(sums + g * kSamples + j * kLanes);
       }
-      store(scores + s * kSamples + j * kLanes, score);
+      store(scores + s * kSamples + j * kLanes, score + weights[num]);
     }
   }
 }

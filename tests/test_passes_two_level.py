@@ -196,9 +196,9 @@ def test_other_beginnings_have_a_tenth_of_the_time(monkeypatch: pytest.MonkeyPat
 
 @NEEDS_ABC
 def test_tables_begin_with_it_too() -> None:
-    goal, found = Goal("lut6"), optimize(flattened(7), objective="lut6", time_budget=5.0)
-    assert goal.cost(found)[0] == 3  # of six inputs: three pairs, three, and the last
-    assert found.num_gates < 30
+    found = optimize(flattened(7), objective="lut6", time_budget=5.0)
+    assert len(found.table) <= 20
+    assert Goal("lut6").cost(found)[0] == 3  # of six inputs: three pairs, three, and the last
 
 
 def test_rebuilding_ends_with_its_time() -> None:

@@ -92,10 +92,11 @@ LONG_SEARCH = "&get; &deepsyn -T {seconds}"
 SEARCHED = ("gates",)
 
 #: Gates from which the long search pays, and up to which it is tried second, not last: what is
-#: smaller is for `walk`, of what is larger it takes too long. Where scripts take turns, gates up to
-#: which it is the first: only then it comes soon enough to be repeated.
+#: smaller is for `walk`, of what is larger it takes too long.
 LONG_FROM = 300
 SOON_TO = 2_500
+
+#: Gates up to which it is the first where scripts take turns: later it would not be repeated.
 SOON_TO_IN_TURN = 5_000
 
 #: Gates a second from which there is no time to try each script once and to repeat the best.
@@ -163,10 +164,9 @@ def resynthesize(circuit: Circuit, goal: Goal) -> Circuit:
         scripts.append(search)
     seconds = max(1, round(goal.seconds / 4))
     if goal.objective in SEARCHED and circuit.num_gates > A_SECOND * goal.seconds:
-        quicker = [script for script in scripts if script not in (search, long_search)]
-        search = long_search.format(seconds=seconds)
-        is_soon = circuit.num_gates <= SOON_TO_IN_TURN
-        scripts = [search, *quicker] if is_soon else [*quicker, search]
+        scripts = [script for script in scripts if script not in (search, long_search)]
+        place = 0 if circuit.num_gates <= SOON_TO_IN_TURN else len(scripts)
+        scripts.insert(place, long_search.format(seconds=seconds))
         return _in_turn(circuit, walked, scripts, goal, deadline)
     once: list[tuple[Circuit, str]] = []
     quickest = 0.0
@@ -197,7 +197,7 @@ def _in_turn(
     best = circuit
     takes = _takes(scripts)
     yields = {script: UNTRIED_YIELD_OF_OTHERS / takes[script] for script in scripts}
-    yields[scripts[0]] = UNTRIED_YIELD_OF_OTHERS
+    yields[scripts[0]] = UNTRIED_YIELD_OF_OTHERS  # whatever it takes: it is the first
     took: dict[str, float] = {}
     in_vain: dict[str, Circuit] = {}
     unit = 0.0

@@ -32,15 +32,21 @@ MOST_NODES = 10_000
 
 SHARED_SUMS = f"collapse -B {MOST_NODES}; sop; fx; strash"
 SUMS = f"strash; {SHARED_SUMS}; dc2; {MAP_GATES}"
+RESTRUCTURED = f"strash; {COMPRESS}; {FINISH['gates']}"
 
-#: Share of the other up to which sums of products are taken as they are; rounds of the race
-#: otherwise, and its time in times of that for the sums.
+#: Share of the other up to which sums of products are taken as they are.
 MUCH_LESS = 0.5
+
+#: The race otherwise: what a round is, how many, and its time in times of that for the sums.
+ROUND = f"strash; {RESTRUCTURE}; {FINISH['gates']}"
 ROUNDS = 2
 RACE = 2
 
-#: Seconds from which ABC's long search is the race, where it is one of the scripts that come next.
+#: Seconds for the sums from which ABC's long search is the race, where it is one of the scripts
+#: that come next; and what each has of the race's time, which some mapping takes besides.
 SEARCH_FROM = 5.0
+SEARCH = f"strash; {LONG_SEARCH}; &put; {FINISH['gates']}"
+SEARCH_SHARE = 0.4
 
 #: What is more than so many times the other is not waited for.
 NEAR = 1.1
@@ -55,25 +61,37 @@ def two_level(circuit: Circuit, goal: Goal) -> Circuit:
         MissingTool: there is no ABC.
     """
     found = abc.run(circuit, SUMS, goal.seconds)
-    if found is None:
-        return circuit
-    sums = finished(found, goal)
+    sums = circuit if found is None else finished(found, goal)
     if goal.best(circuit, sums) is circuit:
         return circuit
-    finish, deadline = FINISH[goal.objective], Deadline(RACE * goal.seconds)
-    restructured = abc.run(circuit, f"strash; {COMPRESS}; {finish}", deadline.left)
+    deadline = Deadline(RACE * goal.seconds)
+    restructured = abc.run(circuit, RESTRUCTURED, deadline.left)
     if restructured is None:
         return sums
-    runners = [finished(restructured, goal), sums]
-    before = now = [goal.cost(runner)[0] for runner in runners]
-    if now[1] <= MUCH_LESS * now[0]:
+    given = finished(restructured, goal)
+    if goal.cost(sums)[0] <= MUCH_LESS * goal.cost(given)[0]:
         return sums
-    script, rounds, starts = f"strash; {RESTRUCTURE}; {finish}", ROUNDS, runners
+    script, rounds, starts = ROUND, ROUNDS, [given, sums]
     is_searched = goal.objective in SEARCHED and LONG_FROM <= circuit.num_gates <= SOON_TO
     if is_searched and goal.seconds >= SEARCH_FROM:
-        search = LONG_SEARCH.format(seconds=int(0.4 * deadline.left))
-        script, rounds = f"strash; {search}; &put; {finish}", 1
+        script, rounds = SEARCH.format(seconds=int(SEARCH_SHARE * deadline.left)), 1
         starts = [circuit, sums]  # the search does most with the structure that was given
+    return goal.best(circuit, _ahead([given, sums], starts, script, rounds, goal, deadline))
+
+
+def _ahead(
+    runners: list[Circuit],
+    starts: list[Circuit],
+    script: str,
+    rounds: int,
+    goal: Goal,
+    deadline: Deadline,
+) -> Circuit:
+    """What came of the runner that will be less than others if it goes on as in its last round.
+
+    The script's first round begins with `starts`, later ones with what came of the one before.
+    """
+    before = now = [goal.cost(runner)[0] for runner in runners]
     for _ in range(rounds):
         after = [abc.run(start, script, deadline.left) for start in starts]
         made = [
@@ -87,4 +105,4 @@ def two_level(circuit: Circuit, goal: Goal) -> Circuit:
         before, now = now, [goal.cost(runner)[0] for runner in runners]
     near = [n for n in range(len(runners)) if now[n] <= NEAR * min(now)]
     ahead = min(near, key=lambda n: (2 * now[n] - before[n], goal.cost(runners[n])))
-    return goal.best(circuit, runners[ahead])
+    return runners[ahead]
